@@ -1,0 +1,319 @@
+/*
+ * registry.h: pools that last. Transactions over reserve / allocate / release, persisted.
+ *
+ * A registry draws addresses from pools and keeps every lease in a store. What it promises:
+ *   no double   no two owners ever hold the same address or port;
+ *   no loss     what a commit answered OK for survives kill -9 and power cuts;
+ *   no leak     a lease exists only if the transaction that made it was committed, together with
+ *               every record the caller put into it; nothing needs sweeping;
+ *   no false FULL, guarded release, safe repetition, exact counts (see each call).
+ *
+ * Words: an owner is an opaque name of 1..255 bytes without NUL, by convention
+ * "Service/<namespace>/<name>/<uid>". A slot is what an address is for within its owner, 1..63
+ * bytes
+ * ("clusterIP/IPv4", "nodePort/http"). A lease is {address, owner, slots, generation, time}.
+ *
+ * A transaction is used by one thread at a time; everything else here is thread-safe.
+ */
+#ifndef IPALLOC_REGISTRY_H
+#define IPALLOC_REGISTRY_H
+
+#include <ipalloc/range.h>
+#include <ipalloc/store.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ipalloc_registry ipalloc_registry;
+typedef struct ipalloc_pool ipalloc_pool; /* owned by its registry, valid until that is closed */
+typedef struct ipalloc_txn ipalloc_txn;
+
+#define IPALLOC_OWNER_MAX       255 /* bytes */
+#define IPALLOC_SLOT_MAX        63  /* bytes */
+#define IPALLOC_LEASE_SLOTS_MAX 16  /* slots that share one address */
+#define IPALLOC_POOL_NAME_MAX   63  /* bytes: a-z 0-9 and '-', not at the ends */
+#define IPALLOC_POOL_RANGES_MAX 64
+#define IPALLOC_TXN_ADDRESSES_MAX \
+    100                             /* allocations, reservations and releases in one transaction */
+#define IPALLOC_TXN_RECORDS_MAX 32  /* the caller's own records in one transaction */
+#define IPALLOC_RECORD_KEY_MAX  768 /* bytes */
+
+/* --- registry --------------------------------------------------------------------------------- */
+
+typedef struct ipalloc_registry_options {
+    size_t size;
+    const ipalloc_hooks *hooks; /* copied */
+} ipalloc_registry_options;
+
+/* Open the registry in `store`, which must stay open longer; loads every pool and lease key. A
+ * restored store that nobody accepted opens, but allocates nothing (MISMATCH) until
+ * ipalloc_store_accept.
+ * OK; CORRUPT (which record, and why); BUSY (the store has a registry open already); IO;
+ * UNAVAILABLE; NOMEM; INVALID. */
+IPALLOC_API int ipalloc_registry_open(ipalloc_store *store, const ipalloc_registry_options *options,
+                                      ipalloc_registry **out, ipalloc_error *error);
+
+/* Close it and its pools. Open transactions must have ended. Does not close the store. */
+IPALLOC_API void ipalloc_registry_close(ipalloc_registry *registry);
+
+/* Prove in place that the store and the memory agree: every lease has its bit and its owner record,
+ * every bit a lease, counts add up. Call it when no transaction is open. OK; CORRUPT (what, in the
+ * message); IO. */
+IPALLOC_API int ipalloc_registry_validate(ipalloc_registry *registry, ipalloc_error *error);
+
+/* OpenMetrics text with Kubernetes' metric names, NUL-terminated. Returns the bytes needed without
+ * the NUL; writes only if that is < capacity. */
+IPALLOC_API size_t ipalloc_metrics(ipalloc_registry *registry, char *out, size_t capacity);
+
+/* --- pools ------------------------------------------------------------------------------------ */
+
+enum ipalloc_pool_kind { IPALLOC_POOL_IPV4 = 4, IPALLOC_POOL_IPV6 = 6, IPALLOC_POOL_PORT = 1 };
+
+typedef struct ipalloc_pool_definition {
+    size_t size;
+    int kind;                   /* enum ipalloc_pool_kind */
+    const ipalloc_cidr *ranges; /* address pools: 1..IPALLOC_POOL_RANGES_MAX, of that family */
+    size_t range_count;
+    uint16_t port_first, port_last; /* port pools */
+    uint32_t strategy;              /* the rest as in ipalloc_range_options, for every range */
+    uint64_t static_band_size;
+    uint64_t cool_down_ms;
+    bool use_all_addresses;
+    bool reuse_cooling_when_full;
+    bool refuse_reserve_cooling;
+    bool change; /* the stored definition may be changed to this one: new ranges are
+                    added, ranges not listed start draining, options are replaced;
+                    nothing that is held is renumbered */
+} ipalloc_pool_definition;
+
+/* Define a pool, or open it if the store has it already with the same definition.
+ * OK; INVALID (name, kind, a range with no usable address, two ranges that overlap); MISMATCH (the
+ * store has another definition and `change` is not set: shows both; or a range overlaps one of any
+ * pool: names both); CONFLICT; READ_ONLY; IO; NOMEM. */
+IPALLOC_API int ipalloc_pool_define(ipalloc_registry *registry, const char *name,
+                                    const ipalloc_pool_definition *definition, ipalloc_pool **out,
+                                    ipalloc_error *error);
+
+/* The pool of that name. OK; NOT_FOUND. */
+IPALLOC_API int ipalloc_pool_open(ipalloc_registry *registry, const char *name, ipalloc_pool **out,
+                                  ipalloc_error *error);
+
+/* The pools one after another, by name: *pool NULL at first. OK; NOT_FOUND (no further one). */
+IPALLOC_API int ipalloc_pool_next(ipalloc_registry *registry, ipalloc_pool **pool);
+
+IPALLOC_API const char *ipalloc_pool_name(const ipalloc_pool *pool);
+IPALLOC_API int ipalloc_pool_kind_of(const ipalloc_pool *pool);
+
+/* Add a range to an address pool; drawn from at once.
+ * OK; INVALID; MISMATCH (overlap, or it is draining: names which); CONFLICT; READ_ONLY; IO; NOMEM.
+ */
+IPALLOC_API int ipalloc_pool_add_range(ipalloc_pool *pool, const ipalloc_cidr *range,
+                                       ipalloc_error *error);
+/* Give nothing more out of it, neither dynamically nor by reserve; what is held stays held.
+ * OK; NOT_FOUND (no such range); CONFLICT; READ_ONLY; IO. */
+IPALLOC_API int ipalloc_pool_drain_range(ipalloc_pool *pool, const ipalloc_cidr *range,
+                                         ipalloc_error *error);
+/* Remove a draining range that holds nothing. OK; NOT_FOUND; TAKEN (says how many are held and
+ * one of them with its owner); INVALID (not draining); CONFLICT; READ_ONLY; IO. */
+IPALLOC_API int ipalloc_pool_remove_range(ipalloc_pool *pool, const ipalloc_cidr *range,
+                                          ipalloc_error *error);
+/* Never give out first..last, or give it out again; kept in the store.
+ * OK; TAKEN (names the address and its owner); NOT_IN_RANGE; NOT_FOUND (include: was not
+ * excluded); INVALID; CONFLICT; READ_ONLY; IO; NOMEM. */
+IPALLOC_API int ipalloc_pool_exclude(ipalloc_pool *pool, const ipalloc_addr *first,
+                                     const ipalloc_addr *last, ipalloc_error *error);
+IPALLOC_API int ipalloc_pool_include(ipalloc_pool *pool, const ipalloc_addr *first,
+                                     const ipalloc_addr *last, ipalloc_error *error);
+
+typedef struct ipalloc_pool_stats {
+    size_t size;
+    size_t range_count;
+    ipalloc_band_stats static_band, dynamic_band,
+        total; /* over its active ranges and draining ones */
+} ipalloc_pool_stats;
+
+/* Counts of a pool. Claims of open transactions count as used. OK; INVALID. */
+IPALLOC_API int ipalloc_pool_get_stats(ipalloc_pool *pool, ipalloc_pool_stats *out,
+                                       ipalloc_error *error);
+
+typedef struct ipalloc_pool_range {
+    size_t size;
+    ipalloc_cidr cidr; /* address pools */
+    bool draining;
+    ipalloc_range_stats stats;
+} ipalloc_pool_range;
+
+/* The index-th range of a pool, counted from 0. OK; NOT_FOUND (no such index); INVALID. */
+IPALLOC_API int ipalloc_pool_get_range(ipalloc_pool *pool, size_t index, ipalloc_pool_range *out,
+                                       ipalloc_error *error);
+
+/* --- transactions ----------------------------------------------------------------------------- */
+
+typedef struct ipalloc_txn_options {
+    size_t size;
+    const char *owner;     /* who the addresses are for; copied. NULL: records only */
+    bool dry_run;          /* claim nothing, keep nothing, refuse what a commit would refuse */
+    uint64_t deadline_ms;  /* from now; 0: none. Past it, waiting calls end with UNAVAILABLE */
+    uint32_t max_attempts; /* ipalloc_transact only; 0: 16 */
+} ipalloc_txn_options;
+
+/* What was given. */
+typedef struct ipalloc_grant {
+    size_t size;
+    ipalloc_addr address; /* address pools */
+    uint16_t port;        /* port pools */
+    uint64_t generation;  /* tells this lease from any earlier one of the same address; < 2^53 */
+    bool existing;        /* the owner had it in this slot already */
+} ipalloc_grant;
+
+/* Begin. The caller ends it with commit or abort (both free it), except after UNKNOWN_OUTCOME.
+ * OK; INVALID (owner, option); READ_ONLY (dry-run is fine on a read-only store); MISMATCH (restored
+ * and not accepted); NOMEM. */
+IPALLOC_API int ipalloc_begin(ipalloc_registry *registry, const ipalloc_txn_options *options,
+                              ipalloc_txn **out, ipalloc_error *error);
+
+/* Claim any free address for `slot`; the owner asking again in the same slot gets the same one,
+ * with `existing` set. Nobody else in the process can take a claimed address; it becomes a lease
+ * with the commit. OK; FULL (see below); INVALID (no owner, bad slot, a port pool, over
+ * IPALLOC_TXN_ADDRESSES_MAX: before any claim); CONFLICT; IO; NOMEM. FULL: at some instant during
+ * the call nothing was free in any active range; an address claimed by an open transaction counts
+ * as used, one that cools is not free. */
+IPALLOC_API int ipalloc_txn_allocate(ipalloc_txn *txn, ipalloc_pool *pool, const char *slot,
+                                     ipalloc_grant *out, ipalloc_error *error);
+
+/* Claim this address for `slot`. One that this owner holds already gets the slot added (TCP and UDP
+ * ports that share a node port); another address in an occupied slot is TAKEN unless this
+ * transaction releases the old one.
+ * OK; TAKEN (names who holds it, or who is just being given it); NOT_IN_RANGE; INVALID; CONFLICT;
+ * IO; NOMEM. */
+IPALLOC_API int ipalloc_txn_reserve(ipalloc_txn *txn, ipalloc_pool *pool, const char *slot,
+                                    const ipalloc_addr *address, ipalloc_grant *out,
+                                    ipalloc_error *error);
+
+/* Release the address that this transaction's owner holds, when the commit is durable and not
+ * before. `generation` 0 means any. All its slots go. What is free already is OK.
+ * OK; NOT_OWNER (names the holder, or the other generation); NOT_IN_RANGE; INVALID; IO; NOMEM. */
+IPALLOC_API int ipalloc_txn_release(ipalloc_txn *txn, ipalloc_pool *pool,
+                                    const ipalloc_addr *address, uint64_t generation,
+                                    ipalloc_error *error);
+
+/* Release one slot; the lease goes with its last slot. OK (also if the slot is empty); others as
+ * ipalloc_txn_release. */
+IPALLOC_API int ipalloc_txn_release_slot(ipalloc_txn *txn, ipalloc_pool *pool, const char *slot,
+                                         ipalloc_error *error);
+
+/* Release everything that this transaction's owner holds, in every pool. OK; INVALID (more than
+ * IPALLOC_TXN_ADDRESSES_MAX: use ipalloc_release_owner); IO; NOMEM. */
+IPALLOC_API int ipalloc_txn_release_all(ipalloc_txn *txn, ipalloc_error *error);
+
+/* The same calls for port pools. */
+IPALLOC_API int ipalloc_txn_allocate_port(ipalloc_txn *txn, ipalloc_pool *pool, const char *slot,
+                                          ipalloc_grant *out, ipalloc_error *error);
+IPALLOC_API int ipalloc_txn_reserve_port(ipalloc_txn *txn, ipalloc_pool *pool, const char *slot,
+                                         uint16_t port, ipalloc_grant *out, ipalloc_error *error);
+IPALLOC_API int ipalloc_txn_release_port(ipalloc_txn *txn, ipalloc_pool *pool, uint16_t port,
+                                         uint64_t generation, ipalloc_error *error);
+
+/* Rename a slot that the owner occupies; its address stays. OK; NOT_FOUND; TAKEN (the new name is
+ * occupied by another address); INVALID; IO; NOMEM. */
+IPALLOC_API int ipalloc_txn_rename_slot(ipalloc_txn *txn, ipalloc_pool *pool, const char *from,
+                                        const char *to, ipalloc_error *error);
+
+/* What the owner holds in `slot` as this transaction sees it (its own changes included).
+ * OK; NOT_FOUND; INVALID; IO. */
+IPALLOC_API int ipalloc_txn_find_slot(ipalloc_txn *txn, ipalloc_pool *pool, const char *slot,
+                                      ipalloc_grant *out, ipalloc_error *error);
+
+/* The caller's own record in the same atomic batch. `expected_revision`: the record's revision,
+ * IPALLOC_REVISION_ABSENT (it must not exist) or IPALLOC_REVISION_ANY.
+ * Key: 1..IPALLOC_RECORD_KEY_MAX bytes without NUL, the caller's own name space; bytes are copied.
+ * OK; INVALID; NOMEM. A condition that does not hold is the commit's CONFLICT. */
+#define IPALLOC_REVISION_ABSENT ((uint64_t)0)
+#define IPALLOC_REVISION_ANY    UINT64_MAX
+IPALLOC_API int ipalloc_txn_put(ipalloc_txn *txn, const char *key, const void *value,
+                                size_t value_size, uint64_t expected_revision,
+                                ipalloc_error *error);
+IPALLOC_API int ipalloc_txn_delete(ipalloc_txn *txn, const char *key, uint64_t expected_revision,
+                                   ipalloc_error *error);
+
+/* Make it durable and end it. *revision (may be NULL) is the batch's. A transaction that changes
+ * nothing is OK without touching the store. A dry-run ends OK and keeps nothing.
+ * OK; CONFLICT (the store has moved on: claims undone, the message says on what; run it again or
+ * use ipalloc_transact); IO; UNAVAILABLE (nothing happened); UNKNOWN_OUTCOME (not freed: only
+ * commit, which resolves it, and abort may follow); NOMEM. */
+IPALLOC_API int ipalloc_txn_commit(ipalloc_txn *txn, uint64_t *revision, ipalloc_error *error);
+
+/* Undo the claims and end it. After UNKNOWN_OUTCOME it settles the outcome as aborted unless the
+ * commit won; where the store cannot be asked, the claims stay until the registry is opened again.
+ * NULL is fine. */
+IPALLOC_API void ipalloc_txn_abort(ipalloc_txn *txn);
+
+/* Run `body` in a transaction and commit it, again from the start after CONFLICT, up to
+ * max_attempts times. body returns OK to commit; anything else aborts and is the result.
+ * Results: those of begin, body and commit. */
+typedef int (*ipalloc_txn_body)(ipalloc_txn *txn, void *context, ipalloc_error *error);
+IPALLOC_API int ipalloc_transact(ipalloc_registry *registry, const ipalloc_txn_options *options,
+                                 ipalloc_txn_body body, void *context, uint64_t *revision,
+                                 ipalloc_error *error);
+
+/* One-shots: a transaction of one step, run again on CONFLICT. Statuses: those of the step and of
+ * the commit. */
+IPALLOC_API int ipalloc_allocate(ipalloc_registry *registry, ipalloc_pool *pool, const char *owner,
+                                 const char *slot, ipalloc_grant *out, ipalloc_error *error);
+IPALLOC_API int ipalloc_reserve(ipalloc_registry *registry, ipalloc_pool *pool, const char *owner,
+                                const char *slot, const ipalloc_addr *address, ipalloc_grant *out,
+                                ipalloc_error *error);
+IPALLOC_API int ipalloc_release(ipalloc_registry *registry, ipalloc_pool *pool, const char *owner,
+                                const ipalloc_addr *address, uint64_t generation,
+                                ipalloc_error *error);
+/* Release all that an owner holds, in as many transactions as it takes; *released (may be NULL)
+ * counts leases, also when it fails half-way. */
+IPALLOC_API int ipalloc_release_owner(ipalloc_registry *registry, const char *owner,
+                                      size_t *released, ipalloc_error *error);
+
+/* --- looking ---------------------------------------------------------------------------------- */
+
+typedef struct ipalloc_lease {
+    size_t size;
+    const char *pool; /* name, owned by the registry */
+    ipalloc_addr address;
+    uint16_t port;
+    uint64_t generation;
+    uint64_t time_ms;  /* of the allocation, wall clock since the Unix epoch */
+    uint64_t revision; /* of its record */
+    char owner[IPALLOC_OWNER_MAX + 1];
+    size_t slot_count;
+    char slots[IPALLOC_LEASE_SLOTS_MAX][IPALLOC_SLOT_MAX + 1];
+} ipalloc_lease;
+
+/* The committed lease of an address or port. OK; NOT_FOUND; NOT_IN_RANGE; CORRUPT; IO; INVALID. */
+IPALLOC_API int ipalloc_lookup(ipalloc_registry *registry, ipalloc_pool *pool,
+                               const ipalloc_addr *address, ipalloc_lease *out,
+                               ipalloc_error *error);
+IPALLOC_API int ipalloc_lookup_port(ipalloc_registry *registry, ipalloc_pool *pool, uint16_t port,
+                                    ipalloc_lease *out, ipalloc_error *error);
+
+/* Visit the committed leases of a pool (NULL: of all) in order of pool and address, at one
+ * revision. A non-zero return of `visit` stops and is the result. OK; CORRUPT; IO. */
+typedef int (*ipalloc_lease_visit)(void *context, const ipalloc_lease *lease);
+IPALLOC_API int ipalloc_list(ipalloc_registry *registry, ipalloc_pool *pool,
+                             ipalloc_lease_visit visit, void *context, ipalloc_error *error);
+IPALLOC_API int ipalloc_owner_leases(ipalloc_registry *registry, const char *owner,
+                                     ipalloc_lease_visit visit, void *context,
+                                     ipalloc_error *error);
+
+/* The caller's own records. Keys are as given to ipalloc_txn_put. See store.h for the semantics. */
+IPALLOC_API int ipalloc_record_get(ipalloc_registry *registry, const char *key, ipalloc_visit visit,
+                                   void *context, ipalloc_error *error);
+IPALLOC_API int ipalloc_record_scan(ipalloc_registry *registry, const char *prefix,
+                                    const char *after, size_t limit, ipalloc_visit visit,
+                                    void *context, uint64_t *at_revision, ipalloc_error *error);
+IPALLOC_API int ipalloc_record_changes(ipalloc_registry *registry, uint64_t since,
+                                       const char *prefix, size_t limit, ipalloc_visit visit,
+                                       void *context, uint64_t *up_to, ipalloc_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,115 @@
+/*
+ * service.h: the API-server hook. What a Kubernetes Service needs on create, update and delete.
+ *
+ * The caller begins a transaction for the Service's owner, calls one of the three functions, puts
+ * its own object into the same transaction and commits: object and addresses are one atomic write.
+ * The hook is thin: Kubernetes' rules in, transaction calls out, no I/O of its own. It never frees
+ * or takes anything before the commit, so a refused write changes nothing.
+ *
+ *     ipalloc_begin(registry, {.owner = "Service/default/web/<uid>"}, &txn, &error);
+ *     ipalloc_service_create(txn, &pools, &service, &problems, &error);
+ *     ipalloc_txn_put(txn, "services/default/web", json, size, IPALLOC_REVISION_ABSENT, &error);
+ *     ipalloc_txn_commit(txn, &revision, &error);
+ *
+ * Rules and texts are those of kube-apiserver 1.36 (pkg/registry/core/service), KEP-1880, KEP-2438
+ * (dual-stack), KEP-3070 and KEP-3668 (bands).
+ */
+#ifndef IPALLOC_SERVICE_H
+#define IPALLOC_SERVICE_H
+
+#include <ipalloc/registry.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define IPALLOC_SERVICE_TEXT     64 /* an address as the user sent it, a type, a policy, a protocol */
+#define IPALLOC_SERVICE_LIST_MAX 8 /* clusterIPs and ipFamilies as sent; more than 2 is refused */
+#define IPALLOC_SERVICE_PORTS_MAX                                         \
+    96 /* with two ClusterIPs, a load-balancer address and a health-check \
+          port this stays within a transaction's limit */
+
+/* The pools that Services draw from. Unused members are NULL. cluster_ips[0] is the default family
+ * (the first of --service-cluster-ip-range), cluster_ips[1] the other one, NULL on a single-stack
+ * cluster. */
+typedef struct ipalloc_service_pools {
+    size_t size;
+    ipalloc_pool *cluster_ips[2];
+    ipalloc_pool *node_ports;
+    ipalloc_pool *load_balancer[2]; /* IPv4, IPv6 */
+} ipalloc_service_pools;
+
+typedef struct ipalloc_service_port {
+    char name[IPALLOC_SERVICE_TEXT];     /* "" if the only port has none */
+    char protocol[IPALLOC_SERVICE_TEXT]; /* "TCP", "UDP", "SCTP"; "" is TCP */
+    int32_t port;
+    int32_t node_port; /* 0: none asked for; filled in */
+} ipalloc_service_port;
+
+/* The fields of a Service that decide allocation, as the user sent them; the functions fill in what
+ * was defaulted and allocated. Text members: "" is "not given". Addresses come back canonical. */
+typedef struct ipalloc_service {
+    size_t size;
+    const char *name;                /* for messages; never changed */
+    char type[IPALLOC_SERVICE_TEXT]; /* "" is ClusterIP */
+    bool has_selector;
+    char cluster_ip[IPALLOC_SERVICE_TEXT]; /* "None": headless */
+    size_t cluster_ip_count;
+    char cluster_ips[IPALLOC_SERVICE_LIST_MAX][IPALLOC_SERVICE_TEXT];
+    size_t ip_family_count;
+    char ip_families[IPALLOC_SERVICE_LIST_MAX][IPALLOC_SERVICE_TEXT]; /* "IPv4", "IPv6" */
+    char ip_family_policy[IPALLOC_SERVICE_TEXT];
+    ipalloc_service_port *ports; /* the caller's array; node_port members are filled in */
+    size_t port_count;           /* at most IPALLOC_SERVICE_PORTS_MAX */
+    char external_traffic_policy[IPALLOC_SERVICE_TEXT]; /* "Cluster", "Local" */
+    int32_t health_check_node_port;
+    bool allocate_load_balancer_node_ports_given;
+    bool allocate_load_balancer_node_ports; /* default true */
+    char load_balancer_ip[IPALLOC_SERVICE_TEXT];
+    size_t ingress_ip_count; /* out: addresses from the load-balancer pools */
+    char ingress_ips[2][IPALLOC_SERVICE_TEXT];
+} ipalloc_service;
+
+#define IPALLOC_SERVICE_PROBLEMS_MAX 16
+
+/* One refusal, as a Kubernetes Status object carries it. */
+typedef struct ipalloc_service_problem {
+    char reason[32]; /* "FieldValueInvalid", "FieldValueForbidden", "FieldValueDuplicate",
+                        "FieldValueNotSupported", "FieldValueRequired", "InternalError" */
+    char field[64];  /* "spec.clusterIPs[0]"; "" for InternalError */
+    char message[IPALLOC_ERROR_TEXT];   /* Kubernetes' own text without the field: `Invalid value:
+                                           ...` */
+    char holder[IPALLOC_OWNER_MAX + 1]; /* who has it, where that is the matter; "" otherwise */
+} ipalloc_service_problem;
+
+typedef struct ipalloc_service_problems {
+    size_t size;
+    size_t count; /* at most IPALLOC_SERVICE_PROBLEMS_MAX are kept */
+    ipalloc_service_problem items[IPALLOC_SERVICE_PROBLEMS_MAX];
+} ipalloc_service_problems;
+
+/* Apply the rules of a create: infer families and policy, normalize clusterIP/clusterIPs, claim
+ * addresses and node ports in `txn`. On failure the caller aborts `txn`; *service is then
+ * unspecified but safe to read. `problems` (may be NULL) gets each refusal; the error's message is
+ * "<field>: <message>" of the first, with the holder where there is one.
+ * OK; INVALID, TAKEN, NOT_IN_RANGE (a refused field: HTTP 422); FULL (HTTP 500, as upstream);
+ * CONFLICT, IO, NOMEM, UNAVAILABLE from the transaction. */
+IPALLOC_API int ipalloc_service_create(ipalloc_txn *txn, const ipalloc_service_pools *pools,
+                                       ipalloc_service *service, ipalloc_service_problems *problems,
+                                       ipalloc_error *error);
+
+/* Apply the rules of an update from `old` (as stored) to `service`: carry over what was omitted,
+ * refuse what is immutable, claim what is new; what is no longer needed is released with the commit
+ * and not before. Otherwise as create. */
+IPALLOC_API int ipalloc_service_update(ipalloc_txn *txn, const ipalloc_service_pools *pools,
+                                       const ipalloc_service *old, ipalloc_service *service,
+                                       ipalloc_service_problems *problems, ipalloc_error *error);
+
+/* Release everything that the transaction's owner (the Service) holds. Statuses of
+ * ipalloc_txn_release_all. */
+IPALLOC_API int ipalloc_service_delete(ipalloc_txn *txn, ipalloc_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

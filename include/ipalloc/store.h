@@ -1,0 +1,169 @@
+/*
+ * store.h: where a registry lives. An ordered key-value store with atomic, conditional batches.
+ *
+ * Built in: "memory:" (gone with the handle) and "sqlite:PATH" (the embedded default). A program
+ * can bring its own: fill in ipalloc_store_methods. A store knows nothing of addresses.
+ *
+ * Keys are 1..IPALLOC_KEY_MAX bytes of text without NUL, ordered by memcmp; values are
+ * 0..IPALLOC_VALUE_MAX bytes. Every committed batch gets a revision of its own: persisted, growing,
+ * never reused. An entry carries the revision of the batch that wrote it.
+ *
+ * Caveats: sqlite stores refuse network file systems where they can be detected; one process owns
+ * a store file (others get BUSY with its pid, or open it read-only beside it); opening one file
+ * twice in one process is BUSY too; do not carry a store handle across fork(); a copied or restored
+ * file starts a new epoch and must be accepted (see accept_restored) before anything is allocated.
+ * After a failed sync a store answers IO to every write until it is opened again: the kernel may
+ * have dropped the pages.
+ */
+#ifndef IPALLOC_STORE_H
+#define IPALLOC_STORE_H
+
+#include <ipalloc/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define IPALLOC_KEY_MAX       1024
+#define IPALLOC_VALUE_MAX     ((size_t)1 << 20)
+#define IPALLOC_BATCH_OPS_MAX 512 /* 100 addresses with all their records, with room to spare */
+
+typedef struct ipalloc_store ipalloc_store;
+
+/* Bytes that somebody else owns. */
+typedef struct ipalloc_bytes {
+    const void *data;
+    size_t size;
+} ipalloc_bytes;
+
+typedef struct ipalloc_entry {
+    ipalloc_bytes key;
+    ipalloc_bytes value;
+    uint64_t revision; /* of the batch that wrote it */
+    bool deleted;      /* only in changes: the key went away; the value is then empty */
+} ipalloc_entry;
+
+/* Sees one entry, whose bytes are valid only during the call. Returning non-zero stops the walk and
+ * is the walk's result. It must not call the store it is called from. */
+typedef int (*ipalloc_visit)(void *context, const ipalloc_entry *entry);
+
+enum ipalloc_op_kind {
+    IPALLOC_OP_CHECK = 1, /* only the condition */
+    IPALLOC_OP_PUT = 2,
+    IPALLOC_OP_DELETE = 3 /* deleting an absent key with no condition is fine */
+};
+
+enum ipalloc_condition {
+    IPALLOC_IF_ANY = 0,
+    IPALLOC_IF_ABSENT = 1,  /* the key is absent */
+    IPALLOC_IF_REVISION = 2 /* the key is present with exactly `revision` */
+};
+
+typedef struct ipalloc_op {
+    int kind;      /* enum ipalloc_op_kind */
+    int condition; /* enum ipalloc_condition */
+    uint64_t revision;
+    ipalloc_bytes key;
+    ipalloc_bytes value; /* PUT only */
+} ipalloc_op;
+
+/* One atomic batch: all conditions hold and all operations happen, or nothing does. Conditions are
+ * judged against the state before the batch. A key may occur once. */
+typedef struct ipalloc_batch {
+    const ipalloc_op *ops;
+    size_t op_count;
+    int status;        /* out: OK, CONFLICT, UNKNOWN_OUTCOME, or why nothing of it happened */
+    size_t failed_op;  /* out: on CONFLICT, the first operation whose condition did not hold */
+    uint64_t revision; /* out: on OK, the batch's revision */
+} ipalloc_batch;
+
+typedef struct ipalloc_store_info {
+    size_t size;
+    uint64_t epoch;         /* grows when the store was copied or restored; 1 at first */
+    uint64_t revision;      /* of the last committed batch; 0: none yet */
+    uint64_t oldest_change; /* changes since this revision or later can be asked for */
+    uint64_t
+        late_ms_max; /* how long after UNKNOWN_OUTCOME a batch may still take effect; 0: never */
+    bool read_only;
+    bool restored; /* a copy or a restored one that nobody has accepted yet */
+} ipalloc_store_info;
+
+/* What a store is. Each function returns OK or a negative status and fills in `error` when it
+ * fails. All but close may be called from several threads at once. */
+typedef struct ipalloc_store_methods {
+    size_t size;
+    /* Call `visit` once with the entry. NOT_FOUND where the key is absent. */
+    int (*get)(void *self, ipalloc_bytes key, ipalloc_visit visit, void *context,
+               ipalloc_error *error);
+    /* Visit, in key order and at one revision (stored to *at_revision, may be NULL), the entries
+     * whose key starts with `prefix` and is greater than `after` (empty: from the first). At most
+     * `limit` of them (0: all). */
+    int (*scan)(void *self, ipalloc_bytes prefix, ipalloc_bytes after, size_t limit,
+                ipalloc_visit visit, void *context, uint64_t *at_revision, ipalloc_error *error);
+    /* Commit independent batches; each is durable when this returns OK, and each has its own
+     * status. OK even where batches are in CONFLICT; an error if nothing could be tried. */
+    int (*commit)(void *self, ipalloc_batch *batches, size_t count, ipalloc_error *error);
+    /* Visit, in revision order, what changed after revision `since` under `prefix`. EXPIRED where
+     * that is no longer kept; INVALID for a revision that has not been yet. *up_to (may be NULL)
+     * gets the revision that the answer is complete to. At most `limit` changes (0: all), but a
+     * batch is never cut in two. */
+    int (*changes)(void *self, uint64_t since, ipalloc_bytes prefix, size_t limit,
+                   ipalloc_visit visit, void *context, uint64_t *up_to, ipalloc_error *error);
+    int (*info)(void *self, ipalloc_store_info *out, ipalloc_error *error);
+    /* A consistent copy at `path`, which must not exist (BUSY). NULL: the store has no files. */
+    int (*backup)(void *self, const char *path, ipalloc_error *error);
+    /* Clear the restored mark durably. NULL: never restored. */
+    int (*accept)(void *self, ipalloc_error *error);
+    void (*close)(void *self);
+} ipalloc_store_methods;
+
+typedef struct ipalloc_store_options {
+    size_t size;
+    const ipalloc_hooks *hooks; /* copied */
+    bool read_only;             /* sqlite: beside a living owner; writes are READ_ONLY */
+    bool must_exist;            /* NOT_FOUND rather than making a new store */
+    uint64_t changes_kept;      /* how many changes are kept for watches; 0: 100,000 */
+} ipalloc_store_options;
+
+/* Open by URL. "memory:" or "sqlite:PATH" (PATH relative to the working directory).
+ * OK; INVALID (URL, option); NOT_FOUND; BUSY (the message names the owning pid); CORRUPT (not an
+ * ipalloc store, damaged, or of a newer form: says which); IO; NOMEM; UNAVAILABLE (a network file
+ * system, or a store kind that was not built in). */
+IPALLOC_API int ipalloc_store_open(const char *url, const ipalloc_store_options *options,
+                                   ipalloc_store **out, ipalloc_error *error);
+
+/* Make a handle over a store of your own. `methods` is copied; `self` is closed by `close` when the
+ * handle is. OK; INVALID (a method is missing); NOMEM (self is not closed then). */
+IPALLOC_API int ipalloc_store_create(const ipalloc_store_methods *methods, void *self,
+                                     const ipalloc_hooks *hooks, ipalloc_store **out,
+                                     ipalloc_error *error);
+
+/* Close. No other call on it may be running, and no registry may be open on it. */
+IPALLOC_API void ipalloc_store_close(ipalloc_store *store);
+
+/* The methods, with arguments checked (INVALID for a bad key, value, op or count). */
+IPALLOC_API int ipalloc_store_get(ipalloc_store *store, ipalloc_bytes key, ipalloc_visit visit,
+                                  void *context, ipalloc_error *error);
+IPALLOC_API int ipalloc_store_scan(ipalloc_store *store, ipalloc_bytes prefix, ipalloc_bytes after,
+                                   size_t limit, ipalloc_visit visit, void *context,
+                                   uint64_t *at_revision, ipalloc_error *error);
+IPALLOC_API int ipalloc_store_commit(ipalloc_store *store, ipalloc_batch *batches, size_t count,
+                                     ipalloc_error *error);
+IPALLOC_API int ipalloc_store_changes(ipalloc_store *store, uint64_t since, ipalloc_bytes prefix,
+                                      size_t limit, ipalloc_visit visit, void *context,
+                                      uint64_t *up_to, ipalloc_error *error);
+IPALLOC_API int ipalloc_store_get_info(ipalloc_store *store, ipalloc_store_info *out,
+                                       ipalloc_error *error);
+
+/* Write a consistent copy of a living store to a new file. The copy carries a mark: opening it
+ * starts a new epoch. OK; BUSY (the file exists); INVALID (the store has no files); IO; NOMEM. */
+IPALLOC_API int ipalloc_store_backup(ipalloc_store *store, const char *path, ipalloc_error *error);
+
+/* Say that a copied or restored store is the one truth now: allocation works again.
+ * OK (also when nothing was to accept); READ_ONLY; IO. */
+IPALLOC_API int ipalloc_store_accept(ipalloc_store *store, ipalloc_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

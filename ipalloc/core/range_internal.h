@@ -1,0 +1,64 @@
+/*
+ * range_internal.h: what the registry may ask of a range beyond range.h.
+ *
+ * Works on offsets: the i-th usable address or port of the range, from 0. An offset is a type of
+ * its own so that it cannot be mistaken for an address, a port or a count.
+ */
+#ifndef IPALLOC_CORE_RANGE_INTERNAL_H
+#define IPALLOC_CORE_RANGE_INTERNAL_H
+
+#include "base/u128.h"
+#include <ipalloc/range.h>
+
+typedef struct range_offset {
+    u128 value;
+} range_offset;
+
+enum range_band { RANGE_BAND_DYNAMIC, RANGE_BAND_STATIC };
+
+enum range_state { RANGE_FREE, RANGE_HELD, RANGE_COOLING, RANGE_EXCLUDED };
+
+/* OK; NOT_IN_RANGE. */
+int range_offset_of(const ipalloc_range *range, const ipalloc_addr *address, range_offset *out);
+int range_offset_of_port(const ipalloc_range *range, uint16_t port, range_offset *out);
+ipalloc_addr range_addr_of(const ipalloc_range *range, range_offset offset);
+uint16_t range_port_of(const ipalloc_range *range, range_offset offset);
+
+/* Claim some free offset of one band. FULL here means "found nothing in this band" and proves
+ * nothing. With reuse_cooling_when_full it does not reuse: see range_claim_cooling. OK; FULL;
+ * NOMEM. */
+int range_claim_any(ipalloc_range *range, enum range_band band, range_offset *out);
+
+/* Claim the longest-rested cooling offset, rested or not. OK; FULL (nothing cools). */
+int range_claim_cooling(ipalloc_range *range, range_offset *out);
+
+/* As ipalloc_range_reserve and ipalloc_range_release; release tells when it happened (wall clock)
+ * for the cool-down: the rest ends cool_down_ms after that. */
+int range_claim(ipalloc_range *range, range_offset offset);
+int range_release(ipalloc_range *range, range_offset offset, uint64_t released_at_wall_ms);
+
+/* Undo a claim that never became a lease: free at once, without cool-down; an offset that cooled
+ * when it was claimed cools on (`cooled_since_wall_ms` != 0). */
+int range_unclaim(ipalloc_range *range, range_offset offset, uint64_t cooled_since_wall_ms);
+
+/* While loading: put a free offset to rest as if it had been released then. OK; TAKEN; NOMEM. */
+int range_restore_cooling(ipalloc_range *range, range_offset offset, uint64_t released_at_wall_ms);
+
+/* The pick that range_claim_any would make, without claiming; offsets for which `skip` says true
+ * are passed over. OK; FULL. */
+int range_peek(ipalloc_range *range, enum range_band band,
+               bool (*skip)(void *context, range_offset offset), void *context, range_offset *out);
+
+/* At some instant during the call nothing was free (cooling is not free). FULL with a stamp for
+ * range_still_full; OK if something is free. */
+int range_prove_full(ipalloc_range *range, uint64_t *stamp);
+bool range_still_full(const ipalloc_range *range, uint64_t stamp);
+
+enum range_state range_state_of(const ipalloc_range *range, range_offset offset);
+
+/* Free offsets of a band, for weighing ranges; exact at rest. */
+u128 range_count_free(const ipalloc_range *range, enum range_band band);
+u128 range_usable_size(const ipalloc_range *range);
+bool range_is_static(const ipalloc_range *range, range_offset offset);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * support.h: what every Check program shares. Tiny on purpose.
+ *
+ * A random test draws from test_seed() and says it on failure; SEED=<number> in the environment
+ * repeats it. TEST_SCALE=<percent> stretches or shortens long loops (100 is the default).
+ */
+#ifndef IPALLOC_TEST_SUPPORT_H
+#define IPALLOC_TEST_SUPPORT_H
+
+#include <check.h>
+#include <ipalloc/ipalloc.h>
+
+/* The seed of this run: SEED if set, else new; printed once per program. */
+uint64_t test_seed(void);
+
+/* A small generator for tests: advance *state, return 64 uniform bits. */
+uint64_t test_random(uint64_t *state);
+
+/* `full` scaled by TEST_SCALE, at least 1. */
+uint64_t test_scaled(uint64_t full);
+
+/* Run one suite under Check; returns the exit code for main. */
+int test_main(Suite *suite);
+
+/* Shorthands that fail the test on bad text. */
+ipalloc_addr addr(const char *text);
+ipalloc_cidr cidr(const char *text);
+const char *addr_text(const ipalloc_addr *address); /* static buffers, four deep */
+
+/* A fresh directory for this test's files, removed with all in it by test_directory_remove. */
+const char *test_directory_make(void);
+void test_directory_remove(const char *path);
+
+#define ck_assert_status(call, expected)                                            \
+    do {                                                                            \
+        int status_ = (call);                                                       \
+        ck_assert_msg(status_ == (expected), "%s is %s, expected %s", #call,        \
+                      ipalloc_status_name(status_), ipalloc_status_name(expected)); \
+    } while (0)
+
+/* The same with the error's message shown. */
+#define ck_assert_status_error(call, expected, error)                              \
+    do {                                                                           \
+        int status_ = (call);                                                      \
+        ck_assert_msg(status_ == (expected), "%s is %s, expected %s: %s", #call,   \
+                      ipalloc_status_name(status_), ipalloc_status_name(expected), \
+                      (error)->message);                                           \
+    } while (0)
+
+#endif
