@@ -93,7 +93,7 @@ int ipalloc_store_open(const char *url, const ipalloc_store_options *options, ip
                          "store \"%s\": the URL must be memory: or sqlite:PATH",
                          text_quote(url, strlen(url), quoted, sizeof quoted));
     }
-    ipalloc_store *store;
+    ipalloc_store *store = NULL;
     status = make_handle(given.hooks, &store, error);
     if (status != IPALLOC_OK)
         return status;
