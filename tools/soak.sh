@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# soak.sh: `./dev soak`: the long forms. Takes hours; SOAK_SCALE (percent of the usual loops, 1000 by
+# default) sets how many.
+#
+# clang and its sanitizers, release builds, long random loops, all mutants, and a fresh Debian root in
+# which the two commands of the README must work.
+set -uo pipefail
+. tools/common.sh
+. tools/packages.sh
+
+SOAK_NEEDS=(
+    "command:clang clang"
+    "command:valgrind valgrind"
+    "command:debootstrap debootstrap"
+    "command:git git"
+)
+SCALE=${SOAK_SCALE:-1000}
+
+broken=0
+
+stage() { # NAME COMMAND...
+    local name=$1
+    shift
+    step "$name"
+    if "$@"; then
+        say "ok: $name"
+    else
+        say "FAILED: $name"
+        broken=$((broken + 1))
+    fi
+}
+
+suite() { # DIRECTORY COMPILER SCALE MESON-OPTIONS...
+    local directory=$1 compiler=$2 scale=$3
+    shift 3
+    CC=$compiler CXX=${compiler/clang/clang++} configure "$directory" "${EVERYTHING[@]}" "$@" &&
+        compile "$directory" &&
+        CK_VERBOSITY=normal TEST_SCALE=$scale meson test -C "$directory" --no-rebuild \
+            --print-errorlogs --num-processes "$(nproc)" --timeout-multiplier 100 --no-suite house
+}
+
+# Valgrind follows no test into a process of its own: it would be fifty times slower.
+valgrind_suite() {
+    CK_FORK=no TEST_SCALE=2 meson test -C build --print-errorlogs --no-suite house \
+        --timeout-multiplier 50 --num-processes "$(nproc)" \
+        --wrapper 'valgrind --quiet --error-exitcode=99 --leak-check=full --trace-children=no'
+}
+
+fresh_debian() {
+    if [ "$(id -u)" -ne 0 ]; then
+        say "only root can make a Debian root: skipped"
+        return 0
+    fi
+    bash tests/fresh/debootstrap.sh
+}
+
+main() {
+    install_missing "${BUILD_NEEDS[@]}" "${TEST_NEEDS[@]}" "${SOAK_NEEDS[@]}"
+    stage "everything of ./dev test" bash tools/test.sh
+    stage "clang" suite build-clang clang 100
+    stage "clang with ASan and UBSan" suite build-clang-asan clang 100 \
+        -Db_sanitize=address,undefined -Db_lundef=false
+    stage "clang with TSan" suite build-clang-tsan clang 100 -Db_sanitize=thread -Db_lundef=false
+    stage "gcc, long loops" suite build gcc "$SCALE"
+    stage "gcc, release, long loops" suite build-soak gcc "$SCALE" -Dbuildtype=release
+    stage "valgrind" valgrind_suite
+    stage "a fresh Debian root" fresh_debian
+    say ""
+    [ "$broken" -eq 0 ] || die "$broken stages failed"
+    say "soaked through"
+}
+
+main "$@"
