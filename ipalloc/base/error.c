@@ -55,28 +55,13 @@ static void fill(ipalloc_error *error, int status, int system_errno, const char 
     error->system_errno = system_errno;
 }
 
-int error_set(ipalloc_error *error, int status, const char *format, ...) {
-    if (error != NULL) {
-        va_list arguments;
-        va_start(arguments, format);
-        fill(error, status, 0, format, arguments);
-        va_end(arguments);
-    }
-    return status;
-}
-
-int error_set_errno(ipalloc_error *error, int status, int system_errno, const char *format, ...) {
-    if (error != NULL) {
-        va_list arguments;
-        va_start(arguments, format);
-        fill(error, status, system_errno, format, arguments);
-        va_end(arguments);
-    }
-    return status;
-}
-
-int error_no_memory(ipalloc_error *error) {
-    return error_set(error, IPALLOC_E_NOMEM, "out of memory");
+void error_fill(ipalloc_error *error, int status, int system_errno, const char *format, ...) {
+    if (error == NULL)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    fill(error, status, system_errno, format, arguments);
+    va_end(arguments);
 }
 
 int options_copy(void *copy, size_t own_size, const void *options, const char *what,
