@@ -194,10 +194,12 @@ int ipalloc_addr_parse_legacy(const char *text, size_t length, ipalloc_addr *out
         *was_strict = strict;
     if (strict)
         return IPALLOC_OK;
-    char shorter[LEGACY_TEXT_MAX];
+    char shorter[LEGACY_TEXT_MAX] = {0};
     ipalloc_addr read;
-    if (length > sizeof shorter ||
-        !read_address(shorter, drop_leading_zeros(text, length, shorter), &read))
+    if (length > sizeof shorter)
+        return refuse(text, length, why_not_an_address(text, length), error);
+    size_t shorter_length = drop_leading_zeros(text, length, shorter);
+    if (!read_address(shorter, shorter_length, &read))
         return refuse(text, length, why_not_an_address(text, length), error);
     unmap(&read);
     *out = read;
@@ -213,7 +215,7 @@ int ipalloc_cidr_parse_legacy(const char *text, size_t length, ipalloc_cidr *out
         *was_strict = status == IPALLOC_OK;
     if (status != IPALLOC_E_INVALID)
         return status;
-    char shorter[LEGACY_TEXT_MAX];
+    char shorter[LEGACY_TEXT_MAX] = {0};
     if (length > sizeof shorter)
         return status;
     size_t shorter_length = drop_leading_zeros(text, length, shorter);
