@@ -7,9 +7,13 @@
  * KEP-3668: min(max(16, size/32), 128)); none where size <= 16; size counts all addresses. Dynamic
  * picks come from the upper band while anything is free there, then from the static one.
  *
- * Cost: ranges up to 2^24 addresses are a bitmap of 1.004 bits an address (3.1 with cool-down) and
- * no memory is allocated after creation; larger ones are sparse, with memory in proportion to what
- * is held. Claims and releases in a dense range without cool-down are lock-free.
+ * Cost: ranges up to 2^24 addresses are a bitmap of 1.004 bits an address and no memory is
+ * allocated after creation; larger ones are sparse, with memory in proportion to what is held (60
+ * bytes per held random address, 1 where they cluster). Cool-down and oldest-freed keep an exact
+ * queue: a dense range allocates 28 to 32 bytes an address for it when it is made, of which only
+ * those of addresses that were ever released are touched, and one bit an address. Claims and
+ * releases in a dense range without cool-down and not oldest-freed are lock-free (a release or
+ * lookup takes a lock while something is excluded); all others take one lock.
  *
  * IPALLOC_E_FULL is linearizable: at some instant during the call nothing was free.
  * Calls here return a status only; there is nothing to add to it.
@@ -30,7 +34,8 @@ enum ipalloc_strategy {
      * is unlikely to come back at once (1.0 to 1.6 times uniform choice; see bench/). */
     IPALLOC_STRATEGY_RANDOM = 0,
     IPALLOC_STRATEGY_LOWEST = 1,
-    /* What was released longest ago; never-used addresses first, lowest first. Keeps a queue. */
+    /* What was released longest ago; never-used addresses first, lowest first. Keeps a queue, and
+     * takes a lock. A sparse range then remembers every address that was ever used. */
     IPALLOC_STRATEGY_OLDEST_FREED = 2
 };
 
@@ -39,10 +44,11 @@ enum ipalloc_strategy {
 typedef struct ipalloc_range_options {
     size_t size;
     const ipalloc_hooks *hooks;   /* copied */
-    uint64_t static_band_size;    /* addresses, network address included as in KEP-3070; 0: by the
+    uint64_t static_band_size;    /* so many of the lowest usable addresses, at most all; 0: by the
                                      formula; IPALLOC_NO_STATIC_BAND: none */
     uint32_t strategy;            /* enum ipalloc_strategy */
-    bool use_all_addresses;       /* the first and the last address are usable too */
+    bool use_all_addresses;       /* the first and the last address are usable too; the static
+                                     band is as long as without, and so ends one earlier */
     bool reuse_cooling_when_full; /* rather than FULL, give the longest-rested cooling one */
     bool refuse_reserve_cooling;  /* reserve of a cooling address is TAKEN (default: it is given) */
     uint64_t cool_down_ms;        /* rest after a release before it is free again; 0: none */
@@ -50,7 +56,8 @@ typedef struct ipalloc_range_options {
 
 /* Make an empty range over `cidr`. The caller destroys it.
  * A CIDR with no usable address (/32) makes a range of size 0: it is always FULL.
- * OK; INVALID (host bits, bad option); NOMEM. */
+ * OK; INVALID (host bits, bad option, ::/0 with use_all_addresses: 2^128 cannot be counted); NOMEM.
+ */
 IPALLOC_API int ipalloc_range_create(const ipalloc_cidr *cidr, const ipalloc_range_options *options,
                                      ipalloc_range **out, ipalloc_error *error);
 
@@ -70,13 +77,15 @@ IPALLOC_API int ipalloc_range_allocate(ipalloc_range *range, ipalloc_addr *out);
 IPALLOC_API int ipalloc_range_reserve(ipalloc_range *range, const ipalloc_addr *address);
 
 /* Give it back; it becomes free, or cools down. OK; NOT_FOUND (it was not held: it may be free,
- * cooling or excluded; nothing changed); NOT_IN_RANGE; NOMEM (sparse, with cool-down). */
+ * cooling or excluded; nothing changed); NOT_IN_RANGE; NOMEM (sparse, with cool-down or
+ * oldest-freed; nothing changed). */
 IPALLOC_API int ipalloc_range_release(ipalloc_range *range, const ipalloc_addr *address);
 
 /* Is it held? false for free, cooling, excluded and foreign addresses. */
 IPALLOC_API bool ipalloc_range_has(const ipalloc_range *range, const ipalloc_addr *address);
 
-/* Never give out first..last (inclusive). Excluding what is excluded already is fine.
+/* Never give out first..last (inclusive). Excluding what is excluded already is fine; a cooling
+ * address is excluded too, and forgets its rest.
  * OK; TAKEN (one of them is held; nothing changed); NOT_IN_RANGE; INVALID (first > last); NOMEM. */
 IPALLOC_API int ipalloc_range_exclude(ipalloc_range *range, const ipalloc_addr *first,
                                       const ipalloc_addr *last);
@@ -101,7 +110,8 @@ typedef struct ipalloc_band_stats {
 typedef struct ipalloc_range_stats {
     size_t size;
     ipalloc_band_stats static_band, dynamic_band, total; /* of usable addresses */
-    ipalloc_addr first, first_dynamic, last;             /* for ports: see port_* */
+    ipalloc_addr first, first_dynamic, last;             /* for ports: see port_*; family 0 or
+                                                            port 0 where the band is empty */
     uint16_t port_first, port_first_dynamic, port_last;
 } ipalloc_range_stats;
 
@@ -110,7 +120,8 @@ IPALLOC_API int ipalloc_range_get_stats(const ipalloc_range *range, ipalloc_rang
 
 /* Walk the held addresses in order: start with cursor->family 0; each call moves the cursor to the
  * next held address. Holds no lock between calls and is safe over changes.
- * OK; NOT_FOUND (no further one; the cursor is untouched). */
+ * A cursor need not be held nor inside the range: the walk goes on behind it, all of IPv4 being
+ * before IPv6. OK; NOT_FOUND (no further one; the cursor is untouched). */
 IPALLOC_API int ipalloc_range_next(const ipalloc_range *range, ipalloc_addr *cursor);
 
 /* The same for port ranges; *cursor starts at 0 with *started false. */
@@ -119,7 +130,7 @@ IPALLOC_API int ipalloc_range_next_port(const ipalloc_range *range, uint16_t *cu
 
 /* Write the held set as bitmap bytes, big-endian with leading zero bytes trimmed: bit i (the i-th
  * usable address, from 0) is bit i%8 of byte length-1-i/8, as Kubernetes' RangeAllocation.data.
- * *length gets the bytes needed. With out NULL or capacity too small nothing is written.
+ * *length gets the bytes needed. With out NULL (OK) or capacity too small nothing is written.
  * OK; NOMEM (capacity too small); INVALID (more than IPALLOC_SNAPSHOT_BYTES_MAX bytes). */
 IPALLOC_API int ipalloc_range_snapshot(const ipalloc_range *range, uint8_t *out, size_t capacity,
                                        size_t *length);
