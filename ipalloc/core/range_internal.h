@@ -24,6 +24,9 @@ int range_offset_of_port(const ipalloc_range *range, uint16_t port, range_offset
 ipalloc_addr range_addr_of(const ipalloc_range *range, range_offset offset);
 uint16_t range_port_of(const ipalloc_range *range, range_offset offset);
 
+/* As ipalloc_range_allocate. */
+int range_allocate(ipalloc_range *range, range_offset *out);
+
 /* Claim some free offset of one band. FULL here means "found nothing in this band" and proves
  * nothing. With reuse_cooling_when_full it does not reuse: see range_claim_cooling. OK; FULL;
  * NOMEM. */
@@ -40,6 +43,10 @@ int range_release(ipalloc_range *range, range_offset offset, uint64_t released_a
 /* Undo a claim that never became a lease: free at once, without cool-down; an offset that cooled
  * when it was claimed cools on (`cooled_since_wall_ms` != 0). */
 int range_unclaim(ipalloc_range *range, range_offset offset, uint64_t cooled_since_wall_ms);
+
+/* As ipalloc_range_exclude and ipalloc_range_include, for ports too; first <= last. */
+int range_exclude(ipalloc_range *range, range_offset first, range_offset last);
+int range_include(ipalloc_range *range, range_offset first, range_offset last);
 
 /* While loading: put a free offset to rest as if it had been released then. OK; TAKEN; NOMEM. */
 int range_restore_cooling(ipalloc_range *range, range_offset offset, uint64_t released_at_wall_ms);

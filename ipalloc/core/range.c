@@ -1,0 +1,357 @@
+/*
+ * range.c: making a range from a CIDR or port interval, its geometry, and the calls by address.
+ *
+ * May use: the range's other parts. Rules: KEP-3070 and KEP-3668 for the bands, range.h for what is
+ * usable. An address becomes an offset here (128-bit difference to the first usable address) and
+ * everything below works on offsets.
+ */
+#include "base/error.h"
+#include "core/range_private.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+    ALIGNMENT = 64,         /* of the random stripes in the hooks */
+    BANDLESS_SIZE_MAX = 16, /* KEP-3070: so small a range has no static band */
+    STATIC_BAND_MIN = 16,
+    ADDRESS_BAND_MAX = 256,
+    ADDRESS_BAND_SHARE = 16,
+    PORT_BAND_MAX = 128, /* KEP-3668 */
+    PORT_BAND_SHARE = 32
+};
+
+/* --- geometry ----------------------------------------------------------------------------------
+ */
+
+typedef struct geometry {
+    uint8_t family;
+    u128 first_value, size, formula_band;
+} geometry;
+
+static u128 band_by_formula(u128 total, u128 share, u128 most) {
+    if (total <= BANDLESS_SIZE_MAX)
+        return 0;
+    u128 band = total / share;
+    if (band < STATIC_BAND_MIN)
+        return STATIC_BAND_MIN;
+    return band > most ? most : band;
+}
+
+static u128 value_of(const ipalloc_addr *address) {
+    u128 value = 0;
+    int bytes = address->family == 4 ? 4 : 16;
+    for (int i = 0; i < bytes; i++)
+        value = value << 8 | address->bytes[i];
+    return value;
+}
+
+static ipalloc_addr addr_of_value(uint8_t family, u128 value) {
+    ipalloc_addr address = {.family = family};
+    int bytes = family == 4 ? 4 : 16;
+    for (int i = bytes - 1; i >= 0; i--, value >>= 8)
+        address.bytes[i] = (uint8_t)value;
+    return address;
+}
+
+/* What a CIDR offers. OK; INVALID. */
+static int measure_cidr(const ipalloc_cidr *cidr, bool use_all_addresses, geometry *out,
+                        ipalloc_error *error) {
+    if (cidr->base.family != 4 && cidr->base.family != 6)
+        return error_set(error, IPALLOC_E_INVALID, "range: the CIDR has no address family");
+    unsigned bits = cidr->base.family == 4 ? 32 : 128;
+    if (cidr->prefix_length > bits)
+        return error_set(error, IPALLOC_E_INVALID, "range: prefix length %u is more than %u",
+                         cidr->prefix_length, bits);
+    unsigned host_bits = bits - cidr->prefix_length;
+    u128 host_mask = host_bits == 128 ? U128_MAX : ((u128)1 << host_bits) - 1;
+    u128 base = value_of(&cidr->base);
+    if ((base & host_mask) != 0) {
+        char text[IPALLOC_CIDR_TEXT];
+        ipalloc_cidr_format(cidr, text);
+        return error_set(error, IPALLOC_E_INVALID,
+                         "range %s: must not have bits set beyond the prefix length", text);
+    }
+    if (use_all_addresses && host_bits == 128)
+        return error_set(error, IPALLOC_E_INVALID,
+                         "range ::/0: with use_all_addresses it has more addresses than can be "
+                         "counted");
+    u128 total = host_bits == 128 ? U128_MAX : host_mask + 1; /* saturated: bands stay the same */
+    u128 ends = use_all_addresses ? 0 : cidr->base.family == 4 ? 2 : 1;
+    *out = (geometry){
+        .family = cidr->base.family,
+        .first_value = base + (use_all_addresses ? 0 : 1),
+        .size = host_mask >= ends ? host_mask - ends + 1
+                : ends == 0       ? 1
+                                  : 0,
+        .formula_band = band_by_formula(total, ADDRESS_BAND_SHARE, ADDRESS_BAND_MAX),
+    };
+    return IPALLOC_OK;
+}
+
+static u128 split_of(const geometry *g, uint64_t asked) {
+    u128 split = asked == 0 ? g->formula_band : asked == IPALLOC_NO_STATIC_BAND ? 0 : asked;
+    return split < g->size ? split : g->size;
+}
+
+/* --- making and unmaking -----------------------------------------------------------------------
+ */
+
+static bool make_kept_back(ipalloc_range *range, uint64_t cool_down_ms) {
+    bool in_line = range->strategy == IPALLOC_STRATEGY_OLDEST_FREED;
+    if (cool_down_ms == 0 && !in_line)
+        return true;
+    cooldown_options options = {.size = range->size,
+                                .split = range->split,
+                                .laid_out = range->numbers.dense != NULL,
+                                .keep_rested = in_line,
+                                .rest_ms = cool_down_ms};
+    range->kept_back = cooldown_create(&range->hooks, &options);
+    return range->kept_back != NULL;
+}
+
+/* OK; NOMEM (the caller destroys what there is). */
+static int make_parts(ipalloc_range *range, uint64_t cool_down_ms) {
+    if (range->size <= BITMAP_SIZE_MAX)
+        range->numbers.dense = bitmap_create(&range->hooks, (uint64_t)range->size);
+    else
+        range->numbers.sparse =
+            sparse_create(&range->hooks, range->size, range->split, &range->excluded);
+    if (range->numbers.dense == NULL && range->numbers.sparse == NULL)
+        return IPALLOC_E_NOMEM;
+    if (!make_kept_back(range, cool_down_ms))
+        return IPALLOC_E_NOMEM;
+    range->locked = range->numbers.sparse != NULL || range->kept_back != NULL;
+    return IPALLOC_OK;
+}
+
+/* A zeroed range at the alignment it needs, with its hooks and its lock. */
+static int make_shell(const ipalloc_hooks *user, ipalloc_range **out, ipalloc_error *error) {
+    hooks first; /* to allocate with: the final one must not move */
+    int status = hooks_init(&first, user, error);
+    if (status != IPALLOC_OK)
+        return status;
+    void *memory = hooks_alloc_zeroed(&first, sizeof(ipalloc_range) + ALIGNMENT);
+    if (memory == NULL)
+        return error_no_memory(error);
+    uintptr_t aligned = ((uintptr_t)memory + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    ipalloc_range *range = (ipalloc_range *)aligned;
+    hooks_init(&range->hooks, user, NULL);
+    range->memory = memory;
+    range->self = range;
+    if (pthread_mutex_init(&range->lock, NULL) != 0) {
+        hooks_free(&first, memory);
+        return error_no_memory(error);
+    }
+    exclusion_init(&range->excluded, &range->hooks);
+    *out = range;
+    return IPALLOC_OK;
+}
+
+static int make(const geometry *g, const ipalloc_range_options *options, ipalloc_range **out,
+                ipalloc_error *error) {
+    if (options->strategy > IPALLOC_STRATEGY_OLDEST_FREED)
+        return error_set(error, IPALLOC_E_INVALID, "range: there is no strategy %u",
+                         (unsigned)options->strategy);
+    ipalloc_range *range;
+    int status = make_shell(options->hooks, &range, error);
+    if (status != IPALLOC_OK)
+        return status;
+    range->family = g->family;
+    range->first_value = g->first_value;
+    range->size = g->size;
+    range->split = split_of(g, options->static_band_size);
+    range->strategy = (enum ipalloc_strategy)options->strategy;
+    range->reuse_cooling_when_full = options->reuse_cooling_when_full;
+    range->refuse_reserve_cooling = options->refuse_reserve_cooling;
+    if (make_parts(range, options->cool_down_ms) != IPALLOC_OK) {
+        ipalloc_range_destroy(range);
+        return error_no_memory(error);
+    }
+    *out = range;
+    return IPALLOC_OK;
+}
+
+static int read_options(const ipalloc_range_options *given, ipalloc_range_options *options,
+                        ipalloc_error *error) {
+    return options_copy(options, sizeof *options, given, "ipalloc_range_options", error);
+}
+
+int ipalloc_range_create(const ipalloc_cidr *cidr, const ipalloc_range_options *options,
+                         ipalloc_range **out, ipalloc_error *error) {
+    if (cidr == NULL || out == NULL)
+        return error_set(error, IPALLOC_E_INVALID, "range: NULL");
+    ipalloc_range_options own;
+    int status = read_options(options, &own, error);
+    if (status != IPALLOC_OK)
+        return status;
+    geometry g;
+    status = measure_cidr(cidr, own.use_all_addresses, &g, error);
+    if (status != IPALLOC_OK)
+        return status;
+    return make(&g, &own, out, error);
+}
+
+int ipalloc_port_range_create(uint16_t first, uint16_t last, const ipalloc_range_options *options,
+                              ipalloc_range **out, ipalloc_error *error) {
+    if (out == NULL)
+        return error_set(error, IPALLOC_E_INVALID, "port range: NULL");
+    if (first > last)
+        return error_set(error, IPALLOC_E_INVALID,
+                         "port range %u-%u: end port cannot be less than start port", first, last);
+    ipalloc_range_options own;
+    int status = read_options(options, &own, error);
+    if (status != IPALLOC_OK)
+        return status;
+    u128 total = (u128)(last - first) + 1;
+    geometry g = {.first_value = first,
+                  .size = total,
+                  .formula_band = band_by_formula(total, PORT_BAND_SHARE, PORT_BAND_MAX)};
+    return make(&g, &own, out, error);
+}
+
+void ipalloc_range_destroy(ipalloc_range *range) {
+    if (range == NULL)
+        return;
+    cooldown_destroy(range->kept_back);
+    sparse_destroy(range->numbers.sparse);
+    bitmap_destroy(&range->hooks, range->numbers.dense);
+    exclusion_free(&range->excluded);
+    pthread_mutex_destroy(&range->lock);
+    range->hooks.user.deallocate(range->hooks.user.context, range->memory);
+}
+
+/* --- between addresses, ports and offsets ------------------------------------------------------
+ */
+
+static int offset_of_value(const ipalloc_range *range, u128 value, range_offset *out) {
+    if (value < range->first_value || value - range->first_value >= range->size)
+        return IPALLOC_E_NOT_IN_RANGE;
+    out->value = value - range->first_value;
+    return IPALLOC_OK;
+}
+
+int range_offset_of(const ipalloc_range *range, const ipalloc_addr *address, range_offset *out) {
+    if (range->family == 0 || address->family != range->family)
+        return IPALLOC_E_NOT_IN_RANGE;
+    return offset_of_value(range, value_of(address), out);
+}
+
+int range_offset_of_port(const ipalloc_range *range, uint16_t port, range_offset *out) {
+    if (range->family != 0)
+        return IPALLOC_E_NOT_IN_RANGE;
+    return offset_of_value(range, port, out);
+}
+
+ipalloc_addr range_addr_of(const ipalloc_range *range, range_offset offset) {
+    assert(range->family != 0 && offset.value < range->size);
+    return addr_of_value(range->family, range->first_value + offset.value);
+}
+
+uint16_t range_port_of(const ipalloc_range *range, range_offset offset) {
+    assert(range->family == 0 && offset.value < range->size);
+    return (uint16_t)(range->first_value + offset.value);
+}
+
+/* What every call by address checks first: OK with the offset; INVALID; NOT_IN_RANGE. */
+static int read_address(const ipalloc_range *range, const ipalloc_addr *address,
+                        range_offset *out) {
+    if (range == NULL || address == NULL || range->family == 0)
+        return IPALLOC_E_INVALID;
+    return range_offset_of(range, address, out);
+}
+
+static int read_port(const ipalloc_range *range, uint16_t port, range_offset *out) {
+    if (range == NULL || range->family != 0)
+        return IPALLOC_E_INVALID;
+    return range_offset_of_port(range, port, out);
+}
+
+/* --- the calls by address ----------------------------------------------------------------------
+ */
+
+static int release_now(ipalloc_range *range, range_offset offset) {
+    uint64_t now = range->kept_back != NULL ? hooks_wall_ms(&range->hooks) : 0;
+    return range_release(range, offset, now);
+}
+
+int ipalloc_range_allocate(ipalloc_range *range, ipalloc_addr *out) {
+    if (range == NULL || out == NULL || range->family == 0)
+        return IPALLOC_E_INVALID;
+    range_offset offset;
+    int status = range_allocate(range, &offset);
+    if (status == IPALLOC_OK)
+        *out = range_addr_of(range, offset);
+    return status;
+}
+
+int ipalloc_range_reserve(ipalloc_range *range, const ipalloc_addr *address) {
+    range_offset offset;
+    int status = read_address(range, address, &offset);
+    return status == IPALLOC_OK ? range_claim(range, offset) : status;
+}
+
+int ipalloc_range_release(ipalloc_range *range, const ipalloc_addr *address) {
+    range_offset offset;
+    int status = read_address(range, address, &offset);
+    return status == IPALLOC_OK ? release_now(range, offset) : status;
+}
+
+bool ipalloc_range_has(const ipalloc_range *range, const ipalloc_addr *address) {
+    range_offset offset;
+    return read_address(range, address, &offset) == IPALLOC_OK &&
+           range_state_of(range, offset) == RANGE_HELD;
+}
+
+/* Both ends of an interval. OK; INVALID; NOT_IN_RANGE. */
+static int read_interval(const ipalloc_range *range, const ipalloc_addr *first,
+                         const ipalloc_addr *last, range_offset *first_offset,
+                         range_offset *last_offset) {
+    if (range == NULL || first == NULL || last == NULL || range->family == 0 ||
+        ipalloc_addr_compare(first, last) > 0)
+        return IPALLOC_E_INVALID;
+    int status = range_offset_of(range, first, first_offset);
+    return status == IPALLOC_OK ? range_offset_of(range, last, last_offset) : status;
+}
+
+int ipalloc_range_exclude(ipalloc_range *range, const ipalloc_addr *first,
+                          const ipalloc_addr *last) {
+    range_offset from, to;
+    int status = read_interval(range, first, last, &from, &to);
+    return status == IPALLOC_OK ? range_exclude(range, from, to) : status;
+}
+
+int ipalloc_range_include(ipalloc_range *range, const ipalloc_addr *first,
+                          const ipalloc_addr *last) {
+    range_offset from, to;
+    int status = read_interval(range, first, last, &from, &to);
+    return status == IPALLOC_OK ? range_include(range, from, to) : status;
+}
+
+int ipalloc_range_allocate_port(ipalloc_range *range, uint16_t *out) {
+    if (range == NULL || out == NULL || range->family != 0)
+        return IPALLOC_E_INVALID;
+    range_offset offset;
+    int status = range_allocate(range, &offset);
+    if (status == IPALLOC_OK)
+        *out = range_port_of(range, offset);
+    return status;
+}
+
+int ipalloc_range_reserve_port(ipalloc_range *range, uint16_t port) {
+    range_offset offset;
+    int status = read_port(range, port, &offset);
+    return status == IPALLOC_OK ? range_claim(range, offset) : status;
+}
+
+int ipalloc_range_release_port(ipalloc_range *range, uint16_t port) {
+    range_offset offset;
+    int status = read_port(range, port, &offset);
+    return status == IPALLOC_OK ? release_now(range, offset) : status;
+}
+
+bool ipalloc_range_has_port(const ipalloc_range *range, uint16_t port) {
+    range_offset offset;
+    return read_port(range, port, &offset) == IPALLOC_OK &&
+           range_state_of(range, offset) == RANGE_HELD;
+}
