@@ -11,6 +11,9 @@
  *     ipalloc_txn_put(txn, "services/default/web", json, size, IPALLOC_REVISION_ABSENT, &error);
  *     ipalloc_txn_commit(txn, &revision, &error);
  *
+ * A transaction that is run again (after CONFLICT) must start from a fresh copy of what the user
+ * sent: the Service of the attempt before has its picks filled in, and would now ask for them.
+ *
  * Rules and texts are those of kube-apiserver 1.36 (pkg/registry/core/service), KEP-1880, KEP-2438
  * (dual-stack), KEP-3070 and KEP-3668 (bands).
  */
@@ -75,7 +78,9 @@ typedef struct ipalloc_service {
 /* One refusal, as a Kubernetes Status object carries it. */
 typedef struct ipalloc_service_problem {
     char reason[32]; /* "FieldValueInvalid", "FieldValueForbidden", "FieldValueDuplicate",
-                        "FieldValueNotSupported", "FieldValueRequired", "InternalError" */
+                        "FieldValueNotSupported", "FieldValueRequired", "FieldValueTooMany";
+                        "InternalError" is HTTP 500 with "Internal error occurred: <message>",
+                        all others are causes of a 422 */
     char field[64];  /* "spec.clusterIPs[0]"; "" for InternalError */
     char message[IPALLOC_ERROR_TEXT];   /* Kubernetes' own text without the field: `Invalid value:
                                            ...` */
@@ -89,11 +94,12 @@ typedef struct ipalloc_service_problems {
 } ipalloc_service_problems;
 
 /* Apply the rules of a create: infer families and policy, normalize clusterIP/clusterIPs, claim
- * addresses and node ports in `txn`. On failure the caller aborts `txn`; *service is then
- * unspecified but safe to read. `problems` (may be NULL) gets each refusal; the error's message is
- * "<field>: <message>" of the first, with the holder where there is one.
- * OK; INVALID, TAKEN, NOT_IN_RANGE (a refused field: HTTP 422); FULL (HTTP 500, as upstream);
- * CONFLICT, IO, NOMEM, UNAVAILABLE from the transaction. */
+ * addresses and node ports in `txn`. On failure the caller aborts `txn`; *service is as it was.
+ * `problems` (may be NULL) gets each refusal; the error's message is "<field>: <message>" of the
+ * first, with the holder where there is one.
+ * OK; INVALID, TAKEN, NOT_IN_RANGE (refused); FULL (refused; the HTTP code is in the problem's
+ * reason); INVALID without a problem (the caller's own mistake: pools, sizes, lists); CONFLICT, IO,
+ * NOMEM, UNAVAILABLE from the transaction. */
 IPALLOC_API int ipalloc_service_create(ipalloc_txn *txn, const ipalloc_service_pools *pools,
                                        ipalloc_service *service, ipalloc_service_problems *problems,
                                        ipalloc_error *error);
