@@ -1,0 +1,103 @@
+/*
+ * limit.c: the bare limit of the machine: one atomic read-modify-write to claim, one to release.
+ *
+ * Claim: load a random word of a bitmap of the same size and compare-and-swap one random bit of it.
+ * Release: one atomic OR. Nothing is searched and nothing is checked, so no allocator that is safe
+ * between threads can be faster on the same words; the random numbers are drawn as ipalloc draws
+ * them. Bit 1 means free, as in ipalloc.
+ */
+#include "pair.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+typedef struct bare_map {
+    _Alignas(64) uint64_t size;
+    void *memory;
+    _Atomic uint64_t *words; /* in memory */
+} bare_map;
+
+typedef struct limit {
+    pairs pairs;
+    bare_map maps[2]; /* the second only where every thread has its own */
+    bool own_ranges;
+} limit;
+
+static uint32_t bare_claim(void *context, uint64_t *random) {
+    bare_map *map = context;
+    uint32_t number = random_below(random, map->size);
+    _Atomic uint64_t *word = &map->words[number / 64];
+    uint64_t bit = (uint64_t)1 << number % 64;
+    uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak(word, &seen, seen & ~bit))
+        ;
+    return number;
+}
+
+static void bare_release(void *context, uint32_t number) {
+    bare_map *map = context;
+    atomic_fetch_or(&map->words[number / 64], (uint64_t)1 << number % 64);
+}
+
+static void limit_run(void *state, unsigned thread, uint64_t count) {
+    limit *l = state;
+    pair_loop(&l->pairs.holders[thread], count, &l->maps[l->own_ranges ? thread : 0], bare_claim,
+              bare_release);
+}
+
+static bool limit_take(void *state, unsigned thread, uint32_t number) {
+    limit *l = state;
+    bare_map *map = &l->maps[l->own_ranges ? thread : 0];
+    atomic_fetch_and(&map->words[number / 64], ~((uint64_t)1 << number % 64));
+    return true;
+}
+
+static void limit_close(void *state) {
+    limit *l = state;
+    for (int i = 0; i < 2; i++)
+        free(l->maps[i].memory);
+    pairs_close(&l->pairs);
+    free(l);
+}
+
+static bool bare_map_open(bare_map *map, uint32_t size_bits) {
+    map->size = (uint64_t)1 << size_bits;
+    size_t bytes = map->size >= 64 ? map->size / 8 : 8;
+    map->memory = lines_alloc(bytes);
+    if (map->memory == NULL)
+        return false;
+    map->words = map->memory;
+    for (size_t i = 0; i < bytes / 8; i++)
+        atomic_init(&map->words[i], UINT64_MAX);
+    return true;
+}
+
+static void *limit_open(const workload *work) {
+    limit *l = lines_alloc(sizeof *l);
+    if (l == NULL)
+        return NULL;
+    l->own_ranges = work->own_ranges;
+    uint64_t size = (uint64_t)1 << work->size_bits;
+    if (!bare_map_open(&l->maps[0], work->size_bits) ||
+        (work->own_ranges && !bare_map_open(&l->maps[1], work->size_bits)) ||
+        !pairs_open(&l->pairs, work, 0, size, limit_take, l)) {
+        limit_close(l);
+        return NULL;
+    }
+    pairs_warm_up(&l->pairs, work, limit_run, l);
+    return l;
+}
+
+static double limit_measure(void *state) {
+    limit *l = state;
+    return slice_time(limit_run, l, l->pairs.thread_count, l->pairs.slice_count);
+}
+
+const subject LIMIT_SUBJECT = {"limit", limit_open, limit_measure, limit_close, NULL};
+
+static double limit_measure_gain(void *state) {
+    limit *l = state;
+    return pairs_measure_gain(&l->pairs, limit_run, l);
+}
+
+const subject LIMIT_GAIN_SUBJECT = {"limit", limit_open, limit_measure_gain, limit_close, NULL};

@@ -1,0 +1,98 @@
+/*
+ * pair.c: what subjects hold before the first pair, and the warm-up.
+ */
+#include "pair.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SLICE_NS = 800000,
+    WARM_UP_NS = 400000000, /* at most; slow peers near "full" would take minutes otherwise */
+    WARM_UP_QUICK_NS = 60000000,
+};
+
+/* Selection sampling gives the numbers in order, the shuffle removes the order. */
+static void draw_numbers(uint32_t *numbers, uint64_t count, uint32_t first, uint64_t size) {
+    uint64_t random = 42, drawn = 0;
+    for (uint64_t i = 0; i < size && drawn < count; i++)
+        if (random_below(&random, size - i) < count - drawn)
+            numbers[drawn++] = first + (uint32_t)i;
+    for (uint64_t i = count; i > 1; i--) {
+        uint32_t j = random_below(&random, i), swap = numbers[i - 1];
+        numbers[i - 1] = numbers[j];
+        numbers[j] = swap;
+    }
+}
+
+void *lines_alloc(size_t bytes) {
+    size_t whole_lines = (bytes + 63) / 64 * 64;
+    void *memory = aligned_alloc(64, whole_lines);
+    if (memory != NULL)
+        memset(memory, 0, whole_lines);
+    return memory;
+}
+
+bool pairs_open(pairs *p, const workload *work, uint32_t first, uint64_t size, pair_take take,
+                void *state) {
+    memset(p, 0, sizeof *p);
+    p->numbers = calloc(work->held, sizeof *p->numbers);
+    if (p->numbers == NULL)
+        return false;
+    p->thread_count = work->threads;
+    uint64_t share = work->held / work->threads;
+    for (unsigned i = 0; i < work->threads; i++) {
+        holder *h = &p->holders[i];
+        *h = (holder){.numbers = p->numbers + i * share, .count = share, .random = 7 + i};
+        for (int v = 0; v < VICTIMS_AHEAD; v++)
+            h->victims[v] = random_below(&h->random, share);
+        if (work->own_ranges)
+            draw_numbers(h->numbers, share, first, size);
+    }
+    if (!work->own_ranges)
+        draw_numbers(p->numbers, work->held, first, size);
+    for (uint64_t i = 0; i < share * work->threads; i++)
+        if (!take(state, (unsigned)(i / share), p->numbers[i]))
+            return false;
+    return true;
+}
+
+void pairs_close(pairs *p) {
+    free(p->numbers);
+}
+
+void pairs_warm_up(pairs *p, const workload *work, slice_run run, void *state) {
+    p->slice_count = slice_calibrate(run, state, work->threads, SLICE_NS);
+    uint64_t end = now_ns() + (work->quick ? WARM_UP_QUICK_NS : WARM_UP_NS);
+    for (uint64_t done = 0; done < 2 * work->held && now_ns() < end;
+         done += p->slice_count * work->threads)
+        slice_time(run, state, work->threads, p->slice_count);
+    p->slice_count = slice_calibrate(run, state, work->threads, SLICE_NS);
+}
+
+double pairs_measure_return(pairs *p, slice_run run, void *state, uint64_t size, uint64_t count) {
+    holder *h = &p->holders[0];
+    h->returned_at_once = 0;
+    run(state, 0, count);
+    uint64_t free_numbers = size - h->count + 1; /* after the release */
+    return (double)h->returned_at_once / (double)count * (double)free_numbers;
+}
+
+double pairs_measure_gain(const pairs *p, slice_run run, void *state) {
+    double alone = slice_time(run, state, 1, p->slice_count);
+    double together = slice_time(run, state, 2, p->slice_count);
+    return 2 * alone / together;
+}
+
+static void *allowed_open(const workload *work) {
+    double *allowed = malloc(sizeof *allowed);
+    if (allowed != NULL)
+        *allowed = work->allowed;
+    return allowed;
+}
+
+static double allowed_measure(void *state) {
+    return *(const double *)state;
+}
+
+const subject ALLOWED_SUBJECT = {"allowed", allowed_open, allowed_measure, free, NULL};
