@@ -76,5 +76,22 @@ static inline uint64_t atomic_add_relaxed(atomic_word *word, uint64_t amount) {
     return atomic_fetch_add_explicit(&word->value, amount, memory_order_relaxed);
 }
 
+/* A 32-bit word that the kernel can wait on (a futex). */
+typedef struct atomic_word32 {
+    _Atomic uint32_t value;
+} atomic_word32;
+
+static inline void atomic32_init(atomic_word32 *word, uint32_t value) {
+    atomic_init(&word->value, value);
+}
+
+static inline uint32_t atomic32_load_acquire(const atomic_word32 *word) {
+    return atomic_load_explicit(&word->value, memory_order_acquire);
+}
+
+static inline void atomic32_store_release(atomic_word32 *word, uint32_t value) {
+    atomic_store_explicit(&word->value, value, memory_order_release);
+}
+
 #endif
 #endif

@@ -47,3 +47,15 @@ bool op_condition_holds(const ipalloc_op *op, bool present, uint64_t revision) {
         return true;
     }
 }
+
+int check_since(uint64_t since, uint64_t oldest, uint64_t last, ipalloc_error *error) {
+    if (since > last)
+        return error_set(error, IPALLOC_E_INVALID,
+                         "changes: revision %llu has not been yet; the last is %llu",
+                         (unsigned long long)since, (unsigned long long)last);
+    if (since < oldest)
+        return error_set(error, IPALLOC_E_EXPIRED,
+                         "changes: revision %llu is no longer kept; the oldest is %llu",
+                         (unsigned long long)since, (unsigned long long)oldest);
+    return IPALLOC_OK;
+}

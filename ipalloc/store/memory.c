@@ -182,18 +182,6 @@ static int memory_scan(void *self, ipalloc_bytes prefix, ipalloc_bytes after, si
     return status;
 }
 
-static int check_since(const memory_store *m, uint64_t since, ipalloc_error *error) {
-    if (since > m->revision)
-        return error_set(error, IPALLOC_E_INVALID,
-                         "changes: revision %llu has not been yet; the last is %llu",
-                         (unsigned long long)since, (unsigned long long)m->revision);
-    if (since < m->changes.oldest)
-        return error_set(error, IPALLOC_E_EXPIRED,
-                         "changes: revision %llu is no longer kept; the oldest is %llu",
-                         (unsigned long long)since, (unsigned long long)m->changes.oldest);
-    return IPALLOC_OK;
-}
-
 static int walk_changes(const memory_store *m, uint64_t since, ipalloc_bytes prefix, size_t limit,
                         ipalloc_visit visit, void *context, uint64_t *up_to) {
     size_t seen = 0;
@@ -223,7 +211,7 @@ static int memory_changes(void *self, uint64_t since, ipalloc_bytes prefix, size
     memory_store *m = self;
     uint64_t complete_to;
     pthread_mutex_lock(&m->mutex);
-    int status = check_since(m, since, error);
+    int status = check_since(since, m->changes.oldest, m->revision, error);
     if (status == IPALLOC_OK) {
         status = walk_changes(m, since, prefix, limit, visit, context, &complete_to);
         if (up_to != NULL)

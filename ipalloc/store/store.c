@@ -77,6 +77,11 @@ static open_function find_kind(const char *url, const char **rest) {
 
 int ipalloc_store_open(const char *url, const ipalloc_store_options *options, ipalloc_store **out,
                        ipalloc_error *error) {
+    return store_open_with(url, options, &SYSTEM_CALLS, out, error);
+}
+
+int store_open_with(const char *url, const ipalloc_store_options *options,
+                    const system_calls *system, ipalloc_store **out, ipalloc_error *error) {
     if (url == NULL || out == NULL)
         return error_set(error, IPALLOC_E_INVALID, "store: url and out must not be NULL");
     ipalloc_store_options given;
@@ -97,7 +102,7 @@ int ipalloc_store_open(const char *url, const ipalloc_store_options *options, ip
     status = make_handle(given.hooks, &store, error);
     if (status != IPALLOC_OK)
         return status;
-    store_opening opening = {rest, &given, &store->hooks, &store->methods, &store->self};
+    store_opening opening = {rest, &given, &store->hooks, system, &store->methods, &store->self};
     status = open(&opening, error);
     if (status != IPALLOC_OK) {
         free_handle(store);

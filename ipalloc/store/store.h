@@ -7,6 +7,7 @@
 #define IPALLOC_STORE_INTERNAL_H
 
 #include "base/hooks.h"
+#include "base/system.h"
 #include <ipalloc/store.h>
 
 enum { STORE_CHANGES_KEPT_DEFAULT = 100000 };
@@ -24,9 +25,14 @@ typedef struct store_opening {
     const char *rest;
     const ipalloc_store_options *options;
     hooks *hooks;
+    const system_calls *system;
     ipalloc_store_methods *methods;
     void **self;
 } store_opening;
+
+/* ipalloc_store_open with another table of system calls (tests make them fail). */
+int store_open_with(const char *url, const ipalloc_store_options *options,
+                    const system_calls *system, ipalloc_store **out, ipalloc_error *error);
 
 int memory_store_open(const store_opening *opening, ipalloc_error *error);
 int sqlite_store_open(const store_opening *opening, ipalloc_error *error);
@@ -41,6 +47,9 @@ int store_info_copy(ipalloc_store_info *out, const ipalloc_store_info *full, ipa
 
 /* Give every batch the status of a call that failed as a whole. */
 void batches_set_status(ipalloc_batch *batches, size_t count, int status);
+
+/* Can changes since this revision be given? OK, EXPIRED or INVALID (it has not been yet). */
+int check_since(uint64_t since, uint64_t oldest, uint64_t last, ipalloc_error *error);
 
 /* Does the key's state (present, at which revision) meet the operation's condition? */
 bool op_condition_holds(const ipalloc_op *op, bool present, uint64_t revision);
