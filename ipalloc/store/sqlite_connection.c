@@ -26,8 +26,8 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [STATEMENT_PUT] = "REPLACE INTO records(key, value, revision) VALUES (?1, ?2, ?3)",
     [STATEMENT_DELETE] = "DELETE FROM records WHERE key = ?1",
     [STATEMENT_ADD_CHANGE] = "INSERT INTO changes(position, key, value) VALUES (?1, ?2, ?3)",
-    [STATEMENT_CHANGES] = "SELECT key, value, position FROM changes WHERE position > ?1 "
-                          "ORDER BY position",
+    [STATEMENT_CHANGES] =
+        "SELECT key, value, position FROM changes WHERE position > ?1 ORDER BY position",
     [STATEMENT_FIRST_CHANGE] = "SELECT min(position) FROM changes",
     [STATEMENT_LAST_CHANGE] = "SELECT max(position) FROM changes",
     [STATEMENT_COUNT_CHANGES] = "SELECT count(*) FROM changes",
