@@ -134,6 +134,12 @@ uint64_t hooks_monotonic_ms(const hooks *h) {
     return h->user.monotonic_ms(h->user.context);
 }
 
+uint64_t hooks_pacing_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with a valid pointer */
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 void hooks_log(const hooks *h, int level, const char *format, ...) {
     char message[IPALLOC_ERROR_TEXT];
     va_list arguments;

@@ -38,6 +38,8 @@ char *hooks_strdup(const hooks *h, const char *text);
 
 uint64_t hooks_wall_ms(const hooks *h);
 uint64_t hooks_monotonic_ms(const hooks *h);
+/* Nanoseconds for pacing our own waits on the disk. Not hooked: no result may depend on it. */
+uint64_t hooks_pacing_ns(void);
 void hooks_log(const hooks *h, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

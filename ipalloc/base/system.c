@@ -57,12 +57,6 @@ static int system_process_id(void) {
     return (int)getpid();
 }
 
-static uint64_t system_monotonic_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with a valid pointer */
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static void system_wait(const atomic_word32 *word, uint32_t expected, uint64_t timeout_ns) {
     struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000u),
                                .tv_nsec = (long)(timeout_ns % 1000000000u)};
@@ -91,7 +85,6 @@ const system_calls SYSTEM_CALLS = {
     .rename_new = system_rename_new,
     .unlink = unlink,
     .process_id = system_process_id,
-    .monotonic_ns = system_monotonic_ns,
     .wait = system_wait,
     .wake_all = system_wake_all,
 };

@@ -44,7 +44,6 @@ typedef struct system_calls {
     int (*rename_new)(const char *from, const char *to); /* EEXIST where `to` is there */
     int (*unlink)(const char *path);
     int (*process_id)(void);
-    uint64_t (*monotonic_ns)(void); /* for pacing only; what users see goes through the hooks */
     /* Sleep while *word is `expected`, at most timeout_ns (0: for ever). May wake for no reason. */
     void (*wait)(const atomic_word32 *word, uint32_t expected, uint64_t timeout_ns);
     void (*wake_all)(const atomic_word32 *word);

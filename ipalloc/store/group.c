@@ -7,6 +7,8 @@
  */
 #include "store/group.h"
 
+#include "base/hooks.h"
+
 #include <assert.h>
 
 void group_init(group_commit *group, const system_calls *system, group_write write, group_tidy tidy,
@@ -112,11 +114,11 @@ static void gather(group_commit *group) {
     pthread_mutex_unlock(&group->mutex);
     if (!waits)
         return;
-    uint64_t start = group->system->monotonic_ns();
+    uint64_t start = hooks_pacing_ns();
     uint64_t waited = 0;
     while (waited < patience_ns && atomic32_load_acquire(&group->gathered) == before) {
         group->system->wait(&group->gathered, before, patience_ns - waited);
-        waited = group->system->monotonic_ns() - start;
+        waited = hooks_pacing_ns() - start;
     }
 }
 

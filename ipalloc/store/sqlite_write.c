@@ -262,11 +262,11 @@ static int write_transaction(sqlite_store *s, group_request *first, uint64_t *sy
         roll_back(s);
         return IPALLOC_OK;
     }
-    uint64_t start_ns = s->system->monotonic_ns();
+    uint64_t start_ns = hooks_pacing_ns();
     result = connection_run(&s->writer, STATEMENT_COMMIT);
     if (result != SQLITE_OK)
         return commit_failure(s, result, error);
-    *sync_ns = s->system->monotonic_ns() - start_ns;
+    *sync_ns = hooks_pacing_ns() - start_ns;
     atomic_store_release(&s->revision, revision);
     atomic_store_release(&s->oldest_change, oldest);
     return IPALLOC_OK;
