@@ -1,0 +1,548 @@
+/*
+ * cache.c: the bitmaps, as a cache of the store: loaded from it, and kept true to it.
+ *
+ * The store decides; the bitmap proposes. Loading sets a bit per lease key and reads no lease body;
+ * cooling records are read, because their time matters. Where a store is shared by several servers,
+ * catching up applies what the others did; a store that only we write is never behind, which costs
+ * one counter to know: revisions of our own commits that follow each other without a gap.
+ *
+ * Invariant: after loading or catching up, with nobody else inside the gate, a bit is held if and
+ * only if its lease is in the store or a claim of it is in hand.
+ */
+#include "registry/registry.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* --- pools in memory -------------------------------------------------------------------------- */
+
+ipalloc_pool *cache_find_pool(const ipalloc_registry *registry, const char *name, size_t length) {
+    for (ipalloc_pool *pool = registry->pools; pool != NULL; pool = pool->next)
+        if (strlen(pool->name) == length && memcmp(pool->name, name, length) == 0)
+            return pool;
+    return NULL;
+}
+
+ipalloc_pool *cache_new_pool(ipalloc_registry *registry, const char *name, int kind) {
+    assert(strlen(name) <= IPALLOC_POOL_NAME_MAX);
+    ipalloc_pool *pool = hooks_alloc_zeroed(&registry->hooks, sizeof *pool);
+    if (pool == NULL)
+        return NULL;
+    pool->registry = registry;
+    pool->kind = kind;
+    memcpy(pool->name, name, strlen(name) + 1);
+    return pool;
+}
+
+void cache_link_pool(ipalloc_registry *registry, ipalloc_pool *pool) {
+    ipalloc_pool **link = &registry->pools;
+    while (*link != NULL && strcmp((*link)->name, pool->name) < 0)
+        link = &(*link)->next;
+    pool->next = *link;
+    *link = pool;
+}
+
+void cache_free_pool(ipalloc_pool *pool) {
+    const hooks *h = &pool->registry->hooks;
+    cache_free_set(h, pool->set);
+    definition_free(&pool->definition);
+    hooks_free(h, pool);
+}
+
+void cache_free_set(const hooks *h, range_set *set) {
+    if (set == NULL)
+        return;
+    for (size_t i = 0; i < set->count; i++)
+        ipalloc_range_destroy(set->ranges[i].range);
+    hooks_free(h, set);
+}
+
+static void carry_counters(const range_set *old, range_set *set) {
+    for (size_t i = 0; old != NULL && i < old->count; i++) {
+        const pool_range *from = &old->ranges[i];
+        for (size_t j = 0; j < set->count; j++) {
+            pool_range *to = &set->ranges[j];
+            if (memcmp(&from->cidr, &to->cidr, sizeof from->cidr) != 0)
+                continue;
+            for (size_t scope = 0; scope < SCOPE_COUNT; scope++) {
+                atomic_store_relaxed(&to->granted[scope],
+                                     atomic_load_relaxed(&from->granted[scope]));
+                atomic_store_relaxed(&to->refused[scope],
+                                     atomic_load_relaxed(&from->refused[scope]));
+            }
+        }
+    }
+}
+
+void cache_install(ipalloc_pool *pool, definition *d, uint64_t revision, range_set *set) {
+    carry_counters(pool->set, set);
+    cache_free_set(&pool->registry->hooks, pool->set);
+    definition_free(&pool->definition);
+    pool->definition = *d;
+    pool->revision = revision;
+    pool->set = set;
+    *d = (definition){0};
+}
+
+/* The offset of a place within one range, if it lies in it. */
+static bool range_offset_of_place(const pool_range *range, const place *p, range_offset *offset) {
+    if (p->kind == IPALLOC_POOL_PORT)
+        return range_offset_of_port(range->range, place_port(p), offset) == IPALLOC_OK;
+    ipalloc_addr address = place_addr(p);
+    return ipalloc_cidr_contains(&range->cidr, &address) &&
+           range_offset_of(range->range, &address, offset) == IPALLOC_OK;
+}
+
+static pool_range *set_find_range(range_set *set, const place *p, range_offset *offset) {
+    for (size_t i = 0; i < set->count; i++)
+        if (range_offset_of_place(&set->ranges[i], p, offset))
+            return &set->ranges[i];
+    return NULL;
+}
+
+pool_range *pool_find_range(const ipalloc_pool *pool, const place *p, range_offset *offset) {
+    return p->kind == pool->kind ? set_find_range(pool->set, p, offset) : NULL;
+}
+
+place pool_range_place(const ipalloc_pool *pool, const pool_range *range, range_offset offset) {
+    if (pool->kind == IPALLOC_POOL_PORT)
+        return place_of_port(range_port_of(range->range, offset));
+    ipalloc_addr address = range_addr_of(range->range, offset);
+    return place_of_addr(&address);
+}
+
+/* --- building the ranges of a definition ------------------------------------------------------ */
+
+static int create_range(ipalloc_registry *registry, const definition *d, size_t index,
+                        pool_range *out, ipalloc_error *error) {
+    ipalloc_range_options options = definition_range_options(d, registry_user_hooks(registry));
+    for (size_t scope = 0; scope < SCOPE_COUNT; scope++) {
+        atomic_word_init(&out->granted[scope], 0);
+        atomic_word_init(&out->refused[scope], 0);
+    }
+    if (d->kind == IPALLOC_POOL_PORT)
+        return ipalloc_port_range_create(d->port_first, d->port_last, &options, &out->range, error);
+    out->cidr = d->ranges[index].cidr;
+    out->draining = d->ranges[index].draining;
+    return ipalloc_range_create(&out->cidr, &options, &out->range, error);
+}
+
+static int create_set(ipalloc_registry *registry, const definition *d, range_set **out,
+                      ipalloc_error *error) {
+    size_t count = d->kind == IPALLOC_POOL_PORT ? 1 : d->range_count;
+    range_set *set =
+        hooks_alloc_zeroed(&registry->hooks, sizeof *set + count * sizeof set->ranges[0]);
+    if (set == NULL)
+        return error_no_memory(error);
+    for (; set->count < count; set->count++) {
+        int status = create_range(registry, d, set->count, &set->ranges[set->count], error);
+        if (status != IPALLOC_OK) {
+            cache_free_set(&registry->hooks, set);
+            return status;
+        }
+    }
+    *out = set;
+    return IPALLOC_OK;
+}
+
+/* What the visits of a build share. */
+typedef struct build {
+    ipalloc_pool *pool;
+    const definition *definition;
+    range_set *set;
+    size_t prefix_length;
+    uint64_t now_ms;
+    ipalloc_error *error;
+} build;
+
+static int exclude_span(range_set *set, const definition_span *span) {
+    range_offset offset;
+    pool_range *range = set_find_range(set, &span->first, &offset);
+    if (range == NULL)
+        return IPALLOC_E_NOT_IN_RANGE;
+    ipalloc_addr first = place_addr(&span->first), last = place_addr(&span->last);
+    return ipalloc_range_exclude(range->range, &first, &last);
+}
+
+static int apply_exclusions(const build *b) {
+    for (size_t i = 0; i < b->definition->exclusion_count; i++) {
+        const definition_span *span = &b->definition->exclusions[i];
+        char first[IPALLOC_ADDR_TEXT], last[IPALLOC_ADDR_TEXT];
+        int status = exclude_span(b->set, span);
+        if (status == IPALLOC_E_NOMEM)
+            return error_no_memory(b->error);
+        if (status != IPALLOC_OK)
+            return error_set(b->error, IPALLOC_E_TAKEN,
+                             "pool %s: the excluded %s-%s would be in no range", b->pool->name,
+                             place_format(&span->first, first), place_format(&span->last, last));
+    }
+    return IPALLOC_OK;
+}
+
+/* The place that a key below the build's prefix names. */
+static bool key_place(const build *b, ipalloc_bytes key, place *out) {
+    const char *text = (const char *)key.data + b->prefix_length;
+    size_t length = key.size - b->prefix_length;
+    return length > 0 && text[length - 1] == '/' &&
+           place_parse_key(b->pool->kind, text, length - 1, out);
+}
+
+static int hold_lease(void *context, const ipalloc_entry *entry) {
+    build *b = context;
+    place p;
+    range_offset offset;
+    if (!key_place(b, entry->key, &p))
+        return record_corrupt(b->error, entry->key, "the key names no address of its pool");
+    pool_range *range = set_find_range(b->set, &p, &offset);
+    int status = range != NULL ? range_claim(range->range, offset) : IPALLOC_E_NOT_IN_RANGE;
+    char text[IPALLOC_ADDR_TEXT];
+    if (status == IPALLOC_E_NOMEM)
+        return error_no_memory(b->error);
+    if (status != IPALLOC_OK)
+        return error_set(b->error, IPALLOC_E_TAKEN, "pool %s: %s is held and would be %s",
+                         b->pool->name, place_format(&p, text),
+                         status == IPALLOC_E_TAKEN ? "excluded" : "in no range");
+    return IPALLOC_OK;
+}
+
+static int hold_leases(build *b) {
+    record_key prefix = key_of_pool_leases(b->pool->name);
+    b->prefix_length = prefix.length;
+    return ipalloc_store_scan(b->pool->registry->store, bytes_of_key(&prefix), (ipalloc_bytes){0},
+                              0, hold_lease, b, NULL, b->error);
+}
+
+static void note_claim(void *context, claim *c) {
+    build *b = context;
+    range_offset offset;
+    pool_range *range = set_find_range(b->set, &c->place, &offset);
+    bool held = range != NULL && range_state_of(range->range, offset) == RANGE_HELD;
+    c->seen = held ? CLAIM_SEEN_PRESENT : CLAIM_SEEN_ABSENT;
+}
+
+static void hold_claim(void *context, claim *c) {
+    build *b = context;
+    range_offset offset;
+    pool_range *range = set_find_range(b->set, &c->place, &offset);
+    if (range != NULL && range_state_of(range->range, offset) != RANGE_HELD)
+        range_claim(range->range, offset); /* where it fails, the commit's conditions decide */
+}
+
+static bool has_rested(const build *b, uint64_t released_ms) {
+    return b->now_ms >= released_ms && b->now_ms - released_ms >= b->definition->cool_down_ms;
+}
+
+static int rest_cooling(void *context, const ipalloc_entry *entry) {
+    build *b = context;
+    place p;
+    range_offset offset;
+    uint64_t released_ms;
+    char owner[IPALLOC_OWNER_MAX + 1];
+    if (!key_place(b, entry->key, &p))
+        return record_corrupt(b->error, entry->key, "the key names no address of its pool");
+    if (!cooling_parse(entry->value, &released_ms, owner))
+        return record_corrupt(b->error, entry->key, "is not a cooling record");
+    b->pool->has_cooling = true;
+    pool_range *range = set_find_range(b->set, &p, &offset);
+    if (range == NULL || has_rested(b, released_ms))
+        return IPALLOC_OK;
+    int status = range_restore_cooling(range->range, offset, released_ms);
+    return status == IPALLOC_E_NOMEM ? error_no_memory(b->error) : IPALLOC_OK;
+}
+
+static int rest_all(build *b) {
+    record_key prefix = key_of_pool_cooling(b->pool->name);
+    b->prefix_length = prefix.length;
+    b->now_ms = hooks_wall_ms(&b->pool->registry->hooks);
+    b->pool->has_cooling |= b->definition->cool_down_ms > 0;
+    return ipalloc_store_scan(b->pool->registry->store, bytes_of_key(&prefix), (ipalloc_bytes){0},
+                              0, rest_cooling, b, NULL, b->error);
+}
+
+int cache_build_set(ipalloc_registry *registry, ipalloc_pool *pool, const definition *d,
+                    range_set **out, ipalloc_error *error) {
+    build b = {.pool = pool, .definition = d, .error = error};
+    int status = create_set(registry, d, &b.set, error);
+    if (status != IPALLOC_OK)
+        return status;
+    status = apply_exclusions(&b);
+    if (status == IPALLOC_OK)
+        status = hold_leases(&b);
+    if (status == IPALLOC_OK) {
+        claims_visit(&registry->claims, pool, note_claim, &b);
+        claims_visit(&registry->claims, pool, hold_claim, &b);
+        status = rest_all(&b);
+    }
+    if (status != IPALLOC_OK) {
+        cache_free_set(&registry->hooks, b.set);
+        return status;
+    }
+    *out = b.set;
+    return IPALLOC_OK;
+}
+
+/* --- definitions from the store --------------------------------------------------------------- */
+
+typedef struct stored_pool {
+    struct stored_pool *next;
+    char name[IPALLOC_POOL_NAME_MAX + 1];
+    uint64_t revision;
+    definition definition;
+} stored_pool;
+
+typedef struct stored_pools {
+    const hooks *hooks;
+    stored_pool *first;
+    ipalloc_error *error;
+} stored_pools;
+
+static void free_stored_pools(stored_pools *all) {
+    while (all->first != NULL) {
+        stored_pool *one = all->first;
+        all->first = one->next;
+        definition_free(&one->definition);
+        hooks_free(all->hooks, one);
+    }
+}
+
+static int read_pool(void *context, const ipalloc_entry *entry) {
+    stored_pools *all = context;
+    char name[IPALLOC_POOL_NAME_MAX + 1];
+    size_t length;
+    const char *key = entry->key.data;
+    const char *end = key + entry->key.size;
+    const char *rest =
+        text_parse_key_part(key + strlen(PREFIX_POOL), end, name, sizeof name, &length);
+    if (rest != end || !pool_name_is_valid(name, length))
+        return record_corrupt(all->error, entry->key, "the key names no pool");
+    stored_pool *one = hooks_alloc_zeroed(all->hooks, sizeof *one);
+    if (one == NULL)
+        return error_no_memory(all->error);
+    int status =
+        definition_parse(entry->key, entry->value, all->hooks, &one->definition, all->error);
+    if (status != IPALLOC_OK) {
+        hooks_free(all->hooks, one);
+        return status;
+    }
+    memcpy(one->name, name, length + 1);
+    one->revision = entry->revision;
+    one->next = all->first;
+    all->first = one;
+    return IPALLOC_OK;
+}
+
+/* What does not fit at this point is damage: the change that made it so was checked. */
+static int as_corrupt(int status, ipalloc_error *error) {
+    if (status == IPALLOC_E_TAKEN && error != NULL)
+        error->status = IPALLOC_E_CORRUPT;
+    return status == IPALLOC_E_TAKEN ? IPALLOC_E_CORRUPT : status;
+}
+
+static int adopt_pool(ipalloc_registry *registry, stored_pool *stored, bool rebuild,
+                      ipalloc_error *error) {
+    ipalloc_pool *known = cache_find_pool(registry, stored->name, strlen(stored->name));
+    if (known != NULL && known->revision == stored->revision && !rebuild)
+        return IPALLOC_OK;
+    record_key key = key_of_pool(stored->name);
+    if (known != NULL && known->kind != stored->definition.kind)
+        return record_corrupt(error, bytes_of_key(&key), "the pool's kind has changed");
+    ipalloc_pool *pool =
+        known != NULL ? known : cache_new_pool(registry, stored->name, stored->definition.kind);
+    if (pool == NULL)
+        return error_no_memory(error);
+    range_set *set;
+    int status = cache_build_set(registry, pool, &stored->definition, &set, error);
+    if (status != IPALLOC_OK) {
+        if (known == NULL)
+            cache_free_pool(pool);
+        return as_corrupt(status, error);
+    }
+    cache_install(pool, &stored->definition, stored->revision, set);
+    if (known == NULL)
+        cache_link_pool(registry, pool);
+    return IPALLOC_OK;
+}
+
+static int note_revision(void *context, const ipalloc_entry *entry) {
+    *(uint64_t *)context = entry->revision;
+    return IPALLOC_OK;
+}
+
+static int definitions_revision(ipalloc_registry *registry, uint64_t *out, ipalloc_error *error) {
+    *out = 0;
+    int status =
+        ipalloc_store_get(registry->store, bytes_of(KEY_DEFINITIONS), note_revision, out, error);
+    return status == IPALLOC_E_NOT_FOUND ? IPALLOC_OK : status;
+}
+
+/* The revision is read first: what changes after that is noticed as a change later. */
+static int load_definitions(ipalloc_registry *registry, bool rebuild, ipalloc_error *error) {
+    uint64_t revision;
+    int status = definitions_revision(registry, &revision, error);
+    if (status != IPALLOC_OK)
+        return status;
+    if (revision == registry->definitions_revision && !rebuild)
+        return IPALLOC_OK;
+    stored_pools all = {.hooks = &registry->hooks, .error = error};
+    status = ipalloc_store_scan(registry->store, bytes_of(PREFIX_POOL), (ipalloc_bytes){0}, 0,
+                                read_pool, &all, NULL, error);
+    for (stored_pool *one = all.first; status == IPALLOC_OK && one != NULL; one = one->next)
+        status = adopt_pool(registry, one, rebuild, error);
+    free_stored_pools(&all);
+    if (status == IPALLOC_OK)
+        registry->definitions_revision = revision;
+    return status;
+}
+
+/* --- what the memory knows -------------------------------------------------------------------- */
+
+static int store_revision(ipalloc_registry *registry, uint64_t *out, ipalloc_error *error) {
+    ipalloc_store_info info = {.size = sizeof info};
+    int status = ipalloc_store_get_info(registry->store, &info, error);
+    *out = info.revision;
+    return status;
+}
+
+static void set_seen(ipalloc_registry *registry, uint64_t revision) {
+    pthread_mutex_lock(&registry->seen_mutex);
+    registry->seen_revision = revision;
+    registry->own_revision_max = revision;
+    registry->own_count = 0;
+    pthread_mutex_unlock(&registry->seen_mutex);
+}
+
+static uint64_t seen_revision(ipalloc_registry *registry) {
+    pthread_mutex_lock(&registry->seen_mutex);
+    uint64_t seen = registry->seen_revision;
+    pthread_mutex_unlock(&registry->seen_mutex);
+    return seen;
+}
+
+void cache_note_own_commit(ipalloc_registry *registry, uint64_t revision) {
+    pthread_mutex_lock(&registry->seen_mutex);
+    if (revision > registry->seen_revision) {
+        registry->own_count++;
+        if (revision > registry->own_revision_max)
+            registry->own_revision_max = revision;
+        if (registry->own_revision_max - registry->seen_revision == registry->own_count) {
+            registry->seen_revision = registry->own_revision_max;
+            registry->own_count = 0;
+        }
+    }
+    pthread_mutex_unlock(&registry->seen_mutex);
+}
+
+int cache_is_behind(ipalloc_registry *registry, bool *behind, ipalloc_error *error) {
+    uint64_t revision;
+    int status = store_revision(registry, &revision, error);
+    *behind = status == IPALLOC_OK && revision > seen_revision(registry);
+    return status;
+}
+
+int cache_load(ipalloc_registry *registry, ipalloc_error *error) {
+    uint64_t revision;
+    int status = store_revision(registry, &revision, error);
+    if (status == IPALLOC_OK)
+        status = load_definitions(registry, true, error);
+    if (status == IPALLOC_OK)
+        set_seen(registry, revision);
+    return status;
+}
+
+/* --- catching up ------------------------------------------------------------------------------ */
+
+static bool locate_change(ipalloc_registry *registry, ipalloc_bytes key, const char *prefix,
+                          ipalloc_pool **pool, place *p, range_offset *offset, pool_range **range) {
+    place_key parts;
+    if (!key_split_place(key, prefix, &parts))
+        return false;
+    *pool = cache_find_pool(registry, parts.pool, parts.pool_length);
+    if (*pool == NULL || !place_parse_key((*pool)->kind, parts.place, parts.place_length, p))
+        return false;
+    *range = pool_find_range(*pool, p, offset);
+    return *range != NULL;
+}
+
+/* A lease came or went. Keys that name nothing we know are validate's business. */
+static int apply_lease(void *context, const ipalloc_entry *entry) {
+    ipalloc_registry *registry = context;
+    ipalloc_pool *pool;
+    place p;
+    range_offset offset;
+    pool_range *range;
+    if (!locate_change(registry, entry->key, PREFIX_LEASE, &pool, &p, &offset, &range))
+        return IPALLOC_OK;
+    bool in_hand = claims_note_seen(&registry->claims, pool, &p,
+                                    entry->deleted ? CLAIM_SEEN_ABSENT : CLAIM_SEEN_PRESENT);
+    if (in_hand)
+        return IPALLOC_OK;
+    enum range_state state = range_state_of(range->range, offset);
+    if (entry->deleted && state == RANGE_HELD)
+        return range_unclaim(range->range, offset, 0);
+    if (!entry->deleted && state != RANGE_HELD)
+        return range_claim(range->range, offset) == IPALLOC_E_NOMEM ? IPALLOC_E_NOMEM : IPALLOC_OK;
+    return IPALLOC_OK;
+}
+
+static int apply_cooling(void *context, const ipalloc_entry *entry) {
+    ipalloc_registry *registry = context;
+    ipalloc_pool *pool;
+    place p;
+    range_offset offset;
+    pool_range *range;
+    uint64_t released_ms;
+    char owner[IPALLOC_OWNER_MAX + 1];
+    if (!locate_change(registry, entry->key, PREFIX_COOLING, &pool, &p, &offset, &range))
+        return IPALLOC_OK;
+    enum range_state state = range_state_of(range->range, offset);
+    if (entry->deleted) {
+        if (state == RANGE_COOLING && range_claim(range->range, offset) == IPALLOC_OK)
+            return range_unclaim(range->range, offset, 0);
+        return IPALLOC_OK;
+    }
+    pool->has_cooling = true;
+    if (state != RANGE_FREE || !cooling_parse(entry->value, &released_ms, owner))
+        return IPALLOC_OK;
+    return range_restore_cooling(range->range, offset, released_ms) == IPALLOC_E_NOMEM
+               ? IPALLOC_E_NOMEM
+               : IPALLOC_OK;
+}
+
+/* Leases first: cooling is applied to what is then free. */
+static int apply_changes(ipalloc_registry *registry, uint64_t since, uint64_t *up_to,
+                         ipalloc_error *error) {
+    int status = ipalloc_store_changes(registry->store, since, bytes_of(PREFIX_LEASE), 0,
+                                       apply_lease, registry, up_to, error);
+    if (status == IPALLOC_OK)
+        status = ipalloc_store_changes(registry->store, since, bytes_of(PREFIX_COOLING), 0,
+                                       apply_cooling, registry, NULL, error);
+    return status;
+}
+
+int cache_catch_up_alone(ipalloc_registry *registry, ipalloc_error *error) {
+    uint64_t revision, up_to;
+    int status = store_revision(registry, &revision, error);
+    uint64_t seen = seen_revision(registry);
+    if (status != IPALLOC_OK || revision <= seen)
+        return status;
+    status = load_definitions(registry, false, error);
+    if (status != IPALLOC_OK)
+        return status;
+    status = apply_changes(registry, seen, &up_to, error);
+    if (status == IPALLOC_E_EXPIRED) {
+        up_to = revision;
+        status = load_definitions(registry, true, error);
+    }
+    if (status == IPALLOC_E_NOMEM)
+        return error_no_memory(error);
+    if (status == IPALLOC_OK)
+        set_seen(registry, up_to);
+    return status;
+}
+
+int cache_catch_up(ipalloc_registry *registry, ipalloc_error *error) {
+    gate_enter_alone(&registry->gate);
+    int status = cache_catch_up_alone(registry, error);
+    gate_leave_alone(&registry->gate);
+    return status;
+}

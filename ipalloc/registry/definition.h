@@ -1,0 +1,83 @@
+/*
+ * definition.h: what a pool is, as the store keeps it, and its text form.
+ *
+ * The record is name=value lines in this order:
+ *   kind=ipv4|ipv6|port
+ *   range=10.96.0.0/16 active|draining     (address pools: one line each)
+ *   ports=30000-32767                      (port pools)
+ *   strategy=random|lowest|oldest-freed
+ *   static-band=formula|none|<n>
+ *   cool-down-ms=<n>
+ *   use-all-addresses=yes|no
+ *   reuse-cooling-when-full=yes|no
+ *   refuse-reserve-cooling=yes|no
+ *   exclude=<first>-<last>                 (any number, in order, none touching the next's first)
+ * Exclusions are sorted and disjoint; each lies within one range.
+ */
+#ifndef IPALLOC_REGISTRY_DEFINITION_H
+#define IPALLOC_REGISTRY_DEFINITION_H
+
+#include "registry/record.h"
+
+/* More stretches than this in one pool is a policy that belongs into ranges. */
+enum { DEFINITION_EXCLUSIONS_MAX = 4096 };
+
+typedef struct definition_range {
+    ipalloc_cidr cidr;
+    bool draining;
+} definition_range;
+
+typedef struct definition_span {
+    place first, last; /* both included */
+} definition_span;
+
+typedef struct definition {
+    int kind;
+    size_t range_count;
+    definition_range ranges[IPALLOC_POOL_RANGES_MAX];
+    uint16_t port_first, port_last;
+    uint32_t strategy;
+    uint64_t static_band_size;
+    uint64_t cool_down_ms;
+    bool use_all_addresses;
+    bool reuse_cooling_when_full;
+    bool refuse_reserve_cooling;
+    const hooks *hooks; /* of the exclusions' memory */
+    size_t exclusion_count;
+    definition_span *exclusions;
+} definition;
+
+void definition_free(definition *d);
+/* A copy of its own. OK; NOMEM. */
+int definition_copy(definition *out, const definition *d, ipalloc_error *error);
+
+void definition_append(text_buffer *t, const definition *d);
+/* OK; CORRUPT (names `key`); NOMEM. */
+int definition_parse(ipalloc_bytes key, ipalloc_bytes value, const hooks *h, definition *out,
+                     ipalloc_error *error);
+
+/* Read what a caller gave: checked but for overlaps with other pools. No exclusions.
+ * OK; INVALID. */
+int definition_read(const ipalloc_pool_definition *given, const hooks *h, definition *out,
+                    ipalloc_error *error);
+
+/* Does `d` say what `given` says? Its draining ranges and exclusions do not count. */
+bool definition_agrees(const definition *d, const definition *given);
+
+/* A line for messages, cut to fit. */
+const char *definition_describe(const definition *d, char *out, size_t capacity);
+
+/* The options of its ranges. */
+ipalloc_range_options definition_range_options(const definition *d, const ipalloc_hooks *user);
+
+/* The range of that CIDR; range_count if there is none. */
+size_t definition_find_range(const definition *d, const ipalloc_cidr *range);
+
+/* Add first..last to the exclusions, merging what overlaps; or take it out of them. OK; NOMEM;
+ * INVALID (too many). */
+int definition_exclude(definition *d, const definition_span *span, ipalloc_error *error);
+int definition_include(definition *d, const definition_span *span, ipalloc_error *error);
+
+const char *pool_kind_name(int kind);
+
+#endif

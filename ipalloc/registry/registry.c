@@ -1,0 +1,245 @@
+/*
+ * registry.c: opening and closing, and the small services that every part uses.
+ *
+ * May use: store.h's public calls, and the attach mark of a store handle. Opening reads every pool,
+ * every lease key and every cooling record; it writes nothing but the format mark of a new store.
+ */
+#include "registry/registry.h"
+
+#include "registry/token.h"
+#include "store/store.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* --- small services --------------------------------------------------------------------------- */
+
+static int fetch_visit(void *context, const ipalloc_entry *entry) {
+    fetched *out = context;
+    text_append(&out->value, entry->value.data, entry->value.size);
+    out->revision = entry->revision;
+    return out->value.failed ? IPALLOC_E_NOMEM : IPALLOC_OK;
+}
+
+int registry_fetch(ipalloc_registry *registry, ipalloc_bytes key, fetched *out,
+                   ipalloc_error *error) {
+    text_init(&out->value, &registry->hooks);
+    out->revision = 0;
+    int status = ipalloc_store_get(registry->store, key, fetch_visit, out, error);
+    bool failed = out->value.failed;
+    if (status != IPALLOC_OK)
+        text_free(&out->value);
+    return failed ? error_no_memory(error) : status;
+}
+
+const ipalloc_hooks *registry_user_hooks(const ipalloc_registry *registry) {
+    return registry->has_user_hooks ? &registry->user_hooks : NULL;
+}
+
+int registry_commit_batch(ipalloc_registry *registry, ipalloc_batch *batch, ipalloc_error *error) {
+    int status = ipalloc_store_commit(registry->store, batch, 1, error);
+    if (status != IPALLOC_OK)
+        return status;
+    if (batch->status == IPALLOC_OK)
+        cache_note_own_commit(registry, batch->revision);
+    else if (batch->status == IPALLOC_E_CONFLICT)
+        error_set(error, IPALLOC_E_CONFLICT, "the store has moved on");
+    else
+        error_set(error, batch->status, "the commit failed: %s", ipalloc_strerror(batch->status));
+    return batch->status;
+}
+
+int registry_check_pool(const ipalloc_registry *registry, const ipalloc_pool *pool, int kind,
+                        ipalloc_error *error) {
+    if (pool == NULL || pool->registry != registry)
+        return error_set(error, IPALLOC_E_INVALID, "the pool is not one of this registry");
+    bool port_pool = pool->kind == IPALLOC_POOL_PORT;
+    if (kind == ADDRESS_KIND && port_pool)
+        return error_set(error, IPALLOC_E_INVALID, "pool %s has ports, not addresses", pool->name);
+    if (kind == IPALLOC_POOL_PORT && !port_pool)
+        return error_set(error, IPALLOC_E_INVALID, "pool %s has addresses, not ports", pool->name);
+    return IPALLOC_OK;
+}
+
+/* --- the version of the form ------------------------------------------------------------------ */
+
+static int format_is_ours(ipalloc_bytes value, ipalloc_error *error) {
+    line_reader lines = lines_of(value);
+    uint64_t version;
+    if (!line_take_number(&lines, "version", UINT64_MAX, &version) || !lines_ended(&lines))
+        return record_corrupt(error, bytes_of(KEY_FORMAT), "is not a format version");
+    if (version != RECORD_FORMAT_VERSION)
+        return error_set(error, IPALLOC_E_CORRUPT,
+                         "the store's records have form %" PRIu64
+                         ", and this library reads form %d: use a newer one",
+                         version, RECORD_FORMAT_VERSION);
+    return IPALLOC_OK;
+}
+
+/* A store that holds anything of ours without the mark is not what it should be. */
+static int stop_at_first(void *context, const ipalloc_entry *entry) {
+    (void)context;
+    return record_corrupt(NULL, entry->key, "");
+}
+
+static int write_format(ipalloc_registry *registry, ipalloc_error *error) {
+    char value[32];
+    snprintf(value, sizeof value, "version=%d\n", RECORD_FORMAT_VERSION);
+    ipalloc_op op = {.kind = IPALLOC_OP_PUT,
+                     .condition = IPALLOC_IF_ABSENT,
+                     .key = bytes_of(KEY_FORMAT),
+                     .value = bytes_of(value)};
+    ipalloc_batch batch = {.ops = &op, .op_count = 1};
+    int status = registry_commit_batch(registry, &batch, error);
+    return status == IPALLOC_E_CONFLICT ? IPALLOC_OK : status; /* another server did it first */
+}
+
+static int check_format(ipalloc_registry *registry, ipalloc_error *error) {
+    fetched format;
+    int status = registry_fetch(registry, bytes_of(KEY_FORMAT), &format, error);
+    if (status == IPALLOC_OK) {
+        status = format_is_ours(bytes_of_buffer(&format.value), error);
+        text_free(&format.value);
+        return status;
+    }
+    if (status != IPALLOC_E_NOT_FOUND)
+        return status;
+    status = ipalloc_store_scan(registry->store, (ipalloc_bytes){0}, (ipalloc_bytes){0}, 1,
+                                stop_at_first, NULL, NULL, error);
+    if (status == IPALLOC_E_CORRUPT)
+        return error_set(error, IPALLOC_E_CORRUPT,
+                         "the store holds records but no " KEY_FORMAT " mark");
+    if (status != IPALLOC_OK || registry->read_only)
+        return status;
+    return write_format(registry, error);
+}
+
+/* --- open and close --------------------------------------------------------------------------- */
+
+/* Allocators align to 16 bytes; the random stripes want a cache line. */
+static ipalloc_registry *place_handle(void *memory) {
+    uintptr_t align = _Alignof(ipalloc_registry);
+    size_t skip = (align - (uintptr_t)memory % align) % align;
+    return (ipalloc_registry *)(void *)((char *)memory + skip);
+}
+
+static int make_handle(const ipalloc_registry_options *given, ipalloc_registry **out,
+                       ipalloc_error *error) {
+    hooks early;
+    int status = hooks_init(&early, given->hooks, error);
+    if (status != IPALLOC_OK)
+        return status;
+    void *memory =
+        hooks_alloc_zeroed(&early, sizeof(ipalloc_registry) + _Alignof(ipalloc_registry));
+    if (memory == NULL)
+        return error_no_memory(error);
+    ipalloc_registry *registry = place_handle(memory);
+    status = hooks_init(&registry->hooks, given->hooks, error);
+    assert(status == IPALLOC_OK); /* it passed a moment ago */
+    registry->memory = memory;
+    registry->has_user_hooks = given->hooks != NULL;
+    if (registry->has_user_hooks)
+        status = options_copy(&registry->user_hooks, sizeof registry->user_hooks, given->hooks,
+                              "ipalloc_hooks", error);
+    *out = registry;
+    return status;
+}
+
+static void free_handle(ipalloc_registry *registry) {
+    ipalloc_hooks user = registry->hooks.user;
+    user.deallocate(user.context, registry->memory);
+}
+
+static int init_locks(ipalloc_registry *registry, ipalloc_error *error) {
+    if (!gate_init(&registry->gate))
+        return error_no_memory(error);
+    if (claims_init(&registry->claims)) {
+        if (pthread_mutex_init(&registry->seen_mutex, NULL) == 0) {
+            if (pthread_mutex_init(&registry->token_mutex, NULL) == 0)
+                return IPALLOC_OK;
+            pthread_mutex_destroy(&registry->seen_mutex);
+        }
+        claims_destroy(&registry->claims);
+    }
+    gate_destroy(&registry->gate);
+    return error_no_memory(error);
+}
+
+static void destroy_locks(ipalloc_registry *registry) {
+    pthread_mutex_destroy(&registry->token_mutex);
+    pthread_mutex_destroy(&registry->seen_mutex);
+    claims_destroy(&registry->claims);
+    gate_destroy(&registry->gate);
+}
+
+static void free_pools(ipalloc_registry *registry) {
+    while (registry->pools != NULL) {
+        ipalloc_pool *pool = registry->pools;
+        registry->pools = pool->next;
+        cache_free_pool(pool);
+    }
+}
+
+static int load(ipalloc_registry *registry, ipalloc_error *error) {
+    ipalloc_store_info info = {.size = sizeof info};
+    int status = ipalloc_store_get_info(registry->store, &info, error);
+    if (status != IPALLOC_OK)
+        return status;
+    registry->read_only = info.read_only;
+    registry->late_ms_max = info.late_ms_max;
+    atomic_word_init(&registry->restored, info.restored);
+    status = check_format(registry, error);
+    if (status != IPALLOC_OK)
+        return status;
+    status = cache_load(registry, error);
+    if (status != IPALLOC_OK || registry->read_only)
+        return status;
+    return tokens_sweep(registry, error);
+}
+
+int ipalloc_registry_open(ipalloc_store *store, const ipalloc_registry_options *options,
+                          ipalloc_registry **out, ipalloc_error *error) {
+    if (store == NULL || out == NULL)
+        return error_set(error, IPALLOC_E_INVALID, "registry: store and out must not be NULL");
+    ipalloc_registry_options given;
+    int status = options_copy(&given, sizeof given, options, "ipalloc_registry_options", error);
+    if (status != IPALLOC_OK)
+        return status;
+    ipalloc_registry *registry;
+    status = make_handle(&given, &registry, error);
+    if (status != IPALLOC_OK)
+        return status;
+    registry->store = store;
+    status = store_attach(store, error);
+    if (status != IPALLOC_OK)
+        goto free_it;
+    status = init_locks(registry, error);
+    if (status != IPALLOC_OK)
+        goto detach;
+    status = load(registry, error);
+    if (status == IPALLOC_OK) {
+        *out = registry;
+        return IPALLOC_OK;
+    }
+    free_pools(registry);
+    tokens_free(registry);
+    destroy_locks(registry);
+detach:
+    store_detach(store);
+free_it:
+    free_handle(registry);
+    return status;
+}
+
+void ipalloc_registry_close(ipalloc_registry *registry) {
+    if (registry == NULL)
+        return;
+    tokens_free(registry);
+    assert(registry->claims.count == 0); /* open transactions must have ended */
+    free_pools(registry);
+    destroy_locks(registry);
+    store_detach(registry->store);
+    free_handle(registry);
+}

@@ -1,0 +1,141 @@
+/*
+ * registry.h (internal): the registry's parts and what they share.
+ *
+ *   registry.c   open and close            cache.c     the bitmap kept true to the store
+ *   pool.c       pools: define and change  draw.c      claiming out of a pool's ranges
+ *   txn.c        steps of a transaction    commit.c    its batch, its end
+ *   owner.c      the owner's record        token.c     outcomes that are not known yet
+ *   transact.c   run again on CONFLICT     query.c     looking
+ *   metrics.c    OpenMetrics text          validate.c  store against memory
+ *
+ * Locks: the gate (many together, or one alone), and inside it the claim table's mutex and the
+ * small mutexes below. Nobody waits for the gate while holding a mutex. Ranges are lock-free by
+ * themselves; a pool's list of ranges and all definitions change only when one is alone.
+ */
+#ifndef IPALLOC_REGISTRY_INTERNAL_H
+#define IPALLOC_REGISTRY_INTERNAL_H
+
+#include "base/error.h"
+#include "core/range_internal.h"
+#include "registry/claims.h"
+#include "registry/definition.h"
+#include "registry/gate.h"
+
+typedef char slot_name[IPALLOC_SLOT_MAX + 1];
+
+/* Kubernetes' word for how an address came: asked for by name, or picked. */
+enum grant_scope { SCOPE_STATIC, SCOPE_DYNAMIC, SCOPE_COUNT };
+
+typedef struct pool_range {
+    ipalloc_cidr cidr; /* address pools */
+    bool draining;
+    ipalloc_range *range;
+    atomic_word granted[SCOPE_COUNT];
+    atomic_word refused[SCOPE_COUNT];
+} pool_range;
+
+/* The ranges of a pool as one block, so that a changed definition is built aside and swapped in. */
+typedef struct range_set {
+    size_t count;
+    pool_range ranges[];
+} range_set;
+
+struct ipalloc_pool {
+    ipalloc_registry *registry;
+    ipalloc_pool *next; /* by name */
+    char name[IPALLOC_POOL_NAME_MAX + 1];
+    int kind;
+    definition definition;
+    uint64_t revision; /* of its record */
+    range_set *set;
+    bool has_cooling; /* cooling keys of it may be in the store */
+};
+
+/* A token key that may be deleted once a late batch can no longer meet it. */
+typedef struct spent_token {
+    struct spent_token *next;
+    uint64_t spent_at_ms; /* monotonic */
+    char key[32];
+} spent_token;
+
+struct ipalloc_registry {
+    hooks hooks;
+    void *memory; /* what was allocated: the handle is aligned inside it */
+    bool has_user_hooks;
+    ipalloc_hooks user_hooks; /* as given, for the ranges */
+    ipalloc_store *store;
+    gate gate;
+    ipalloc_pool *pools;           /* sorted by name; only grows */
+    uint64_t definitions_revision; /* 0: nothing was ever defined */
+    claim_table claims;
+    bool read_only;
+    atomic_word restored;
+    uint64_t late_ms_max;
+
+    pthread_mutex_t seen_mutex; /* over the next three */
+    uint64_t seen_revision;     /* the memory knows everything up to here */
+    uint64_t own_revision_max;  /* of our own commits after that */
+    uint64_t own_count;
+
+    pthread_mutex_t token_mutex; /* over the queue */
+    spent_token *spent_first, *spent_last;
+    ipalloc_txn *stranded; /* aborted transactions whose outcome nobody could settle */
+};
+
+/* --- registry.c ------------------------------------------------------------------------------- */
+
+/* A copy of the value of one key. OK; NOT_FOUND; others of the store; NOMEM. */
+typedef struct fetched {
+    text_buffer value;
+    uint64_t revision;
+} fetched;
+int registry_fetch(ipalloc_registry *registry, ipalloc_bytes key, fetched *out,
+                   ipalloc_error *error);
+
+const ipalloc_hooks *registry_user_hooks(const ipalloc_registry *registry);
+
+/* One batch. The status is that of the call, or else the batch's. */
+int registry_commit_batch(ipalloc_registry *registry, ipalloc_batch *batch, ipalloc_error *error);
+
+/* INVALID unless the pool belongs to the registry and is of the wanted sort. */
+enum { ANY_KIND = -1, ADDRESS_KIND = 0 };
+int registry_check_pool(const ipalloc_registry *registry, const ipalloc_pool *pool, int kind,
+                        ipalloc_error *error);
+
+/* --- cache.c: inside the gate alone, unless it says otherwise --------------------------------- */
+
+ipalloc_pool *cache_find_pool(const ipalloc_registry *registry, const char *name, size_t length);
+
+/* Load all. Fills in pools from nothing. */
+int cache_load(ipalloc_registry *registry, ipalloc_error *error);
+
+/* Make the ranges of a definition and hold in them what the store and the claims in hand say.
+ * OK; NOMEM; TAKEN (something held would be in no range; names it); CORRUPT; IO. */
+int cache_build_set(ipalloc_registry *registry, ipalloc_pool *pool, const definition *d,
+                    range_set **out, ipalloc_error *error);
+void cache_free_set(const hooks *h, range_set *set);
+
+/* Take over definition, its revision and set; what was there before is freed. */
+void cache_install(ipalloc_pool *pool, definition *d, uint64_t revision, range_set *set);
+
+ipalloc_pool *cache_new_pool(ipalloc_registry *registry, const char *name, int kind);
+void cache_link_pool(ipalloc_registry *registry, ipalloc_pool *pool);
+void cache_free_pool(ipalloc_pool *pool);
+
+/* Apply what others have committed since. OK; CORRUPT; IO; UNAVAILABLE; NOMEM. */
+int cache_catch_up_alone(ipalloc_registry *registry, ipalloc_error *error);
+
+/* The same from outside the gate. */
+int cache_catch_up(ipalloc_registry *registry, ipalloc_error *error);
+
+/* Anywhere: has somebody else committed what the memory does not know yet? */
+int cache_is_behind(ipalloc_registry *registry, bool *behind, ipalloc_error *error);
+
+/* Anywhere: a batch of ours was committed. */
+void cache_note_own_commit(ipalloc_registry *registry, uint64_t revision);
+
+/* The range that an address or port lies in, NULL if none. Inside the gate. */
+pool_range *pool_find_range(const ipalloc_pool *pool, const place *p, range_offset *offset);
+place pool_range_place(const ipalloc_pool *pool, const pool_range *range, range_offset offset);
+
+#endif

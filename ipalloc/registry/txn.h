@@ -1,0 +1,115 @@
+/*
+ * txn.h: a transaction's inside: the owner's leases as it sees them, and what it wants to change.
+ *
+ * The list of leases starts as the owner's record in the store and takes every step's change; the
+ * commit writes the difference. Steps change memory only by claims, which an abort undoes.
+ */
+#ifndef IPALLOC_REGISTRY_TXN_H
+#define IPALLOC_REGISTRY_TXN_H
+
+#include "registry/batch.h"
+#include "registry/registry.h"
+#include "registry/token.h"
+
+typedef struct txn_lease {
+    claim claim; /* says which pool and place; listed while its bit is in our hands */
+    uint64_t generation;
+    uint64_t time_ms;
+    slot_name *slots;
+    size_t slot_count;
+    bool stored;               /* the owner's record had it when the transaction read it */
+    bool removed;              /* goes with the commit; stored ones only */
+    bool touched;              /* the commit writes or deletes it */
+    enum grant_scope scope;    /* of a new one */
+    uint64_t stored_revision;  /* of its record; known once it is touched */
+    uint64_t cooling_revision; /* of its cooling record; 0: it has none */
+    uint64_t cooled_since_ms;  /* when its rest began, if it was not over; else 0 */
+} txn_lease;
+
+typedef struct txn_record {
+    int kind; /* enum ipalloc_op_kind */
+    uint64_t expected_revision;
+    char *key; /* with its prefix */
+    void *value;
+    size_t value_size;
+} txn_record;
+
+struct ipalloc_txn {
+    ipalloc_registry *registry;
+    char owner[IPALLOC_OWNER_MAX + 1]; /* "" for records only */
+    bool dry_run;
+    bool unknown;            /* the outcome is; only commit and abort may follow */
+    uint64_t deadline_at_ms; /* monotonic; 0: none */
+
+    bool owner_loaded;
+    text_buffer owner_key;
+    uint64_t owner_revision; /* 0: there was no record */
+    txn_lease **leases;      /* sorted by pool name and place */
+    size_t lease_count, lease_capacity;
+    size_t touched_count;
+
+    bool drew; /* claimed something, when the definitions were at: */
+    uint64_t definitions_revision;
+
+    txn_record records[IPALLOC_TXN_RECORDS_MAX];
+    size_t record_count;
+
+    batch_builder batch;
+    uint64_t time_ms; /* wall clock of the batch */
+    spent_token *token;
+    ipalloc_txn *next_stranded;
+};
+
+/* --- txn.c ------------------------------------------------------------------------------------ */
+
+/* Free it and all it owns; claims still listed are unlisted, bits stay. */
+void txn_free(ipalloc_txn *txn);
+
+/* UNAVAILABLE once the deadline has passed. */
+int txn_check_deadline(const ipalloc_txn *txn, ipalloc_error *error);
+
+/* --- owner.c ---------------------------------------------------------------------------------- */
+
+/* Read the owner's record, once. Outside the gate. OK; CORRUPT; IO; UNAVAILABLE; NOMEM. */
+int owner_load(ipalloc_txn *txn, ipalloc_error *error);
+
+/* The record's new text, without what is removed. */
+void owner_append(text_buffer *t, const ipalloc_txn *txn);
+
+/* A lease of the list: by place, by slot; NULL if none. By place finds removed ones too. */
+txn_lease *owner_find_place(const ipalloc_txn *txn, const ipalloc_pool *pool, const place *p);
+txn_lease *owner_find_slot(const ipalloc_txn *txn, const ipalloc_pool *pool, const char *slot);
+
+/* A lease that is in no list yet; freed by lease_free. NULL: out of memory. */
+txn_lease *lease_new(ipalloc_txn *txn, ipalloc_pool *pool);
+void lease_free(const hooks *h, txn_lease *lease);
+
+/* Room for one more in the list, so that owner_insert cannot fail. OK; NOMEM. */
+int owner_make_room(ipalloc_txn *txn, ipalloc_error *error);
+void owner_insert(ipalloc_txn *txn, txn_lease *lease);
+void owner_remove(ipalloc_txn *txn, txn_lease *lease); /* does not free it */
+
+bool lease_has_slot(const txn_lease *lease, const char *slot);
+/* OK; NOMEM; INVALID (too many share the address). */
+int lease_add_slot(const hooks *h, txn_lease *lease, const char *slot, ipalloc_error *error);
+void lease_drop_slot(txn_lease *lease, const char *slot);
+
+/* Mark that the commit writes or deletes it; reads a stored one's record to know its revision.
+ * OK; INVALID (over IPALLOC_TXN_ADDRESSES_MAX); CONFLICT; CORRUPT; IO; NOMEM. */
+int lease_touch(ipalloc_txn *txn, txn_lease *lease, ipalloc_error *error);
+/* INVALID if one more address would be too many. */
+int txn_check_room(const ipalloc_txn *txn, size_t more, ipalloc_error *error);
+
+/* --- draw.c ----------------------------------------------------------------------------------- */
+
+/* Claim any address of the lease's pool for it. Statuses of ipalloc_txn_allocate. */
+int draw_any(ipalloc_txn *txn, txn_lease *lease, ipalloc_error *error);
+/* Claim the place that is set in it. Statuses of ipalloc_txn_reserve. */
+int draw_this(ipalloc_txn *txn, txn_lease *lease, ipalloc_error *error);
+
+/* Give up the lease's claim or planned release, as if it had never been. Inside the gate. */
+void draw_undo(ipalloc_txn *txn, txn_lease *lease);
+/* Make memory say what the commit has made true. Inside the gate. */
+void draw_committed(ipalloc_txn *txn, txn_lease *lease);
+
+#endif
