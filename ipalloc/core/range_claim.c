@@ -27,9 +27,7 @@ static enum cooldown_state kept_back_state(const ipalloc_range *range, u128 numb
 
 void range_settle(ipalloc_range *range) {
     cooldown *kept_back = range->kept_back;
-    if (kept_back == NULL || cooldown_count(kept_back, 0, COOLDOWN_RESTING) +
-                                     cooldown_count(kept_back, 1, COOLDOWN_RESTING) ==
-                                 0)
+    if (kept_back == NULL)
         return;
     uint64_t now = cooldown_now(kept_back);
     u128 number;
@@ -311,6 +309,7 @@ static int restore_cooling_settled(ipalloc_range *range, u128 number,
 int range_restore_cooling(ipalloc_range *range, range_offset offset, uint64_t released_at_wall_ms) {
     assert(offset.value < range->size);
     range_lock(range);
+    range_settle(range);
     int status = restore_cooling_settled(range, offset.value, released_at_wall_ms);
     range_unlock(range);
     return status;
