@@ -228,8 +228,10 @@ static void hold_claim(void *context, claim *c) {
         range_claim(range->range, offset); /* where it fails, the commit's conditions decide */
 }
 
-static bool has_rested(const build *b, uint64_t released_ms) {
-    return b->now_ms >= released_ms && b->now_ms - released_ms >= b->definition->cool_down_ms;
+/* Over and done with; an oldest-freed range still lines them up. */
+static bool is_forgotten(const build *b, uint64_t released_ms) {
+    return b->definition->strategy != IPALLOC_STRATEGY_OLDEST_FREED && b->now_ms >= released_ms &&
+           b->now_ms - released_ms >= b->definition->cool_down_ms;
 }
 
 static int rest_cooling(void *context, const ipalloc_entry *entry) {
@@ -244,7 +246,7 @@ static int rest_cooling(void *context, const ipalloc_entry *entry) {
         return record_corrupt(b->error, entry->key, "is not a cooling record");
     b->pool->has_cooling = true;
     pool_range *range = set_find_range(b->set, &p, &offset);
-    if (range == NULL || has_rested(b, released_ms))
+    if (range == NULL || is_forgotten(b, released_ms))
         return IPALLOC_OK;
     int status = range_restore_cooling(range->range, offset, released_ms);
     return status == IPALLOC_E_NOMEM ? error_no_memory(b->error) : IPALLOC_OK;
@@ -254,7 +256,7 @@ static int rest_all(build *b) {
     record_key prefix = key_of_pool_cooling(b->pool->name);
     b->prefix_length = prefix.length;
     b->now_ms = hooks_wall_ms(&b->pool->registry->hooks);
-    b->pool->has_cooling |= b->definition->cool_down_ms > 0;
+    b->pool->has_cooling |= definition_keeps_releases(b->definition);
     return ipalloc_store_scan(b->pool->registry->store, bytes_of_key(&prefix), (ipalloc_bytes){0},
                               0, rest_cooling, b, NULL, b->error);
 }
@@ -463,36 +465,42 @@ static bool locate_change(ipalloc_registry *registry, ipalloc_bytes key, const c
     return *range != NULL;
 }
 
+/* What the visits of a catch-up share. */
+typedef struct catch_up {
+    ipalloc_registry *registry;
+    bool rebuild; /* something cannot be applied one by one */
+} catch_up;
+
 /* A lease came or went. Keys that name nothing we know are validate's business. */
 static int apply_lease(void *context, const ipalloc_entry *entry) {
-    ipalloc_registry *registry = context;
+    catch_up *up = context;
     ipalloc_pool *pool;
     place p;
     range_offset offset;
     pool_range *range;
-    if (!locate_change(registry, entry->key, PREFIX_LEASE, &pool, &p, &offset, &range))
+    if (!locate_change(up->registry, entry->key, PREFIX_LEASE, &pool, &p, &offset, &range))
         return IPALLOC_OK;
-    bool in_hand = claims_note_seen(&registry->claims, pool, &p,
+    bool in_hand = claims_note_seen(&up->registry->claims, pool, &p,
                                     entry->deleted ? CLAIM_SEEN_ABSENT : CLAIM_SEEN_PRESENT);
     if (in_hand)
         return IPALLOC_OK;
     enum range_state state = range_state_of(range->range, offset);
-    if (entry->deleted && state == RANGE_HELD)
-        return range_unclaim(range->range, offset, 0);
-    if (!entry->deleted && state != RANGE_HELD)
-        return range_claim(range->range, offset) == IPALLOC_E_NOMEM ? IPALLOC_E_NOMEM : IPALLOC_OK;
-    return IPALLOC_OK;
+    if (entry->deleted)
+        return state == RANGE_HELD ? range_unclaim(range->range, offset, 0) : IPALLOC_OK;
+    int status = state != RANGE_HELD ? range_claim(range->range, offset) : IPALLOC_OK;
+    up->rebuild |= status == IPALLOC_E_TAKEN; /* it still cools here, and that is refused */
+    return status == IPALLOC_E_NOMEM ? status : IPALLOC_OK;
 }
 
 static int apply_cooling(void *context, const ipalloc_entry *entry) {
-    ipalloc_registry *registry = context;
+    const catch_up *up = context;
     ipalloc_pool *pool;
     place p;
     range_offset offset;
     pool_range *range;
     uint64_t released_ms;
     char owner[IPALLOC_OWNER_MAX + 1];
-    if (!locate_change(registry, entry->key, PREFIX_COOLING, &pool, &p, &offset, &range))
+    if (!locate_change(up->registry, entry->key, PREFIX_COOLING, &pool, &p, &offset, &range))
         return IPALLOC_OK;
     enum range_state state = range_state_of(range->range, offset);
     if (entry->deleted) {
@@ -509,13 +517,13 @@ static int apply_cooling(void *context, const ipalloc_entry *entry) {
 }
 
 /* Leases first: cooling is applied to what is then free. */
-static int apply_changes(ipalloc_registry *registry, uint64_t since, uint64_t *up_to,
-                         ipalloc_error *error) {
-    int status = ipalloc_store_changes(registry->store, since, bytes_of(PREFIX_LEASE), 0,
-                                       apply_lease, registry, up_to, error);
+static int apply_changes(catch_up *up, uint64_t since, uint64_t *up_to, ipalloc_error *error) {
+    ipalloc_store *store = up->registry->store;
+    int status = ipalloc_store_changes(store, since, bytes_of(PREFIX_LEASE), 0, apply_lease, up,
+                                       up_to, error);
     if (status == IPALLOC_OK)
-        status = ipalloc_store_changes(registry->store, since, bytes_of(PREFIX_COOLING), 0,
-                                       apply_cooling, registry, NULL, error);
+        status = ipalloc_store_changes(store, since, bytes_of(PREFIX_COOLING), 0, apply_cooling, up,
+                                       NULL, error);
     return status;
 }
 
@@ -528,8 +536,9 @@ int cache_catch_up_alone(ipalloc_registry *registry, ipalloc_error *error) {
     status = load_definitions(registry, false, error);
     if (status != IPALLOC_OK)
         return status;
-    status = apply_changes(registry, seen, &up_to, error);
-    if (status == IPALLOC_E_EXPIRED) {
+    catch_up up = {.registry = registry};
+    status = apply_changes(&up, seen, &up_to, error);
+    if (status == IPALLOC_E_EXPIRED || (status == IPALLOC_OK && up.rebuild)) {
         up_to = revision;
         status = load_definitions(registry, true, error);
     }

@@ -53,7 +53,7 @@ static void delete_lease(ipalloc_txn *txn, const txn_lease *lease) {
     batch_builder *b = &txn->batch;
     record_key key = key_of_lease(c->pool->name, &c->place);
     batch_delete(b, bytes_of_key(&key), WHEN_AT, lease->stored_revision);
-    if (c->pool->definition.cool_down_ms == 0)
+    if (!definition_keeps_releases(&c->pool->definition))
         return;
     key = key_of_cooling(c->pool->name, &c->place);
     batch_put(b, bytes_of_key(&key), WHEN_ANY, 0);
@@ -397,9 +397,28 @@ static int end_unchanged(ipalloc_txn *txn, uint64_t *revision) {
     return give_up(txn, IPALLOC_OK);
 }
 
+/* Another server has a lease that the memory did not know: our undo must leave its bit. */
+static void note_lease_of_others(ipalloc_txn *txn, ipalloc_bytes key) {
+    evidence e = {0};
+    place_key parts;
+    place p;
+    if (!key_split_place(key, PREFIX_LEASE, &parts) ||
+        ipalloc_store_get(txn->registry->store, key, weigh_evidence, &e, NULL) != IPALLOC_OK)
+        return;
+    gate_enter(&txn->registry->gate);
+    ipalloc_pool *pool = cache_find_pool(txn->registry, parts.pool, parts.pool_length);
+    if (place_parse_key(pool->kind, parts.place, parts.place_length, &p))
+        claims_note_seen(&txn->registry->claims, pool, &p, CLAIM_SEEN_PRESENT);
+    gate_leave(&txn->registry->gate);
+}
+
 static int end_after_conflict(ipalloc_txn *txn, const ipalloc_batch *batch) {
-    if (batch->failed_op < txn->batch.count && is_cached_key(txn->batch.ops[batch->failed_op].key))
-        cache_catch_up(txn->registry, NULL); /* where it fails, the next conflict tries again */
+    if (batch->failed_op < txn->batch.count) {
+        ipalloc_bytes key = txn->batch.ops[batch->failed_op].key;
+        if (is_cached_key(key))
+            cache_catch_up(txn->registry, NULL); /* where it fails, the next conflict tries again */
+        note_lease_of_others(txn, key);
+    }
     return give_up(txn, IPALLOC_E_CONFLICT);
 }
 

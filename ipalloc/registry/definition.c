@@ -393,6 +393,10 @@ ipalloc_range_options definition_range_options(const definition *d, const ipallo
                                    .cool_down_ms = d->cool_down_ms};
 }
 
+bool definition_keeps_releases(const definition *d) {
+    return d->cool_down_ms > 0 || d->strategy == IPALLOC_STRATEGY_OLDEST_FREED;
+}
+
 /* --- exclusions ------------------------------------------------------------------------------- */
 
 static place place_step(place p, int step) {

@@ -70,6 +70,9 @@ const char *definition_describe(const definition *d, char *out, size_t capacity)
 /* The options of its ranges. */
 ipalloc_range_options definition_range_options(const definition *d, const ipalloc_hooks *user);
 
+/* Does the store keep when addresses of it were released: for their rest, or for their order? */
+bool definition_keeps_releases(const definition *d);
+
 /* The range of that CIDR; range_count if there is none. */
 size_t definition_find_range(const definition *d, const ipalloc_cidr *range);
 

@@ -53,16 +53,14 @@ static int read_cooling(ipalloc_txn *txn, txn_lease *lease, ipalloc_error *error
     int status = registry_fetch(registry, bytes_of_key(&key), &record, error);
     if (status == IPALLOC_E_NOT_FOUND)
         return IPALLOC_OK;
-    uint64_t now_ms = hooks_wall_ms(&registry->hooks);
-    lease->cooled_since_ms = now_ms; /* if we cannot know better, it rests anew */
+    lease->cooled_since_ms = hooks_wall_ms(&registry->hooks); /* if we cannot know better */
     if (status != IPALLOC_OK)
         return status;
     bool fine = cooling_parse(bytes_of_buffer(&record.value), &released_ms, owner);
     text_free(&record.value);
     if (!fine)
         return record_corrupt(error, bytes_of_key(&key), "is not a cooling record");
-    bool rested = now_ms >= released_ms && now_ms - released_ms >= pool->definition.cool_down_ms;
-    lease->cooled_since_ms = rested ? 0 : released_ms;
+    lease->cooled_since_ms = released_ms;
     lease->cooling_revision = record.revision;
     return IPALLOC_OK;
 }

@@ -8,10 +8,25 @@
  */
 #include "registry/txn.h"
 
-#include <assert.h>
-#include <string.h>
+#include <time.h>
 
-enum { ATTEMPTS_DEFAULT = 16, RESOLVE_ATTEMPTS_MAX = 4 };
+enum {
+    ATTEMPTS_DEFAULT = 16,
+    RESOLVE_ATTEMPTS_MAX = 4,
+    PATIENT_ATTEMPTS = 2, /* rerun at once */
+    PAUSE_US_FIRST = 100, /* then wait, doubling */
+    PAUSE_US_MAX = 10000
+};
+
+/* The winner of a conflict may still be on its way to its commit. */
+static void pause_before(uint32_t attempt_number) {
+    if (attempt_number < PATIENT_ATTEMPTS)
+        return;
+    uint32_t doublings = attempt_number - PATIENT_ATTEMPTS;
+    long pause_us = doublings < 7 ? PAUSE_US_FIRST << doublings : PAUSE_US_MAX;
+    struct timespec pause = {.tv_nsec = pause_us * 1000};
+    nanosleep(&pause, NULL); /* a signal cuts it short, which is as good */
+}
 
 static int attempt(ipalloc_registry *registry, const ipalloc_txn_options *options,
                    ipalloc_txn_body body, void *context, uint64_t *revision, ipalloc_error *error) {
@@ -44,10 +59,11 @@ int ipalloc_transact(ipalloc_registry *registry, const ipalloc_txn_options *opti
     uint32_t attempts = given.max_attempts != 0 ? given.max_attempts : ATTEMPTS_DEFAULT;
     uint64_t start_ms = hooks_monotonic_ms(&registry->hooks);
     uint64_t deadline_ms = given.deadline_ms;
-    for (;;) {
+    for (uint32_t number = 1;; number++) {
         status = attempt(registry, &given, body, context, revision, error);
-        if (status != IPALLOC_E_CONFLICT || --attempts == 0)
+        if (status != IPALLOC_E_CONFLICT || number >= attempts)
             return status;
+        pause_before(number);
         cache_catch_up(registry, NULL); /* where it fails, the next attempt says why */
         uint64_t passed_ms = hooks_monotonic_ms(&registry->hooks) - start_ms;
         if (deadline_ms != 0 && passed_ms >= deadline_ms)

@@ -23,7 +23,7 @@ typedef struct txn_lease {
     enum grant_scope scope;    /* of a new one */
     uint64_t stored_revision;  /* of its record; known once it is touched */
     uint64_t cooling_revision; /* of its cooling record; 0: it has none */
-    uint64_t cooled_since_ms;  /* when its rest began, if it was not over; else 0 */
+    uint64_t cooled_since_ms;  /* when it was released before; 0: not known */
 } txn_lease;
 
 typedef struct txn_record {
