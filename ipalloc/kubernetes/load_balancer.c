@@ -1,0 +1,125 @@
+/*
+ * load_balancer.c: claims and releases of load-balancer addresses.
+ *
+ * Where the caller gives load-balancer pools, a LoadBalancer Service gets an address of each of its
+ * families that there is a pool for (slots loadBalancer/IPv4, loadBalancer/IPv6), loadBalancerIP
+ * being a wish for one of them. Where it gives none, loadBalancerIP means nothing here, as in
+ * Kubernetes without a cloud. What the Service has it keeps until its type or the wish changes.
+ */
+#include "kubernetes/service_work.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char FIELD[] = "spec.loadBalancerIP";
+
+static ipalloc_pool *pool_of_family(const service_work *work, int family) {
+    return work->pools.load_balancer[family == 4 ? 0 : 1];
+}
+
+static bool has_pools(const service_work *work) {
+    return work->pools.load_balancer[0] != NULL || work->pools.load_balancer[1] != NULL;
+}
+
+static bool has_family(const ipalloc_service *service, int family) {
+    for (size_t i = 0; i < service->ip_family_count; i++)
+        if (family_of_name(service->ip_families[i]) == family)
+            return true;
+    return false;
+}
+
+static bool wants_family(const service_work *work, int family) {
+    return type_is(&work->after, "LoadBalancer") && has_family(&work->after, family);
+}
+
+static int refuse_wish(service_work *work, const char *detail) {
+    char value[VALUE_TEXT];
+    return problem_invalid(work, FIELD, text_value(work->after.load_balancer_ip, value), detail);
+}
+
+/* The wish must be an address that can be had at all. */
+static int check_wish(service_work *work) {
+    const char *wish = work->after.load_balancer_ip;
+    int family = family_of_address(wish);
+    if (wish[0] == '\0')
+        return IPALLOC_OK;
+    if (family == 0)
+        return refuse_wish(work, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+    if (!has_family(&work->after, family))
+        return refuse_wish(work, "must be of a family in `ipFamilies`");
+    if (pool_of_family(work, family) == NULL)
+        return refuse_wish(work, "no load-balancer addresses of this family are configured");
+    return IPALLOC_OK;
+}
+
+static int refuse_claim(service_work *work, ipalloc_pool *pool, int status,
+                        const ipalloc_addr *wish) {
+    char text[IPALLOC_ADDR_TEXT] = "", value[VALUE_TEXT], why[VALUE_TEXT], detail[2 * VALUE_TEXT];
+    char holder[IPALLOC_OWNER_MAX + 1];
+    if (wish == NULL) {
+        snprintf(detail, sizeof detail,
+                 "failed to allocate a load-balancer IP for Service \"%s\": %s", work->after.name,
+                 address_refusal(pool, text, status, why));
+        return problem_claim(work, status, NULL, "", detail, "");
+    }
+    ipalloc_addr_format(wish, text);
+    snprintf(detail, sizeof detail, "failed to allocate IP %s: %s", text,
+             address_refusal(pool, text, status, why));
+    return problem_claim(work, status, FIELD, text_value(work->after.load_balancer_ip, value),
+                         detail, address_holder(pool, wish, status, holder));
+}
+
+/* Another wish than what is held: the held one goes, or the slot would be occupied. */
+static int make_way(service_work *work, ipalloc_pool *pool, const char *slot,
+                    const ipalloc_addr *wish) {
+    ipalloc_addr held;
+    int status = find_slot(work, pool, slot, &held);
+    if (status != IPALLOC_OK || held.family == 0 || ipalloc_addr_compare(&held, wish) == 0)
+        return status;
+    return release_slot(work, pool, slot);
+}
+
+static int claim_family(service_work *work, ipalloc_pool *pool, const char *slot, int family) {
+    ipalloc_service *after = &work->after;
+    ipalloc_addr wish, given;
+    bool wished = family_of_address(after->load_balancer_ip) == family &&
+                  ipalloc_addr_parse(after->load_balancer_ip, strlen(after->load_balancer_ip),
+                                     &wish, NULL) == IPALLOC_OK;
+    int status = IPALLOC_OK;
+    if (work->updating && wished)
+        status = make_way(work, pool, slot, &wish);
+    if (status == IPALLOC_OK)
+        status = claim_address(work, pool, slot, wished ? &wish : NULL, &given);
+    if (claim_is_refused(status))
+        return refuse_claim(work, pool, status, wished ? &wish : NULL);
+    if (status == IPALLOC_OK)
+        ipalloc_addr_format(&given, after->ingress_ips[after->ingress_ip_count++]);
+    return status;
+}
+
+static int settle_family(service_work *work, int family) {
+    ipalloc_pool *pool = pool_of_family(work, family);
+    char slot[IPALLOC_SLOT_MAX + 1];
+    if (pool == NULL)
+        return IPALLOC_OK;
+    snprintf(slot, sizeof slot, "loadBalancer/%s", family_name(family));
+    if (wants_family(work, family))
+        return claim_family(work, pool, slot, family);
+    if (work->updating && type_is(&work->before, "LoadBalancer"))
+        return release_slot(work, pool, slot);
+    return IPALLOC_OK;
+}
+
+int service_claim_load_balancer(service_work *work) {
+    ipalloc_service *after = &work->after;
+    after->ingress_ip_count = 0;
+    if (!has_pools(work))
+        return IPALLOC_OK;
+    int status = type_is(after, "LoadBalancer") ? check_wish(work) : IPALLOC_OK;
+    int first = after->ip_family_count > 0 ? family_of_name(after->ip_families[0]) : 4;
+    if (status == IPALLOC_OK)
+        status = settle_family(work, first);
+    if (status == IPALLOC_OK)
+        status = settle_family(work, first == 4 ? 6 : 4);
+    return status;
+}
