@@ -62,8 +62,9 @@ END_TEST
 START_TEST(a_key_part_longer_than_the_buffer_is_refused) {
     char out[4];
     size_t length;
-    ck_assert_ptr_null(text_parse_key_part("abcd/", "abcd/" + 5, out, sizeof out, &length));
-    ck_assert_ptr_nonnull(text_parse_key_part("abc/", "abc/" + 4, out, sizeof out, &length));
+    const char *four = "abcd/", *three = "abc/";
+    ck_assert_ptr_null(text_parse_key_part(four, four + 5, out, sizeof out, &length));
+    ck_assert_ptr_nonnull(text_parse_key_part(three, three + 4, out, sizeof out, &length));
 }
 END_TEST
 
