@@ -24,20 +24,30 @@
 #include <assert.h>
 #include <string.h>
 
+/* The shape of the tree. The interleaving explorer builds one with smaller nodes, to reach three
+ * levels with few words. */
+#ifndef BITMAP_LINE_WORDS
+#define BITMAP_LINE_WORDS 8 /* 64 bytes, one cache line */
+#define BITMAP_FLAG_SHIFT 5 /* 32 flags to a summary word; the upper half is the version */
+#endif
+
 enum {
     WORD_BITS = 64,
-    LINE_WORDS = 8, /* 64 bytes, one cache line */
+    LINE_WORDS = BITMAP_LINE_WORDS,
     LINE_BITS = WORD_BITS * LINE_WORDS,
-    FLAG_BITS = 32, /* flags to a summary word; the upper half is the version */
+    FLAG_SHIFT = BITMAP_FLAG_SHIFT,
+    FLAG_BITS = 1 << FLAG_SHIFT,
     LEVELS_MAX = 3, /* 512 * 32^3 = 2^24 */
     CACHE_LINE = 64,
 };
 
-_Static_assert(BITMAP_SIZE_MAX == (uint64_t)LINE_BITS * FLAG_BITS * FLAG_BITS * FLAG_BITS,
+_Static_assert(LINE_WORDS != 8 || (uint64_t)LINE_BITS << LEVELS_MAX * FLAG_SHIFT == BITMAP_SIZE_MAX,
                "three levels reach exactly the largest size");
 _Static_assert(sizeof(atomic_word) == 8, "eight words are one cache line");
+_Static_assert(FLAG_BITS <= 32, "flags leave the upper half of a summary word to the version");
 
-#define VERSION_ONE ((uint64_t)1 << FLAG_BITS)
+#define VERSION_ONE ((uint64_t)1 << 32)
+#define ALL_FLAGS   (((uint64_t)1 << FLAG_BITS) - 1)
 #define NEVER_ROOT  UINT64_MAX /* has flags, so it is the root of no proof */
 
 /* A random pick looks at words until it has seen this many free bits, in at most POOL_WORDS words.
@@ -94,7 +104,7 @@ static uint64_t valid_bits(const bitmap *map, uint64_t word) {
 static void fill_level(atomic_word *summary, uint64_t count) {
     for (uint64_t word = 0; word == 0 || word * FLAG_BITS < count; word++) {
         uint64_t left = count - word * FLAG_BITS;
-        uint64_t flags = left >= FLAG_BITS ? VERSION_ONE - 1 : ((uint64_t)1 << left) - 1;
+        uint64_t flags = left >= FLAG_BITS ? ALL_FLAGS : ((uint64_t)1 << left) - 1;
         atomic_word_init(&summary[word], flags);
     }
 }
@@ -148,7 +158,7 @@ static uint64_t flag_of(uint64_t index) {
 }
 
 static bool has_flags(uint64_t summary) {
-    return (uint32_t)summary != 0;
+    return (summary & ALL_FLAGS) != 0;
 }
 
 static const atomic_word *root_of(const bitmap *map) {
@@ -208,9 +218,9 @@ static void close_flag(const bitmap *map, unsigned level, uint64_t index) {
  * none. Relaxed loads: flags are hints here, the caller looks at the line. */
 static uint64_t next_open_line(const bitmap *map, uint64_t line, uint64_t end) {
     unsigned level = 0;
-    uint64_t index = line; /* of a flag in `level`; it stands for 32^level lines */
-    while (index << 5 * level < end) {
-        uint64_t flags = (uint32_t)atomic_load_relaxed(&map->summary[level][index / FLAG_BITS]);
+    uint64_t index = line; /* of a flag in `level`; it stands for FLAG_BITS^level lines */
+    while (index << FLAG_SHIFT * level < end) {
+        uint64_t flags = atomic_load_relaxed(&map->summary[level][index / FLAG_BITS]) & ALL_FLAGS;
         uint64_t ahead = flags >> index % FLAG_BITS;
         if (ahead != 0) {
             index += (unsigned)__builtin_ctzll(ahead);
