@@ -130,7 +130,7 @@ show_how_to_go_on() {
     say "    kubectl --server=http://127.0.0.1:8001 get services"
     say "    kubectl --server=http://127.0.0.1:8001 create service clusterip api --tcp=80:8080"
     say "    curl http://127.0.0.1:8001/metrics"
-    say "    sqlite3 -readonly $directory/ipalloc.db 'SELECT * FROM leases'"
+    say "    sqlite3 -readonly $directory/ipalloc.db 'SELECT key, value FROM records'"
     say "throw it away:"
     say "    rm -r $directory"
 }
