@@ -66,11 +66,11 @@ static int32_t held_in_slot(const service_work *work, const ipalloc_service_port
 
 /* --- one claim -------------------------------------------------------------------------------- */
 
-static int refuse_number(service_work *work, size_t index, int status, int32_t number) {
-    char field[FIELD_TEXT], value[VALUE_TEXT], why[VALUE_TEXT], holder[IPALLOC_OWNER_MAX + 1];
+static int refuse_number(service_work *work, size_t index, int status, const char *holder) {
+    int32_t number = work->node_ports[index];
+    char field[FIELD_TEXT], value[VALUE_TEXT], why[VALUE_TEXT];
     return problem_claim(work, status, indexed_field("ports", index, ".nodePort", field),
-                         number_value(number, value), port_refusal(work, status, why),
-                         port_holder(work, number, status, holder));
+                         number_value(number, value), port_refusal(work, status, why), holder);
 }
 
 static int refuse_any(service_work *work, const char *what, int status) {
@@ -82,13 +82,14 @@ static int refuse_any(service_work *work, const char *what, int status) {
 
 /* Claim `number` (0: any) for the index-th port. */
 static int claim_for_port(service_work *work, size_t index, int32_t number) {
-    char slot[IPALLOC_SLOT_MAX + 1];
+    char slot[IPALLOC_SLOT_MAX + 1], holder[IPALLOC_OWNER_MAX + 1];
     slot_of_port(&work->after.ports[index], slot);
     int status = claim_port(work, slot, number, &work->node_ports[index]);
     if (!claim_is_refused(status))
         return status;
-    return number != 0 ? refuse_number(work, index, status, number)
-                       : refuse_any(work, "nodePort", status);
+    if (number == 0)
+        return refuse_any(work, "nodePort", status);
+    return refuse_number(work, index, status, port_holder(work, number, status, holder));
 }
 
 /* --- create ----------------------------------------------------------------------------------- */
@@ -207,7 +208,7 @@ static int claim_requested(service_work *work) {
         if (number == 0 || held_in_slot(work, &work->after.ports[i]) == number)
             continue;
         if (is_taken_by_itself(work, i))
-            return refuse_number(work, i, IPALLOC_E_TAKEN, number);
+            return refuse_number(work, i, IPALLOC_E_TAKEN, "");
         int status = claim_for_port(work, i, number);
         if (status != IPALLOC_OK)
             return status;
@@ -230,23 +231,28 @@ static int claim_any(service_work *work) {
 
 /* --- the health-check port -------------------------------------------------------------------- */
 
-static int refuse_health_check_port(service_work *work, int status, int32_t number) {
-    char why[VALUE_TEXT], detail[VALUE_TEXT + 128], holder[IPALLOC_OWNER_MAX + 1];
-    if (number == 0)
-        return refuse_any(work, "HealthCheck NodePort 0", status);
+static int refuse_health_check_port(service_work *work, int status, int32_t number,
+                                    const char *holder) {
+    char why[VALUE_TEXT], detail[VALUE_TEXT + 128];
     snprintf(detail, sizeof detail, "failed to allocate requested HealthCheck NodePort %d: %s",
              (int)number, port_refusal(work, status, why));
-    return problem_claim(work, status, NULL, "", detail, port_holder(work, number, status, holder));
+    return problem_claim(work, status, NULL, "", detail, holder);
 }
 
 /* What serves as a node port of this very Service, or did until now, cannot be it as well. */
 static int claim_health_check_port(service_work *work) {
+    char holder[IPALLOC_OWNER_MAX + 1];
     int32_t number = work->after.health_check_node_port;
     if (number != 0 && (is_wanted(work, number) || is_held(work, number)))
-        return refuse_health_check_port(work, IPALLOC_E_TAKEN, number);
+        return refuse_health_check_port(work, IPALLOC_E_TAKEN, number, "");
     int status =
         claim_port(work, "healthCheckNodePort", number, &work->after.health_check_node_port);
-    return claim_is_refused(status) ? refuse_health_check_port(work, status, number) : status;
+    if (!claim_is_refused(status))
+        return status;
+    if (number == 0)
+        return refuse_any(work, "HealthCheck NodePort 0", status);
+    return refuse_health_check_port(work, status, number,
+                                    port_holder(work, number, status, holder));
 }
 
 static bool gains_health_check_port(const service_work *work) {
@@ -291,7 +297,7 @@ static int refuse_unconfigured(service_work *work) {
 }
 
 int service_claim_node_ports(service_work *work) {
-    bool moved[IPALLOC_SERVICE_PORTS_MAX];
+    bool moved[IPALLOC_SERVICE_PORTS_MAX] = {false};
     bool needs = needs_node_ports(&work->after);
     if (needs && work->pools.node_ports == NULL && claims_something(work))
         return refuse_unconfigured(work);
