@@ -1,0 +1,41 @@
+/*
+ * wrapped_store.h: a store of the program's own around another one, that can lose, delay or refuse
+ * what it is told: for unknown outcomes, for failing stores, and for two servers on one store.
+ */
+#ifndef IPALLOC_TEST_REGISTRY_WRAPPED_STORE_H
+#define IPALLOC_TEST_REGISTRY_WRAPPED_STORE_H
+
+#include "support.h"
+
+enum wrapped_mood {
+    MOOD_HONEST,
+    MOOD_UNKNOWN_APPLIED, /* apply it and say UNKNOWN_OUTCOME */
+    MOOD_UNKNOWN_LOST,    /* drop it and say UNKNOWN_OUTCOME */
+    MOOD_UNKNOWN_LATE,    /* keep it for wrapped_deliver and say UNKNOWN_OUTCOME */
+    MOOD_IO,              /* say IO, and nothing happens */
+    MOOD_DOWN             /* the whole call is UNAVAILABLE */
+};
+
+typedef struct wrapped_store {
+    ipalloc_store *inner;
+    ipalloc_store *handle; /* what registries are opened on */
+    uint64_t late_ms_max;
+    bool read_only;
+    bool restored;
+    enum wrapped_mood mood; /* of the next commits */
+    int mood_commits;       /* for how many; then honest again */
+    bool reads_fail;
+    bool history_expired; /* changes answers EXPIRED */
+    ipalloc_batch late;
+    int commits;
+} wrapped_store;
+
+/* Make the handle over `inner`, which the test closes after the handle. */
+void wrapped_open(wrapped_store *w, ipalloc_store *inner);
+/* Be so for the next `commits` commits. */
+void wrapped_set_mood(wrapped_store *w, enum wrapped_mood mood, int commits);
+/* The late batch arrives now; returns its status. */
+int wrapped_deliver(wrapped_store *w);
+void wrapped_close(wrapped_store *w);
+
+#endif
