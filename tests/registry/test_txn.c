@@ -112,7 +112,6 @@ START_TEST(an_aborted_transaction_leaves_nothing) {
 }
 END_TEST
 
-
 START_TEST(a_release_takes_effect_with_the_commit_and_not_before) {
     fixture f;
     OPEN_OR_SKIP(&f, _i);
@@ -377,8 +376,7 @@ START_TEST(a_passed_deadline_is_unavailable_and_leaves_nothing) {
     fixture f;
     OPEN_OR_SKIP(&f, _i);
     ipalloc_pool *pool = define_pool(&f, "services", "10.96.0.0/24");
-    ipalloc_txn_options options = {
-        .size = sizeof options, .owner = "Service/a", .deadline_ms = 1};
+    ipalloc_txn_options options = {.size = sizeof options, .owner = "Service/a", .deadline_ms = 1};
     ipalloc_txn *txn;
     OK(&f, ipalloc_begin(f.registry, &options, &txn, &f.error));
     struct timespec pause = {.tv_nsec = 3000000};
@@ -421,9 +419,13 @@ static Suite *suite(void) {
     tcase_add_loop_test(c, an_aborted_transaction_leaves_nothing, 0, STORE_KINDS);
     tcase_add_loop_test(c, a_release_takes_effect_with_the_commit_and_not_before, 0, STORE_KINDS);
     tcase_add_loop_test(c, what_a_transaction_claimed_it_can_release_again, 0, STORE_KINDS);
-    tcase_add_loop_test(c, ports_of_two_protocols_share_one_port_and_leave_it_one_by_one, 0, STORE_KINDS);
-    tcase_add_loop_test(c, another_address_in_an_occupied_slot_is_taken_unless_the_old_one_is_released, 0, STORE_KINDS);
-    tcase_add_loop_test(c, released_and_reserved_again_in_one_transaction_stays_the_same_lease, 0, STORE_KINDS);
+    tcase_add_loop_test(c, ports_of_two_protocols_share_one_port_and_leave_it_one_by_one, 0,
+                        STORE_KINDS);
+    tcase_add_loop_test(c,
+                        another_address_in_an_occupied_slot_is_taken_unless_the_old_one_is_released,
+                        0, STORE_KINDS);
+    tcase_add_loop_test(c, released_and_reserved_again_in_one_transaction_stays_the_same_lease, 0,
+                        STORE_KINDS);
     tcase_add_loop_test(c, a_renamed_slot_keeps_its_address, 0, STORE_KINDS);
     tcase_add_loop_test(c, limits_are_refused_before_any_claim, 0, STORE_KINDS);
     tcase_add_loop_test(c, at_most_sixteen_slots_share_an_address, 0, STORE_KINDS);
@@ -431,7 +433,7 @@ static Suite *suite(void) {
     tcase_add_loop_test(c, a_transaction_without_an_owner_has_records_only, 0, STORE_KINDS);
     tcase_add_loop_test(c, a_passed_deadline_is_unavailable_and_leaves_nothing, 0, STORE_KINDS);
     tcase_add_loop_test(c, owners_and_slots_are_checked_and_every_byte_survives, 0,
- (int)(sizeof NAMES / sizeof NAMES[0]));
+                        (int)(sizeof NAMES / sizeof NAMES[0]));
     tcase_add_test(c, a_structure_of_no_size_is_invalid);
     suite_add_tcase(s, c);
     return s;
