@@ -34,14 +34,21 @@ static int copy(sqlite_store *s, const char *name, ipalloc_error *error) {
     return status;
 }
 
+/* In a journal of the kind that is gone once the change is made, so that the file alone is whole.
+ */
 static int mark(const sqlite_path *target, const char *name, ipalloc_error *error) {
     connection c;
     int status = connection_open(&c, target, name, SQLITE_OPEN_READWRITE, error);
     if (status != IPALLOC_OK)
         return status;
-    int result = schema_set_meta(&c, "identity", IDENTITY_OF_BACKUP);
-    if (result != SQLITE_OK)
-        status = connection_error(&c, result, "marking the copy", error);
+    status = connection_set_journal(&c, "delete", error);
+    if (status == IPALLOC_OK) {
+        int result = schema_set_meta(&c, "identity", IDENTITY_OF_BACKUP);
+        if (result != SQLITE_OK)
+            status = connection_error(&c, result, "marking the copy", error);
+    }
+    if (status == IPALLOC_OK)
+        status = connection_set_journal(&c, "wal", error);
     connection_close(&c);
     return status;
 }
@@ -65,7 +72,7 @@ int sqlite_backup(void *self, const char *given, ipalloc_error *error) {
         status = check_absent(&target, target.file, "the file exists already", error);
     if (status != IPALLOC_OK)
         return status;
-    path_with(&target, "-new", name);
+    path_unfinished(&target, name);
     status = check_absent(&target, name,
                           "its -new file exists: another backup is being made there, or one was "
                           "cut off and can be removed",
@@ -76,8 +83,8 @@ int sqlite_backup(void *self, const char *given, ipalloc_error *error) {
     if (status == IPALLOC_OK)
         status = mark(&target, name, error);
     if (status == IPALLOC_OK)
-        status = path_publish(&target, name, error);
+        status = path_publish(&target, error);
     if (status != IPALLOC_OK)
-        s->system->unlink(name);
+        path_remove_unfinished(&target);
     return status;
 }

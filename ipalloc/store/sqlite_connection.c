@@ -149,6 +149,26 @@ int connection_integer(connection *c, enum statement which, bool *found, int64_t
     return result == SQLITE_ROW || result == SQLITE_DONE ? SQLITE_OK : result;
 }
 
+int connection_set_journal(connection *c, const char *mode, ipalloc_error *error) {
+    char sql[48];
+    snprintf(sql, sizeof sql, "PRAGMA journal_mode = %s", mode);
+    sqlite3_stmt *statement = NULL;
+    int result = sqlite3_prepare_v2(c->db, sql, -1, &statement, NULL);
+    if (result == SQLITE_OK)
+        result = sqlite3_step(statement);
+    const char *now = result == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+    bool switched = now != NULL && strcmp(now, mode) == 0;
+    sqlite3_finalize(statement);
+    if (result != SQLITE_ROW)
+        return connection_error(c, result, "switching the journal", error);
+    if (!switched)
+        return error_set(error, IPALLOC_E_UNAVAILABLE,
+                         "sqlite store \"%s\": journal mode %s is not possible here (does the "
+                         "file system share memory?)",
+                         c->path->quoted, mode);
+    return IPALLOC_OK;
+}
+
 int bind_bytes(sqlite3_stmt *statement, int place, ipalloc_bytes bytes) {
     if (bytes.size == 0)
         return sqlite3_bind_text(statement, place, "", 0, SQLITE_STATIC);

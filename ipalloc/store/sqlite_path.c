@@ -174,8 +174,20 @@ int path_sync_file(const sqlite_path *path, const char *file, ipalloc_error *err
     return sync_name(path, file, O_RDONLY, error);
 }
 
-int path_publish(const sqlite_path *path, const char *finished, ipalloc_error *error) {
-    int status = path_sync_file(path, finished, error);
+const char *path_unfinished(const sqlite_path *path, char *out) {
+    return path_with(path, "-new", out);
+}
+
+void path_remove_unfinished(const sqlite_path *path) {
+    static const char *const suffixes[] = {"-new", "-new-journal", "-new-wal", "-new-shm"};
+    char name[PATH_MAX];
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
+        path->system->unlink(path_with(path, suffixes[i], name));
+}
+
+int path_publish(const sqlite_path *path, ipalloc_error *error) {
+    char finished[PATH_MAX];
+    int status = path_sync_file(path, path_unfinished(path, finished), error);
     if (status != IPALLOC_OK)
         return status;
     if (path->system->rename_new(finished, path->file) != 0)

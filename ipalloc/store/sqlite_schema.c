@@ -141,25 +141,20 @@ static int build_new(const sqlite_path *path, const char *name, ipalloc_error *e
         result = fill_new(&c, identity);
     if (result != SQLITE_OK)
         status = connection_error(&c, result, "a new store cannot be made", error);
+    if (status == IPALLOC_OK) /* last: with nothing in a log, the file alone is the whole */
+        status = connection_set_journal(&c, "wal", error);
     connection_close(&c);
     return status;
 }
 
-static void remove_new(const sqlite_path *path, const char *name) {
-    char journal[PATH_MAX];
-    path->system->unlink(name);
-    path->system->unlink(path_with(path, "-new-journal", journal));
-}
-
 int schema_create(const sqlite_path *path, ipalloc_error *error) {
     char name[PATH_MAX];
-    path_with(path, "-new", name);
-    remove_new(path, name); /* what a crash may have left; we are the owner */
-    int status = build_new(path, name, error);
+    path_remove_unfinished(path); /* what a crash may have left; we are the owner */
+    int status = build_new(path, path_unfinished(path, name), error);
     if (status == IPALLOC_OK)
-        status = path_publish(path, name, error);
+        status = path_publish(path, error);
     if (status != IPALLOC_OK)
-        remove_new(path, name);
+        path_remove_unfinished(path);
     return status;
 }
 

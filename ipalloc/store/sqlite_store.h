@@ -52,8 +52,12 @@ int path_identity(const system_calls *system, const char *file, char out[IDENTIT
                   ipalloc_error *error);
 /* Make a file's bytes durable. Not for a file that SQLite has locks on: they would be dropped. */
 int path_sync_file(const sqlite_path *path, const char *file, ipalloc_error *error);
+/* Remove a file that was being made, with what SQLite may have left beside it. */
+void path_remove_unfinished(const sqlite_path *path);
+/* The name of a file being made for this path. */
+const char *path_unfinished(const sqlite_path *path, char *out);
 /* Make a finished file durable and give it its name, which must be new: OK; BUSY; IO. */
-int path_publish(const sqlite_path *path, const char *finished, ipalloc_error *error);
+int path_publish(const sqlite_path *path, ipalloc_error *error);
 
 /* --- the lock ------------------------------------------------------------------------------------
  */
@@ -110,6 +114,8 @@ int connection_run(connection *c, enum statement which);
 int connection_execute(connection *c, const char *sql);
 /* One integer: *found is false where there is no row or a NULL. SQLite's result code. */
 int connection_integer(connection *c, enum statement which, bool *found, int64_t *out);
+/* Switch the file to "wal" or "delete". OK; UNAVAILABLE (not possible here); IO. */
+int connection_set_journal(connection *c, const char *mode, ipalloc_error *error);
 /* Bind bytes as text, or as a blob where they hold a zero byte. */
 int bind_bytes(sqlite3_stmt *statement, int place, ipalloc_bytes bytes);
 /* Our status for SQLite's result code, with what was being done and SQLite's own words. */

@@ -404,27 +404,11 @@ int sqlite_accept(void *self, ipalloc_error *error) {
 /* --- open and close ------------------------------------------------------------------------------
  */
 
-static int set_journal(sqlite_store *s, ipalloc_error *error) {
-    sqlite3_stmt *statement = NULL;
-    int result =
-        sqlite3_prepare_v2(s->writer.db, "PRAGMA journal_mode = WAL", -1, &statement, NULL);
-    if (result == SQLITE_OK)
-        result = sqlite3_step(statement);
-    const char *mode =
-        result == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
-    bool is_log = mode != NULL && strcmp(mode, "wal") == 0;
-    sqlite3_finalize(statement);
-    if (result != SQLITE_ROW)
-        return connection_error(&s->writer, result, "switching to a write-ahead log", error);
-    if (!is_log)
-        return error_set(error, IPALLOC_E_UNAVAILABLE,
-                         "sqlite store \"%s\": a write-ahead log is not possible on this file "
-                         "system",
-                         s->path.quoted);
+static int configure_writer(sqlite_store *s, ipalloc_error *error) {
     char settings[128];
     snprintf(settings, sizeof settings,
              "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = %d;", LOG_BYTES_KEPT);
-    result = connection_execute(&s->writer, settings);
+    int result = connection_execute(&s->writer, settings);
     return result == SQLITE_OK ? IPALLOC_OK
                                : connection_error(&s->writer, result, "settings", error);
 }
@@ -484,7 +468,9 @@ int writer_open(sqlite_store *s, ipalloc_error *error) {
         return status;
     s->checkpoint_at = CHECKPOINT_FRAMES;
     sqlite3_wal_hook(s->writer.db, note_log_frames, s);
-    status = set_journal(s, error);
+    status = connection_set_journal(&s->writer, "wal", error);
+    if (status == IPALLOC_OK)
+        status = configure_writer(s, error);
     if (status == IPALLOC_OK)
         status = settle_log(s, error);
     if (status == IPALLOC_OK)
