@@ -11,7 +11,7 @@
 typedef struct fault_file {
     sqlite3_file base;
     bool is_main;
-    _Alignas(16) char real[]; /* the wrapped layer's file */
+    _Alignas(8) char real[]; /* the wrapped layer's file */
 } fault_file;
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
