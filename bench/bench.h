@@ -57,6 +57,7 @@ typedef struct scenario {
 
 typedef struct plan {
     bool quick;
+    bool has_sqlite;
     const char *directory; /* for the files of durable stores */
     uint32_t count;
     scenario scenarios[SCENARIOS_MAX];
@@ -72,6 +73,8 @@ void scenario_budget(scenario *s, enum budget_kind kind, double budget);
 void range_plan(plan *p);
 void sparse_plan(plan *p);
 void memory_plan(plan *p);
+void durable_plan(plan *p); /* says in the plan whether there is SQLite */
+void registry_plan(plan *p);
 
 /* --- timing.c --------------------------------------------------------------------------------- */
 

@@ -192,6 +192,8 @@ int main(int argc, char **argv) {
     range_plan(&p);
     sparse_plan(&p);
     memory_plan(&p);
+    durable_plan(&p);
+    registry_plan(&p);
     if (options.list) {
         list_scenarios(&p, options.pattern);
         return EXIT_SUCCESS;
