@@ -410,6 +410,22 @@ static place place_step(place p, int step) {
     return p;
 }
 
+/* Stretches may adjoin: they are followed as long as one begins right behind the other. */
+bool definition_is_excluded(const definition *d, const definition_span *span) {
+    place at = span->first;
+    for (size_t i = 0; i < d->exclusion_count; i++) {
+        const definition_span *one = &d->exclusions[i];
+        if (place_compare(&one->last, &at) < 0)
+            continue;
+        if (place_compare(&one->first, &at) > 0)
+            return false;
+        if (place_compare(&one->last, &span->last) >= 0)
+            return true;
+        at = place_step(one->last, 1);
+    }
+    return false;
+}
+
 /* Replace the exclusions by `spans`, in memory of the right size. */
 static int replace_exclusions(definition *d, definition_span *spans, size_t count,
                               ipalloc_error *error) {

@@ -76,6 +76,9 @@ bool definition_keeps_releases(const definition *d);
 /* The range of that CIDR; range_count if there is none. */
 size_t definition_find_range(const definition *d, const ipalloc_cidr *range);
 
+/* Is all of first..last excluded? */
+bool definition_is_excluded(const definition *d, const definition_span *span);
+
 /* Add first..last to the exclusions, merging what overlaps; or take it out of them. OK; NOMEM;
  * INVALID (too many). */
 int definition_exclude(definition *d, const definition_span *span, ipalloc_error *error);

@@ -454,20 +454,12 @@ static bool holds_nothing_in_span(const change *c, ipalloc_pool *pool, ipalloc_e
            !first_held(range, &first, &last, &held) || say_held(c, pool, &held, "", error);
 }
 
-static bool is_all_excluded(const definition *d, const definition_span *span) {
-    for (size_t i = 0; i < d->exclusion_count; i++)
-        if (place_compare(&d->exclusions[i].first, &span->first) <= 0 &&
-            place_compare(&d->exclusions[i].last, &span->last) >= 0)
-            return true;
-    return false;
-}
-
 static int plan_include(const change *c, const definition *current, definition *wanted,
                         ipalloc_error *error) {
     pool_range *range;
     const ipalloc_pool *pool = cache_find_pool(c->registry, c->name, strlen(c->name));
     int status = check_span(c, pool, &range, error);
-    if (status == IPALLOC_OK && !is_all_excluded(current, &c->span))
+    if (status == IPALLOC_OK && !definition_is_excluded(current, &c->span))
         return say_span(c, IPALLOC_E_NOT_FOUND, "is not all excluded from", error);
     if (status == IPALLOC_OK)
         status = definition_copy(wanted, current, error);
