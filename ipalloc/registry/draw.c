@@ -108,6 +108,7 @@ typedef struct draw {
     txn_lease *lease;
     ipalloc_pool *pool;
     const pool_range *peeked; /* the range that skip_own_pick is about */
+    bool took_cooling;        /* on purpose */
     ipalloc_error *error;
 } draw;
 
@@ -155,6 +156,23 @@ static size_t first_range(ipalloc_pool *pool, enum range_band band) {
     while (ticket >= weights[i])
         ticket -= weights[i++];
     return i;
+}
+
+/* The place at that offset, for the lease. OK; TAKEN; NOMEM. */
+static int take_this(draw *d, pool_range *range, range_offset offset) {
+    if (d->txn->dry_run) {
+        enum range_state state = range_state_of(range->range, offset);
+        bool cooling_is_fine = !d->pool->definition.refuse_reserve_cooling;
+        return state == RANGE_FREE || (state == RANGE_COOLING && cooling_is_fine) ? IPALLOC_OK
+                                                                                  : IPALLOC_E_TAKEN;
+    }
+    claim_table *claims = &d->txn->registry->claims;
+    claims_lock(claims);
+    int status = range_claim(range->range, offset);
+    if (status == IPALLOC_OK)
+        list_claim(d->txn, d->lease, range, offset);
+    claims_unlock(claims);
+    return status;
 }
 
 /* --- any address ------------------------------------------------------------------------------ */
@@ -248,6 +266,7 @@ static int take_cooling(draw *d) {
                                     (ipalloc_bytes){0}, 0, consider_cooling, &o, NULL, d->error);
     if (status != IPALLOC_OK)
         return status;
+    d->took_cooling = o.found;
     return o.found ? take_cooling_place(d, &o.place) : IPALLOC_E_FULL;
 }
 
@@ -308,15 +327,56 @@ static int say_full(const ipalloc_pool *pool, ipalloc_error *error) {
                      pool->name, active, active == 1 ? "range" : "ranges");
 }
 
+/* The memory gave a place as rested; does the store say that another server released it only just
+ * now? Then it goes to rest here too, and whoever keeps the clock here (range.h) judges whether its
+ * rest is over. OK: it is ours; DRAW_AGAIN: it rests. */
+static int let_rest(draw *d) {
+    range_offset offset;
+    txn_lease *lease = d->lease;
+    if (lease->cooling_revision == 0 || d->pool->definition.cool_down_ms == 0 || d->txn->dry_run)
+        return IPALLOC_OK;
+    uint64_t now_ms = hooks_wall_ms(&d->txn->registry->hooks);
+    if (now_ms >= lease->cooled_since_ms &&
+        now_ms - lease->cooled_since_ms >= d->pool->definition.cool_down_ms)
+        return IPALLOC_OK;
+    draw_undo(d->txn, lease);
+    pool_range *range = pool_find_range(d->pool, &lease->claim.place, &offset);
+    if (range_state_of(range->range, offset) == RANGE_FREE && take_this(d, range, offset) == 0)
+        return IPALLOC_OK;
+    lease->cooling_revision = 0;
+    lease->cooled_since_ms = 0;
+    return DRAW_AGAIN;
+}
+
+/* What was claimed is taken over with its cooling record, or given back. */
+static int accept_claim(draw *d, bool may_cool) {
+    int status = read_cooling(d->txn, d->lease, d->error);
+    if (status != IPALLOC_OK) {
+        draw_undo(d->txn, d->lease);
+        return status;
+    }
+    return may_cool ? IPALLOC_OK : let_rest(d);
+}
+
+/* A dry-run has no commit that would find out what others did. */
+static int check_dry_run(const draw *d) {
+    bool behind = false;
+    if (!d->txn->dry_run)
+        return IPALLOC_OK;
+    int status = cache_is_behind(d->txn->registry, &behind, d->error);
+    return status == IPALLOC_OK && behind ? DRAW_BEHIND : status;
+}
+
 /* One try, inside the gate. */
 static int try_any(draw *d) {
     bool behind = false;
     note_definitions(d->txn);
-    int status = take_somewhere(d);
+    d->took_cooling = false;
+    int status = check_dry_run(d);
+    if (status == IPALLOC_OK)
+        status = take_somewhere(d);
     if (status == IPALLOC_OK) {
-        status = read_cooling(d->txn, d->lease, d->error);
-        if (status != IPALLOC_OK)
-            draw_undo(d->txn, d->lease);
+        status = accept_claim(d, d->took_cooling);
     } else if (status == IPALLOC_E_FULL) {
         status = cache_is_behind(d->txn->registry, &behind, d->error);
         if (status == IPALLOC_OK)
@@ -418,22 +478,6 @@ static int explain_taken(const draw *d, pool_range *range, range_offset offset) 
     return status != IPALLOC_OK ? status : behind ? DRAW_BEHIND : DRAW_AGAIN;
 }
 
-static int take_this(draw *d, pool_range *range, range_offset offset) {
-    if (d->txn->dry_run) {
-        enum range_state state = range_state_of(range->range, offset);
-        bool cooling_is_fine = !d->pool->definition.refuse_reserve_cooling;
-        return state == RANGE_FREE || (state == RANGE_COOLING && cooling_is_fine) ? IPALLOC_OK
-                                                                                  : IPALLOC_E_TAKEN;
-    }
-    claim_table *claims = &d->txn->registry->claims;
-    claims_lock(claims);
-    int status = range_claim(range->range, offset);
-    if (status == IPALLOC_OK)
-        list_claim(d->txn, d->lease, range, offset);
-    claims_unlock(claims);
-    return status;
-}
-
 static int say_not_in_range(const draw *d, const pool_range *range) {
     char address[IPALLOC_ADDR_TEXT], text[IPALLOC_CIDR_TEXT], all[300];
     place_format(&d->lease->claim.place, address);
@@ -453,13 +497,12 @@ static int try_this(draw *d) {
     pool_range *range = pool_find_range(d->pool, &d->lease->claim.place, &offset);
     if (range == NULL || range->draining)
         return say_not_in_range(d, range);
-    int status = take_this(d, range, offset);
-    if (status == IPALLOC_OK) {
-        status = read_cooling(d->txn, d->lease, d->error);
-        if (status != IPALLOC_OK)
-            draw_undo(d->txn, d->lease);
+    int status = check_dry_run(d);
+    if (status != IPALLOC_OK)
         return status;
-    }
+    status = take_this(d, range, offset);
+    if (status == IPALLOC_OK)
+        return accept_claim(d, !d->pool->definition.refuse_reserve_cooling);
     if (status == IPALLOC_E_NOMEM)
         return error_no_memory(d->error);
     status = explain_taken(d, range, offset);
