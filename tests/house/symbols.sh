@@ -20,6 +20,15 @@ exported_foreign() {
         sed 's/@.*//' | grep -v '^ipalloc_'
 }
 
+declared_but_missing() {
+    local declared exported
+    declared=$(cat include/ipalloc/*.h | tr '\n' ' ' | grep -o 'IPALLOC_API [^;]*;' |
+        grep -oE '\bipalloc_[a-z0-9_]+\(' | tr -d '(' | LC_ALL=C sort -u)
+    exported=$(nm -D --defined-only "$SHARED_LIBRARY" | awk '{ print $3 }' | sed 's/@.*//' |
+        LC_ALL=C sort -u)
+    comm -23 <(printf '%s\n' "$declared") <(printf '%s\n' "$exported")
+}
+
 exported_but_undeclared() {
     local name
     nm -D --defined-only "$SHARED_LIBRARY" | awk '$2 == "T" { print $3 }' | sed 's/@.*//' |
@@ -45,6 +54,7 @@ soname() {
 }
 
 rule 'only ipalloc_* is exported' "$(exported_foreign)"
+rule 'every function of the public headers is exported' "$(declared_but_missing)"
 rule 'every exported function is in a public header' "$(exported_but_undeclared)"
 rule 'nothing prints, exits, reads the environment, starts a thread or touches a signal' "$(forbidden_imports)"
 rule 'no global mutable state' "$(mutable_globals)"
