@@ -420,6 +420,10 @@ static uint64_t seen_revision(ipalloc_registry *registry) {
     return seen;
 }
 
+bool cache_has_seen(ipalloc_registry *registry, uint64_t revision) {
+    return revision <= seen_revision(registry);
+}
+
 void cache_note_own_commit(ipalloc_registry *registry, uint64_t revision) {
     pthread_mutex_lock(&registry->seen_mutex);
     if (revision > registry->seen_revision) {

@@ -327,25 +327,21 @@ static int say_full(const ipalloc_pool *pool, ipalloc_error *error) {
                      pool->name, active, active == 1 ? "range" : "ranges");
 }
 
-/* The memory gave a place as rested; does the store say that another server released it only just
- * now? Then it goes to rest here too, and whoever keeps the clock here (range.h) judges whether its
- * rest is over. OK: it is ours; DRAW_AGAIN: it rests. */
+/* The memory gave a place as rested; has another server released it only just now? Then it goes to
+ * rest here too. What the memory knew of when it judged, it judged by a clock that never goes back,
+ * and that stands. OK: it is ours; DRAW_AGAIN: it rests. */
 static int let_rest(draw *d) {
-    range_offset offset;
     txn_lease *lease = d->lease;
-    if (lease->cooling_revision == 0 || d->pool->definition.cool_down_ms == 0 || d->txn->dry_run)
-        return IPALLOC_OK;
+    uint64_t rest_ms = d->pool->definition.cool_down_ms;
     uint64_t now_ms = hooks_wall_ms(&d->txn->registry->hooks);
-    if (now_ms >= lease->cooled_since_ms &&
-        now_ms - lease->cooled_since_ms >= d->pool->definition.cool_down_ms)
+    bool rested = now_ms >= lease->cooled_since_ms && now_ms - lease->cooled_since_ms >= rest_ms;
+    if (lease->cooling_revision == 0 || rest_ms == 0 || rested || d->txn->dry_run ||
+        cache_has_seen(d->txn->registry, lease->cooling_revision))
         return IPALLOC_OK;
     draw_undo(d->txn, lease);
-    pool_range *range = pool_find_range(d->pool, &lease->claim.place, &offset);
-    if (range_state_of(range->range, offset) == RANGE_FREE && take_this(d, range, offset) == 0)
-        return IPALLOC_OK;
     lease->cooling_revision = 0;
     lease->cooled_since_ms = 0;
-    return DRAW_AGAIN;
+    return DRAW_BEHIND;
 }
 
 /* What was claimed is taken over with its cooling record, or given back. */

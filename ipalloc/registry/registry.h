@@ -131,6 +131,9 @@ int cache_catch_up(ipalloc_registry *registry, ipalloc_error *error);
 /* Anywhere: has somebody else committed what the memory does not know yet? */
 int cache_is_behind(ipalloc_registry *registry, bool *behind, ipalloc_error *error);
 
+/* Anywhere: does the memory know what was committed at that revision? */
+bool cache_has_seen(ipalloc_registry *registry, uint64_t revision);
+
 /* Anywhere: a batch of ours was committed. */
 void cache_note_own_commit(ipalloc_registry *registry, uint64_t revision);
 
