@@ -55,10 +55,10 @@ static void fill(fixture *f) {
 
 static void write_bytes(fixture *f, int kind, const char *key, size_t key_size, const char *value,
                         size_t value_size) {
-    ipalloc_op op = {.kind = kind,
-                     .key = {key, key_size},
-                     .value = {kind == IPALLOC_OP_PUT ? value : NULL,
-                               kind == IPALLOC_OP_PUT ? value_size : 0}};
+    ipalloc_op op = {
+        .kind = kind,
+        .key = {key, key_size},
+        .value = {kind == IPALLOC_OP_PUT ? value : NULL, kind == IPALLOC_OP_PUT ? value_size : 0}};
     ipalloc_batch batch = {.ops = &op, .op_count = 1};
     OK(f, ipalloc_store_commit(f->store, &batch, 1, &f->error));
     OK(f, batch.status);
