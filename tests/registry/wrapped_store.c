@@ -78,8 +78,8 @@ static void drop_late(wrapped_store *w) {
 static int commit_one(wrapped_store *w, ipalloc_batch *batch, ipalloc_error *error) {
     enum wrapped_mood mood = w->mood_commits > 0 ? w->mood : MOOD_HONEST;
     int status = IPALLOC_OK;
-    w->mood_commits -= w->mood_commits > 0;
-    w->commits++;
+    if (w->mood_commits > 0)
+        w->mood_commits--;
     if (mood == MOOD_HONEST || mood == MOOD_UNKNOWN_APPLIED)
         status = ipalloc_store_commit(w->inner, batch, 1, error);
     if (mood == MOOD_UNKNOWN_LATE)

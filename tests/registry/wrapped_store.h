@@ -27,7 +27,6 @@ typedef struct wrapped_store {
     bool reads_fail;
     bool history_expired; /* changes answers EXPIRED */
     ipalloc_batch late;
-    int commits;
 } wrapped_store;
 
 /* Make the handle over `inner`, which the test closes after the handle. */
