@@ -375,8 +375,10 @@ pool_words(const bitmap *map, hooks *h, const band *b, bool fast, pick *out, uin
     if (total == 0)
         return false;
     unsigned rank = (unsigned)scaled(random, total), i = 0;
-    for (; rank >= counts[i]; i++)
+    for (; rank >= counts[i]; i++) {
         rank -= counts[i];
+        assert(i + 1 < draws);
+    }
     *out = drawn[i];
     out->bit = choose(room[i], rank, fast);
     return true;
@@ -401,8 +403,10 @@ pool_line(const bitmap *map, hooks *h, const band *b, bool fast, uint64_t line, 
     if (total == 0)
         return false;
     unsigned rank = (unsigned)scaled(hooks_random(h), total), i = 0;
-    for (; rank >= counts[i]; i++)
+    for (; rank >= counts[i]; i++) {
         rank -= counts[i];
+        assert(i + 1 < LINE_WORDS);
+    }
     *out = (pick){line * LINE_WORDS + i, seen[i], choose(room[i], rank, fast)};
     return true;
 }

@@ -272,7 +272,7 @@ static int take_cooling(draw *d) {
 
 /* FULL: there was one instant at which no active range had anything free. */
 static int prove_full(const ipalloc_pool *pool) {
-    uint64_t stamps[IPALLOC_POOL_RANGES_MAX];
+    uint64_t stamps[IPALLOC_POOL_RANGES_MAX] = {0};
     range_set *set = pool->set;
     for (size_t i = 0; i < set->count; i++)
         if (!set->ranges[i].draining &&

@@ -249,6 +249,7 @@ static int say_no_such_range(const change *c, ipalloc_error *error) {
 
 static int plan_add(const change *c, const definition *current, definition *wanted,
                     ipalloc_error *error) {
+    assert(current != NULL); /* a change starts from its pool */
     char text[IPALLOC_CIDR_TEXT], other[IPALLOC_CIDR_TEXT];
     ipalloc_cidr_format(c->range, text);
     for (size_t i = 0; i < current->range_count; i++) {
@@ -270,6 +271,7 @@ static int plan_add(const change *c, const definition *current, definition *want
 
 static int plan_drain(const change *c, const definition *current, definition *wanted,
                       ipalloc_error *error) {
+    assert(current != NULL); /* a change starts from its pool */
     size_t i = definition_find_range(current, c->range);
     if (i == current->range_count)
         return say_no_such_range(c, error);
@@ -294,6 +296,7 @@ static void drop_exclusions(definition *d, const ipalloc_cidr *range) {
 
 static int plan_remove(const change *c, const definition *current, definition *wanted,
                        ipalloc_error *error) {
+    assert(current != NULL); /* a change starts from its pool */
     char text[IPALLOC_CIDR_TEXT];
     size_t i = definition_find_range(current, c->range);
     if (i == current->range_count)
@@ -439,6 +442,7 @@ static int check_span(const change *c, const ipalloc_pool *pool, pool_range **ra
 
 static int plan_exclude(const change *c, const definition *current, definition *wanted,
                         ipalloc_error *error) {
+    assert(current != NULL); /* a change starts from its pool */
     pool_range *range;
     const ipalloc_pool *pool = cache_find_pool(c->registry, c->name, strlen(c->name));
     int status = check_span(c, pool, &range, error);
@@ -456,6 +460,7 @@ static bool holds_nothing_in_span(const change *c, ipalloc_pool *pool, ipalloc_e
 
 static int plan_include(const change *c, const definition *current, definition *wanted,
                         ipalloc_error *error) {
+    assert(current != NULL); /* a change starts from its pool */
     pool_range *range;
     const ipalloc_pool *pool = cache_find_pool(c->registry, c->name, strlen(c->name));
     int status = check_span(c, pool, &range, error);

@@ -233,10 +233,11 @@ int ipalloc_record_scan(ipalloc_registry *registry, const char *prefix, const ch
         status = make_full_key(after, 0, &full_after, error);
     if (status != IPALLOC_OK)
         return status;
-    bool from_first = after == NULL || after[0] == '\0';
-    return ipalloc_store_scan(registry->store, bytes_of_full_key(&full),
-                              from_first ? (ipalloc_bytes){0} : bytes_of_full_key(&full_after),
-                              limit, visit_record, &walk, at_revision, error);
+    ipalloc_bytes from = {0};
+    if (after != NULL && after[0] != '\0')
+        from = bytes_of_full_key(&full_after);
+    return ipalloc_store_scan(registry->store, bytes_of_full_key(&full), from, limit, visit_record,
+                              &walk, at_revision, error);
 }
 
 int ipalloc_record_changes(ipalloc_registry *registry, uint64_t since, const char *prefix,

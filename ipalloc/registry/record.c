@@ -239,9 +239,11 @@ bool word_parse(const char *text, size_t length, char *out, size_t capacity) {
     for (size_t i = 0; i < length; i++) {
         unsigned char byte = (unsigned char)text[i];
         if (byte == '%') {
-            if (length - i < 3 || upper_hex(text[i + 1]) < 0 || upper_hex(text[i + 2]) < 0)
+            int high = length - i < 3 ? -1 : upper_hex(text[i + 1]);
+            int low = length - i < 3 ? -1 : upper_hex(text[i + 2]);
+            if (high < 0 || low < 0)
                 return false;
-            byte = (unsigned char)(upper_hex(text[i + 1]) << 4 | upper_hex(text[i + 2]));
+            byte = (unsigned char)(high << 4 | low);
             if (plain_in_word(byte) || byte == '\0')
                 return false;
             i += 2;

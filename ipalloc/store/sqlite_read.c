@@ -239,7 +239,7 @@ static int scan_with(connection *c, ipalloc_bytes prefix, ipalloc_bytes after, s
 int sqlite_scan(void *self, ipalloc_bytes prefix, ipalloc_bytes after, size_t limit,
                 ipalloc_visit visit, void *context, uint64_t *at_revision, ipalloc_error *error) {
     connection *c;
-    snapshot at;
+    snapshot at = {0};
     int status = borrow(self, &c, error);
     if (status != IPALLOC_OK)
         return status;
@@ -321,7 +321,7 @@ int sqlite_changes(void *self, uint64_t since, ipalloc_bytes prefix, size_t limi
 /* A read-only handle sees what the living owner has written by now. */
 static int read_info(sqlite_store *s, ipalloc_store_info *out, ipalloc_error *error) {
     connection *c;
-    snapshot at;
+    snapshot at = {0};
     uint64_t restored = 0;
     char stored[IDENTITY_MAX], own[IDENTITY_MAX];
     int status = path_identity(s->system, s->path.file, own, error);
