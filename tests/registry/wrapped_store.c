@@ -3,6 +3,7 @@
  */
 #include "wrapped_store.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,11 +76,17 @@ static void drop_late(wrapped_store *w) {
     w->late = (ipalloc_batch){0};
 }
 
+/* Commits come from several threads at once. */
+static enum wrapped_mood next_mood(wrapped_store *w) {
+    int left = atomic_load(&w->mood_commits);
+    while (left > 0 && !atomic_compare_exchange_weak(&w->mood_commits, &left, left - 1))
+        continue;
+    return left > 0 ? w->mood : MOOD_HONEST;
+}
+
 static int commit_one(wrapped_store *w, ipalloc_batch *batch, ipalloc_error *error) {
-    enum wrapped_mood mood = w->mood_commits > 0 ? w->mood : MOOD_HONEST;
+    enum wrapped_mood mood = next_mood(w);
     int status = IPALLOC_OK;
-    if (w->mood_commits > 0)
-        w->mood_commits--;
     if (mood == MOOD_HONEST || mood == MOOD_UNKNOWN_APPLIED)
         status = ipalloc_store_commit(w->inner, batch, 1, error);
     if (mood == MOOD_UNKNOWN_LATE)

@@ -22,8 +22,8 @@ typedef struct wrapped_store {
     uint64_t late_ms_max;
     bool read_only;
     bool restored;
-    enum wrapped_mood mood; /* of the next commits */
-    int mood_commits;       /* for how many; then honest again */
+    enum wrapped_mood mood;   /* of the next commits */
+    _Atomic int mood_commits; /* for how many; then honest again */
     bool reads_fail;
     bool history_expired; /* changes answers EXPIRED */
     ipalloc_batch late;
