@@ -70,7 +70,7 @@ static void *durable_work(void *context) {
 
 static double durable_measure(void *state) {
     durable *d = state;
-    pthread_t threads[THREADS_MAX];
+    pthread_t threads[THREADS_MAX] = {0};
     pthread_barrier_init(&d->start, NULL, d->threads + 1);
     for (uint32_t i = 0; i < d->threads; i++)
         if (pthread_create(&threads[i], NULL, durable_work, d) != 0)

@@ -7,6 +7,7 @@
  */
 #include "bench.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -101,6 +102,7 @@ static double parts_ns(const slice_part *parts, unsigned threads, uint64_t count
 }
 
 double slice_time(slice_run run, void *state, unsigned threads, uint64_t count) {
+    assert(threads > 0 && threads <= THREADS_MAX);
     slice whole = {.run = run, .state = state, .count = count, .threads = threads};
     atomic_init(&whole.waiting, threads);
     slice_part parts[THREADS_MAX];
