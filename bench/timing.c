@@ -106,7 +106,7 @@ double slice_time(slice_run run, void *state, unsigned threads, uint64_t count) 
     slice whole = {.run = run, .state = state, .count = count, .threads = threads};
     atomic_init(&whole.waiting, threads);
     slice_part parts[THREADS_MAX];
-    pinned_part pinned[THREADS_MAX];
+    pinned_part pinned[THREADS_MAX] = {0};
     pthread_t handles[THREADS_MAX];
     cpu_set_t allowed;
     sched_getaffinity(0, sizeof allowed, &allowed);
