@@ -111,6 +111,13 @@ place pool_range_place(const ipalloc_pool *pool, const pool_range *range, range_
     return place_of_addr(&address);
 }
 
+void exclude_released(const ipalloc_pool *pool, const pool_range *range, range_offset offset) {
+    place p = pool_range_place(pool, range, offset);
+    if (pool->definition.exclusion_count > 0 &&
+        definition_is_excluded(&pool->definition, &(definition_span){.first = p, .last = p}))
+        range_exclude(range->range, offset, offset); /* no memory: it is when it is loaded again */
+}
+
 /* --- building the ranges of a definition ------------------------------------------------------ */
 
 static int create_range(ipalloc_registry *registry, const definition *d, size_t index,
@@ -155,13 +162,32 @@ typedef struct build {
     ipalloc_error *error;
 } build;
 
+/* Exclude a stretch of one range but for what is held in it: that was allocated by another server
+ * while this one excluded it. It stays held, and is excluded once it is released. */
+static int exclude_around_held(pool_range *range, range_offset at, range_offset last) {
+    for (range_offset gap = at; at.value <= last.value; at.value++) {
+        bool held = range_state_of(range->range, at) == RANGE_HELD;
+        range_offset before = {at.value - 1};
+        int status = IPALLOC_OK;
+        if (held && at.value > gap.value)
+            status = range_exclude(range->range, gap, before);
+        else if (!held && at.value == last.value)
+            status = range_exclude(range->range, gap, last);
+        if (status != IPALLOC_OK)
+            return status;
+        if (held)
+            gap.value = at.value + 1;
+    }
+    return IPALLOC_OK;
+}
+
 static int exclude_span(range_set *set, const definition_span *span) {
-    range_offset offset;
-    pool_range *range = set_find_range(set, &span->first, &offset);
-    if (range == NULL)
+    range_offset first, last;
+    pool_range *range = set_find_range(set, &span->first, &first);
+    if (range == NULL || set_find_range(set, &span->last, &last) != range)
         return IPALLOC_E_NOT_IN_RANGE;
-    ipalloc_addr first = place_addr(&span->first), last = place_addr(&span->last);
-    return ipalloc_range_exclude(range->range, &first, &last);
+    int status = range_exclude(range->range, first, last);
+    return status == IPALLOC_E_TAKEN ? exclude_around_held(range, first, last) : status;
 }
 
 static int apply_exclusions(const build *b) {
@@ -199,9 +225,8 @@ static int hold_lease(void *context, const ipalloc_entry *entry) {
     if (status == IPALLOC_E_NOMEM)
         return error_no_memory(b->error);
     if (status != IPALLOC_OK)
-        return error_set(b->error, IPALLOC_E_TAKEN, "pool %s: %s is held and would be %s",
-                         b->pool->name, place_format(&p, text),
-                         status == IPALLOC_E_TAKEN ? "excluded" : "in no range");
+        return error_set(b->error, IPALLOC_E_TAKEN, "pool %s: %s is held and would be in no range",
+                         b->pool->name, place_format(&p, text));
     return IPALLOC_OK;
 }
 
@@ -267,14 +292,14 @@ int cache_build_set(ipalloc_registry *registry, ipalloc_pool *pool, const defini
     int status = create_set(registry, d, &b.set, error);
     if (status != IPALLOC_OK)
         return status;
-    status = apply_exclusions(&b);
-    if (status == IPALLOC_OK)
-        status = hold_leases(&b);
+    status = hold_leases(&b);
     if (status == IPALLOC_OK) {
         claims_visit(&registry->claims, pool, note_claim, &b);
         claims_visit(&registry->claims, pool, hold_claim, &b);
-        status = rest_all(&b);
+        status = apply_exclusions(&b);
     }
+    if (status == IPALLOC_OK)
+        status = rest_all(&b);
     if (status != IPALLOC_OK) {
         cache_free_set(&registry->hooks, b.set);
         return status;
@@ -489,10 +514,14 @@ static int apply_lease(void *context, const ipalloc_entry *entry) {
     if (in_hand)
         return IPALLOC_OK;
     enum range_state state = range_state_of(range->range, offset);
+    if (entry->deleted && state == RANGE_HELD) {
+        range_unclaim(range->range, offset, 0);
+        exclude_released(pool, range, offset);
+    }
     if (entry->deleted)
-        return state == RANGE_HELD ? range_unclaim(range->range, offset, 0) : IPALLOC_OK;
+        return IPALLOC_OK;
     int status = state != RANGE_HELD ? range_claim(range->range, offset) : IPALLOC_OK;
-    up->rebuild |= status == IPALLOC_E_TAKEN; /* it still cools here, and that is refused */
+    up->rebuild |= status == IPALLOC_E_TAKEN; /* here it is excluded, or cools and is refused */
     return status == IPALLOC_E_NOMEM ? status : IPALLOC_OK;
 }
 

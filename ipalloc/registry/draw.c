@@ -82,22 +82,38 @@ void draw_undo(ipalloc_txn *txn, txn_lease *lease) {
     claims_unlock(claims);
 }
 
+/* With the claims locked, so that nobody takes it before it is excluded, if it is to be. */
+static void free_released(const ipalloc_txn *txn, const claim *c) {
+    range_offset offset;
+    pool_range *range = pool_find_range(c->pool, &c->place, &offset);
+    if (range == NULL)
+        return;
+    if (range_release(range->range, offset, txn->time_ms) == IPALLOC_E_NOMEM)
+        range_unclaim(range->range, offset, 0); /* no memory to rest it: the store still knows */
+    exclude_released(c->pool, range, offset);
+}
+
+static void count_granted(const txn_lease *lease) {
+    range_offset offset;
+    pool_range *range = pool_find_range(lease->claim.pool, &lease->claim.place, &offset);
+    if (range != NULL)
+        atomic_add_relaxed(&range->granted[lease->scope], 1);
+}
+
 void draw_committed(ipalloc_txn *txn, txn_lease *lease) {
     claim *c = &lease->claim;
     claim_table *claims = &txn->registry->claims;
-    range_offset offset;
     if (!c->listed)
         return;
     claims_lock(claims);
     claims_unlist(claims, c);
-    pool_range *range = pool_find_range(c->pool, &c->place, &offset);
-    if (c->kind == CLAIM_TAKE && range != NULL)
-        atomic_add_relaxed(&range->granted[lease->scope], 1);
-    if (c->kind == CLAIM_RELEASE && range != NULL &&
-        range_release(range->range, offset, txn->time_ms) == IPALLOC_E_NOMEM)
-        range_unclaim(range->range, offset, 0); /* no memory to rest it: the store still knows */
-    if (c->kind == CLAIM_TAKE) /* whoever planned to release an earlier lease must not free this */
+    if (c->kind == CLAIM_RELEASE) {
+        free_released(txn, c);
+    } else {
+        count_granted(lease);
+        /* Whoever planned to release an earlier lease of it must not free this one. */
         claims_note_seen_locked(claims, c->pool, &c->place, CLAIM_SEEN_PRESENT);
+    }
     claims_unlock(claims);
 }
 

@@ -139,6 +139,8 @@ void cache_note_own_commit(ipalloc_registry *registry, uint64_t revision);
 
 /* The range that an address or port lies in, NULL if none. Inside the gate. */
 pool_range *pool_find_range(const ipalloc_pool *pool, const place *p, range_offset *offset);
+/* Exclude what was held when its stretch was excluded, and is released now. */
+void exclude_released(const ipalloc_pool *pool, const pool_range *range, range_offset offset);
 place pool_range_place(const ipalloc_pool *pool, const pool_range *range, range_offset offset);
 
 #endif

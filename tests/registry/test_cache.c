@@ -166,6 +166,92 @@ START_TEST(a_history_that_is_no_longer_kept_is_read_anew) {
 }
 END_TEST
 
+START_TEST(a_reserve_finds_what_another_server_has_released) {
+    cluster c;
+    cluster_open(&c, "10.96.0.0/24", (ipalloc_pool_definition){0}, NULL);
+    ipalloc_grant grant = reserve(&c.servers[0], c.pools[0], "Service/a", SLOT, "10.96.0.10");
+    assert_sound(&c.servers[1]); /* has heard of it */
+    OK(&c.servers[0], ipalloc_release(c.servers[0].registry, c.pools[0], "Service/a",
+                                      &grant.address, 0, &c.servers[0].error));
+    reserve(&c.servers[1], c.pools[1], "Service/b", SLOT, "10.96.0.10");
+    cluster_close(&c);
+}
+END_TEST
+
+START_TEST(a_planned_release_of_what_is_gone_leaves_no_bit_behind) {
+    cluster c;
+    cluster_open(&c, "10.96.0.0/24", (ipalloc_pool_definition){0}, NULL);
+    fixture *f = &c.servers[1];
+    ipalloc_grant grant = reserve(&c.servers[0], c.pools[0], "Service/a", SLOT, "10.96.0.10");
+    assert_sound(f);
+    ipalloc_txn *txn = begin(f, "Service/a"), *second = begin(f, "Service/a");
+    OK(f, ipalloc_txn_release(txn, c.pools[1], &grant.address, 0, &f->error));
+    OK(f, ipalloc_txn_release(second, c.pools[1], &grant.address, 0, &f->error));
+    OK(&c.servers[0], ipalloc_release(c.servers[0].registry, c.pools[0], "Service/a",
+                                      &grant.address, 0, &c.servers[0].error));
+    ipalloc_registry_validate(f->registry, NULL); /* catches up; the plans still hold the bit */
+    ipalloc_txn_abort(txn);
+    ck_assert_uint_eq(used_of(c.pools[1]), 1);
+    IS(f, ipalloc_txn_commit(second, NULL, &f->error), IPALLOC_E_CONFLICT);
+    ck_assert_uint_eq(used_of(c.pools[1]), 0);
+    cluster_close(&c);
+}
+END_TEST
+
+typedef struct intruder {
+    cluster *c;
+    ipalloc_grant grant;
+} intruder;
+
+static void reserve_before(void *context) {
+    intruder *i = context;
+    i->grant = reserve(&i->c->servers[0], i->c->pools[0], "Service/a", SLOT, "10.96.0.10");
+}
+
+START_TEST(what_was_allocated_while_it_was_excluded_stays_held_and_is_excluded_after) {
+    cluster c;
+    cluster_open(&c, "10.96.0.0/28", (ipalloc_pool_definition){0}, NULL);
+    intruder i = {.c = &c};
+    ipalloc_addr first = addr("10.96.0.9"), last = addr("10.96.0.11");
+    c.stores[1].before_commit = reserve_before;
+    c.stores[1].before_context = &i;
+    OK(&c.servers[1], ipalloc_pool_exclude(c.pools[1], &first, &last, &c.servers[1].error));
+    for (int server = 0; server < SERVERS; server++) {
+        assert_sound(&c.servers[server]);
+        ck_assert_msg(used_of(c.pools[server]) == 1, "server %d", server);
+        ck_assert_uint_eq(free_of(c.pools[server]), 11);
+    }
+    ipalloc_registry_close(c.servers[2].registry); /* opening finds nothing wrong with it */
+    OK(&c.servers[2], ipalloc_registry_open(c.servers[2].store, NULL, &c.servers[2].registry,
+                                            &c.servers[2].error));
+    c.pools[2] = open_pool(&c.servers[2], "services");
+    ck_assert_uint_eq(used_of(c.pools[2]), 1);
+    OK(&c.servers[0], ipalloc_release(c.servers[0].registry, c.pools[0], "Service/a",
+                                      &i.grant.address, 0, &c.servers[0].error));
+    for (int server = 0; server < SERVERS; server++) {
+        assert_sound(&c.servers[server]);
+        ck_assert_uint_eq(used_of(c.pools[server]), 0);
+        ck_assert_uint_eq(free_of(c.pools[server]), 11);
+    }
+    cluster_close(&c);
+}
+END_TEST
+
+START_TEST(a_definition_that_moved_while_it_was_changed_is_changed_all_the_same) {
+    cluster c;
+    cluster_open(&c, "10.96.0.0/24", (ipalloc_pool_definition){0}, NULL);
+    ipalloc_cidr first = cidr("10.97.0.0/24"), second = cidr("10.98.0.0/24");
+    OK(&c.servers[0], ipalloc_pool_add_range(c.pools[0], &first, &c.servers[0].error));
+    OK(&c.servers[1], ipalloc_pool_add_range(c.pools[1], &second, &c.servers[1].error));
+    IS(&c.servers[2], ipalloc_pool_add_range(c.pools[2], &first, &c.servers[2].error),
+       IPALLOC_E_MISMATCH);
+    ipalloc_pool_stats stats = {.size = sizeof stats};
+    OK(&c.servers[2], ipalloc_pool_get_stats(c.pools[2], &stats, &c.servers[2].error));
+    ck_assert_uint_eq(stats.range_count, 3);
+    cluster_close(&c);
+}
+END_TEST
+
 /* --- cool-down seen from elsewhere ------------------------------------------------------------ */
 
 static uint64_t clock_ms = 1000000;
@@ -258,6 +344,10 @@ static Suite *suite(void) {
     tcase_add_test(c, an_owner_that_moves_to_another_server_finds_what_it_has);
     tcase_add_test(c, definitions_that_another_server_changed_are_followed);
     tcase_add_test(c, a_history_that_is_no_longer_kept_is_read_anew);
+    tcase_add_test(c, a_reserve_finds_what_another_server_has_released);
+    tcase_add_test(c, a_planned_release_of_what_is_gone_leaves_no_bit_behind);
+    tcase_add_test(c, what_was_allocated_while_it_was_excluded_stays_held_and_is_excluded_after);
+    tcase_add_test(c, a_definition_that_moved_while_it_was_changed_is_changed_all_the_same);
     tcase_add_test(c, what_another_server_released_cools_here_too);
     tcase_add_test(c, servers_that_fight_over_few_addresses_end_up_agreeing);
     suite_add_tcase(s, c);

@@ -392,6 +392,33 @@ START_TEST(a_late_batch_that_was_refused_on_asking_again_can_no_longer_happen) {
 }
 END_TEST
 
+static void doubt_next(void *context) {
+    wrapped_set_mood(context, MOOD_UNKNOWN_APPLIED, 1);
+}
+
+START_TEST(a_settlement_whose_own_outcome_is_unknown_is_found_by_committing_again) {
+    shaky s;
+    ipalloc_grant grant;
+    shaky_open(&s, 60000);
+    uint64_t revision = put(&s.f, "object", "one", IPALLOC_REVISION_ABSENT, IPALLOC_OK);
+    ipalloc_txn *txn = shaky_txn(&s, &grant);
+    OK(&s.f, ipalloc_txn_put(txn, "object", "ours", 4, revision, &s.f.error));
+    wrapped_set_mood(&s.store, MOOD_UNKNOWN_LATE, 1);
+    IS(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error), IPALLOC_E_UNKNOWN_OUTCOME);
+    put(&s.f, "object", "theirs", IPALLOC_REVISION_ANY, IPALLOC_OK);
+    s.store.reads_fail = true;
+    IS(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error), IPALLOC_E_UNKNOWN_OUTCOME);
+    s.store.reads_fail = false;
+    s.store.before_commit = doubt_next; /* sent again: refused; then "aborted" is in doubt */
+    s.store.before_context = &s.store;
+    IS(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error), IPALLOC_E_UNKNOWN_OUTCOME);
+    IS(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error), IPALLOC_E_CONFLICT);
+    ck_assert_status(wrapped_deliver(&s.store), IPALLOC_E_CONFLICT);
+    assert_held(&s, &grant, false);
+    shaky_close(&s);
+}
+END_TEST
+
 START_TEST(an_abort_that_cannot_be_settled_keeps_its_claims_until_reopening) {
     shaky s;
     ipalloc_grant grant;
@@ -530,6 +557,7 @@ static Suite *suite(void) {
     tcase_add_loop_test(c, an_unknown_outcome_is_settled_by_who_writes_the_token, 0,
                         (int)(sizeof OUTCOMES / sizeof OUTCOMES[0]));
     tcase_add_test(c, a_late_batch_that_was_refused_on_asking_again_can_no_longer_happen);
+    tcase_add_test(c, a_settlement_whose_own_outcome_is_unknown_is_found_by_committing_again);
     tcase_add_test(c, an_abort_that_cannot_be_settled_keeps_its_claims_until_reopening);
     tcase_add_test(c, a_one_shot_resolves_an_unknown_outcome_by_itself);
     tcase_add_test(c, decided_tokens_go_once_nothing_late_can_meet_them);

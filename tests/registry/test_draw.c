@@ -51,6 +51,23 @@ START_TEST(picks_fall_on_ranges_in_proportion_to_what_is_free) {
 }
 END_TEST
 
+START_TEST(ranges_too_large_to_count_in_64_bits_are_weighed_too) {
+    fixture f;
+    OPEN_OR_SKIP(&f, 0);
+    ipalloc_pool *pool = define_pool(&f, "services", "fd00::/48 fd01::/48 fd02::/120");
+    char owner[32];
+    int in_first = 0, picks = 200;
+    for (int i = 0; i < picks; i++) {
+        snprintf(owner, sizeof owner, "Service/%d", i);
+        in_first += allocate(&f, pool, owner, SLOT).address.bytes[1] == 0;
+    }
+    ck_assert_int_gt(in_first, 100 - 45); /* half of them give or take six deviations */
+    ck_assert_int_lt(in_first, 100 + 45);
+    assert_sound(&f);
+    fixture_close(&f);
+}
+END_TEST
+
 START_TEST(draining_ranges_give_nothing_and_full_does_not_count_them) {
     fixture f;
     OPEN_OR_SKIP(&f, _i);
@@ -329,6 +346,7 @@ static Suite *suite(void) {
     tcase_add_test(c, picks_fall_on_ranges_in_proportion_to_what_is_free);
     tcase_add_loop_test(c, draining_ranges_give_nothing_and_full_does_not_count_them, 0,
                         STORE_KINDS);
+    tcase_add_test(c, ranges_too_large_to_count_in_64_bits_are_weighed_too);
     tcase_add_test(c, lowest_first_takes_ranges_in_order);
     suite_add_tcase(s, c);
     c = tcase_create("dry-run");

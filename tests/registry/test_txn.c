@@ -390,6 +390,43 @@ START_TEST(a_passed_deadline_is_unavailable_and_leaves_nothing) {
 }
 END_TEST
 
+START_TEST(two_transactions_of_one_owner_get_in_each_others_way_as_conflicts) {
+    fixture f;
+    OPEN_OR_SKIP(&f, _i);
+    ipalloc_pool *pool = define_pool(&f, "services", "10.96.0.0/24");
+    ipalloc_addr one = addr("10.96.0.10"), two = addr("10.96.0.11");
+    reserve(&f, pool, "Service/a", "two", "10.96.0.11");
+    ipalloc_txn *first = begin(&f, "Service/a"), *second = begin(&f, "Service/a");
+    OK(&f, ipalloc_txn_reserve(first, pool, SLOT, &one, NULL, &f.error));
+    IS(&f, ipalloc_txn_reserve(second, pool, SLOT, &one, NULL, &f.error), IPALLOC_E_CONFLICT);
+    OK(&f, ipalloc_txn_release(first, pool, &two, 0, &f.error));
+    OK(&f, ipalloc_txn_commit(first, NULL, &f.error));
+    IS(&f, ipalloc_txn_reserve(second, pool, SLOT, &one, NULL, &f.error), IPALLOC_E_CONFLICT);
+    IS(&f, ipalloc_txn_release(second, pool, &one, 0, &f.error), IPALLOC_E_CONFLICT);
+    IS(&f, ipalloc_txn_release(second, pool, &two, 0, &f.error), IPALLOC_E_CONFLICT);
+    ipalloc_txn_abort(second);
+    ck_assert_uint_eq(used_of(pool), 1);
+    assert_sound(&f);
+    fixture_close(&f);
+}
+END_TEST
+
+START_TEST(an_address_whose_release_is_planned_is_still_taken) {
+    fixture f;
+    OPEN_OR_SKIP(&f, _i);
+    ipalloc_pool *pool = define_pool(&f, "services", "10.96.0.0/24");
+    ipalloc_grant grant = reserve(&f, pool, "Service/a", SLOT, "10.96.0.10");
+    ipalloc_txn *txn = begin(&f, "Service/a");
+    OK(&f, ipalloc_txn_release(txn, pool, &grant.address, 0, &f.error));
+    IS(&f, ipalloc_reserve(f.registry, pool, "Service/b", SLOT, &grant.address, NULL, &f.error),
+       IPALLOC_E_TAKEN);
+    ck_assert_message(&f, "held by Service/a");
+    ipalloc_txn_abort(txn);
+    assert_sound(&f);
+    fixture_close(&f);
+}
+END_TEST
+
 START_TEST(a_structure_of_no_size_is_invalid) {
     fixture f;
     OPEN_OR_SKIP(&f, 0);
@@ -434,6 +471,9 @@ static Suite *suite(void) {
     tcase_add_loop_test(c, a_passed_deadline_is_unavailable_and_leaves_nothing, 0, STORE_KINDS);
     tcase_add_loop_test(c, owners_and_slots_are_checked_and_every_byte_survives, 0,
                         (int)(sizeof NAMES / sizeof NAMES[0]));
+    tcase_add_loop_test(c, two_transactions_of_one_owner_get_in_each_others_way_as_conflicts, 0,
+                        STORE_KINDS);
+    tcase_add_loop_test(c, an_address_whose_release_is_planned_is_still_taken, 0, STORE_KINDS);
     tcase_add_test(c, a_structure_of_no_size_is_invalid);
     suite_add_tcase(s, c);
     return s;

@@ -86,7 +86,12 @@ static enum wrapped_mood next_mood(wrapped_store *w) {
 
 static int commit_one(wrapped_store *w, ipalloc_batch *batch, ipalloc_error *error) {
     enum wrapped_mood mood = next_mood(w);
+    void (*before)(void *) = w->before_commit;
     int status = IPALLOC_OK;
+    if (before != NULL) {
+        w->before_commit = NULL;
+        before(w->before_context);
+    }
     if (mood == MOOD_HONEST || mood == MOOD_UNKNOWN_APPLIED)
         status = ipalloc_store_commit(w->inner, batch, 1, error);
     if (mood == MOOD_UNKNOWN_LATE)

@@ -25,7 +25,10 @@ typedef struct wrapped_store {
     enum wrapped_mood mood;   /* of the next commits */
     _Atomic int mood_commits; /* for how many; then honest again */
     bool reads_fail;
-    bool history_expired; /* changes answers EXPIRED */
+    bool history_expired;                 /* changes answers EXPIRED */
+    void (*before_commit)(void *context); /* called once, before the next commit,
+                                             whose mood is settled by then */
+    void *before_context;
     ipalloc_batch late;
 } wrapped_store;
 
