@@ -96,7 +96,9 @@ for service in json.load(sys.stdin)["items"]:
 }
 
 print_row() { # NAME TYPE CLUSTER-IPS NODE-PORTS LOAD-BALANCER [VERDICT]
-    printf '  %-8s %-14s %-34s %-14s %-14s %s\n' "$1" "$2" "$3" "$4" "$5" "${6:-}"
+    local row
+    printf -v row '  %-11s %-13s %-33s %-12s %-13s %s' "$1" "$2" "$3" "$4" "$5" "${6:-}"
+    say "${row%"${row##*[! ]}"}"
 }
 
 print_table() { # FILE
@@ -108,7 +110,7 @@ print_table() { # FILE
 }
 
 print_comparison() { # BEFORE AFTER
-    local row line differ=0 verdict
+    local row line verdict
     print_row NAME TYPE CLUSTER-IPS NODE-PORTS LOAD-BALANCER
     while IFS= read -r line; do
         IFS='|' read -r -a row <<<"$line"
@@ -116,8 +118,7 @@ print_comparison() { # BEFORE AFTER
         grep -qxF -- "$line" "$1" || verdict="${red}DIFFERENT$plain"
         print_row "${row[@]}" "$verdict"
     done <"$2"
-    cmp -s "$1" "$2" || differ=1
-    return "$differ"
+    cmp -s "$1" "$2"
 }
 
 show_how_to_go_on() {
@@ -127,10 +128,11 @@ show_how_to_go_on() {
     say "start the same server again (it keeps what is in $directory/ipalloc.db):"
     say "    ${words[*]}"
     say "and in another terminal:"
-    say "    kubectl --server=http://127.0.0.1:8001 get services"
-    say "    kubectl --server=http://127.0.0.1:8001 create service clusterip api --tcp=80:8080"
+    say "    kubectl --kubeconfig=/dev/null --server=http://127.0.0.1:8001 get services"
+    say "    kubectl --kubeconfig=/dev/null --server=http://127.0.0.1:8001 create service clusterip api --tcp=80:8080"
+    say "    curl http://127.0.0.1:8001/api/v1/services"
     say "    curl http://127.0.0.1:8001/metrics"
-    say "    sqlite3 -readonly $directory/ipalloc.db 'SELECT key, value FROM records'"
+    say "    sqlite3 -readonly $directory/ipalloc.db \"SELECT key, value FROM records WHERE key LIKE 'lease/%'\""
     say "throw it away:"
     say "    rm -r $directory"
 }
