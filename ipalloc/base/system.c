@@ -16,6 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef RENAME_NOREPLACE
+#define RENAME_NOREPLACE 1 /* as in linux/fs.h; musl's headers lack it */
+#endif
+
 static int system_open(const char *path, int flags, unsigned mode) {
     return open(path, flags, mode);
 }
@@ -25,6 +29,7 @@ static int system_lock(int file) {
     return fcntl(file, F_OFD_SETLK, &whole);
 }
 
+#ifdef STATX_BTIME
 static int system_birth(const char *path, file_birth *out) {
     struct statx status;
     if (statx(AT_FDCWD, path, 0, STATX_INO | STATX_BTIME, &status) != 0)
@@ -38,6 +43,15 @@ static int system_birth(const char *path, file_birth *out) {
     }
     return 0;
 }
+#else /* musl before 1.2.5: the birth is not known, inode and device have to do */
+static int system_birth(const char *path, file_birth *out) {
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return -1;
+    *out = (file_birth){.inode = status.st_ino, .device = status.st_dev};
+    return 0;
+}
+#endif
 
 /* Some file systems cannot refuse to replace; there the check before the rename has to do. */
 static int system_rename_new(const char *from, const char *to) {
