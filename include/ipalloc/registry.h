@@ -169,7 +169,8 @@ typedef struct ipalloc_grant {
 
 /* Begin. The caller ends it with commit or abort (both free it), except after UNKNOWN_OUTCOME.
  * OK; INVALID (owner, option); READ_ONLY (dry-run is fine on a read-only store); MISMATCH (restored
- * and not accepted); NOMEM. */
+ * and not accepted: nothing is written to it, releases and records included; dry-runs are fine);
+ * NOMEM. */
 IPALLOC_API int ipalloc_begin(ipalloc_registry *registry, const ipalloc_txn_options *options,
                               ipalloc_txn **out, ipalloc_error *error);
 

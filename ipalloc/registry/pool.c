@@ -85,6 +85,35 @@ static int check_overlaps(const ipalloc_registry *registry, const char *name, co
     return IPALLOC_OK;
 }
 
+/* Take a change back that has left somebody's lease in no range. */
+static void take_back(ipalloc_pool *pool, uint64_t changed_at) {
+    ipalloc_registry *registry = pool->registry;
+    uint64_t at;
+    registry->definitions_revision = changed_at;
+    if (put_definition(registry, pool->name, &pool->definition, changed_at, &at, NULL) !=
+        IPALLOC_OK)
+        return; /* the next catching up says what is wrong */
+    pool->revision = at;
+    registry->definitions_revision = at;
+}
+
+/* Somebody else committed between our look and our change. Now that the definitions have moved, no
+ * batch under the old ones can follow: what is in the store is all there will be. */
+static int look_again(ipalloc_pool *pool, const definition *wanted, uint64_t at, range_set **set,
+                      ipalloc_error *error) {
+    ipalloc_registry *registry = pool->registry;
+    range_set *fresh;
+    int status = cache_build_set(registry, pool, wanted, &fresh, error);
+    if (status == IPALLOC_OK) {
+        cache_free_set(&registry->hooks, *set);
+        *set = fresh;
+    } else if (status == IPALLOC_E_TAKEN && pool->set != NULL) {
+        take_back(pool, at);
+        return status;
+    }
+    return IPALLOC_OK; /* where reading failed, catching up does it */
+}
+
 /* Build the ranges aside, commit, and only then swap them in. */
 static int apply_change(const change *c, ipalloc_pool *pool, definition *wanted,
                         ipalloc_error *error) {
@@ -98,6 +127,8 @@ static int apply_change(const change *c, ipalloc_pool *pool, definition *wanted,
     if (status != IPALLOC_OK)
         return status;
     status = put_definition(registry, c->name, wanted, pool->revision, &at, error);
+    if (status == IPALLOC_OK && !cache_has_seen(registry, at))
+        status = look_again(pool, wanted, at, &set, error);
     if (status != IPALLOC_OK) {
         cache_free_set(&registry->hooks, set);
         return status;

@@ -237,6 +237,36 @@ START_TEST(what_was_allocated_while_it_was_excluded_stays_held_and_is_excluded_a
 }
 END_TEST
 
+static void reserve_an_end(void *context) {
+    intruder *i = context;
+    i->grant = reserve(&i->c->servers[0], i->c->pools[0], "Service/a", SLOT, "10.96.0.0");
+}
+
+START_TEST(a_change_that_would_lose_what_was_allocated_meanwhile_is_taken_back) {
+    cluster c;
+    cluster_open(&c, "10.96.0.0/28", (ipalloc_pool_definition){.use_all_addresses = true}, NULL);
+    intruder i = {.c = &c};
+    fixture *f = &c.servers[1];
+    ipalloc_cidr range = cidr("10.96.0.0/28");
+    ipalloc_pool_definition narrower = {.size = sizeof narrower,
+                                        .kind = IPALLOC_POOL_IPV4,
+                                        .ranges = &range,
+                                        .range_count = 1,
+                                        .change = true};
+    c.stores[1].before_commit = reserve_an_end;
+    c.stores[1].before_context = &i;
+    IS(f, ipalloc_pool_define(f->registry, "services", &narrower, &c.pools[1], &f->error),
+       IPALLOC_E_MISMATCH);
+    ck_assert_message(f, "10.96.0.0 is held");
+    for (int server = 0; server < SERVERS; server++) {
+        assert_sound(&c.servers[server]);
+        ck_assert_uint_eq(used_of(c.pools[server]), 1);
+        ck_assert_uint_eq(free_of(c.pools[server]), 15);
+    }
+    cluster_close(&c);
+}
+END_TEST
+
 START_TEST(a_definition_that_moved_while_it_was_changed_is_changed_all_the_same) {
     cluster c;
     cluster_open(&c, "10.96.0.0/24", (ipalloc_pool_definition){0}, NULL);
@@ -347,6 +377,7 @@ static Suite *suite(void) {
     tcase_add_test(c, a_reserve_finds_what_another_server_has_released);
     tcase_add_test(c, a_planned_release_of_what_is_gone_leaves_no_bit_behind);
     tcase_add_test(c, what_was_allocated_while_it_was_excluded_stays_held_and_is_excluded_after);
+    tcase_add_test(c, a_change_that_would_lose_what_was_allocated_meanwhile_is_taken_back);
     tcase_add_test(c, a_definition_that_moved_while_it_was_changed_is_changed_all_the_same);
     tcase_add_test(c, what_another_server_released_cools_here_too);
     tcase_add_test(c, servers_that_fight_over_few_addresses_end_up_agreeing);

@@ -221,6 +221,25 @@ START_TEST(transact_runs_the_body_again_on_conflict) {
 }
 END_TEST
 
+static int slow_body(ipalloc_txn *txn, void *context, ipalloc_error *error) {
+    struct timespec pause = {.tv_nsec = 3000000};
+    nanosleep(&pause, NULL);
+    return disturbed_body(txn, context, error);
+}
+
+START_TEST(reruns_end_with_the_deadline) {
+    fixture f;
+    OPEN_OR_SKIP(&f, _i);
+    rerun r = {.f = &f, .disturb = 100000};
+    ipalloc_txn_options options = {
+        .size = sizeof options, .deadline_ms = 50, .max_attempts = 100000};
+    IS(&f, ipalloc_transact(f.registry, &options, slow_body, &r, NULL, &f.error),
+       IPALLOC_E_UNAVAILABLE);
+    ck_assert_int_le(r.runs, 18);
+    fixture_close(&f);
+}
+END_TEST
+
 static int refusing_body(ipalloc_txn *txn, void *context, ipalloc_error *error) {
     (void)error;
     OK((fixture *)context,
@@ -547,6 +566,7 @@ static Suite *suite(void) {
     tcase_add_loop_test(c, of_two_transactions_of_one_owner_the_second_is_a_conflict, 0,
                         STORE_KINDS);
     tcase_add_loop_test(c, transact_runs_the_body_again_on_conflict, 0, STORE_KINDS);
+    tcase_add_loop_test(c, reruns_end_with_the_deadline, 0, STORE_KINDS);
     tcase_add_loop_test(c, what_the_body_refuses_is_aborted, 0, STORE_KINDS);
     tcase_add_loop_test(c, a_second_registry_on_one_store_is_busy, 0, STORE_KINDS);
     suite_add_tcase(s, c);

@@ -293,6 +293,31 @@ START_TEST(excluded_addresses_are_never_given_out_until_included) {
 }
 END_TEST
 
+START_TEST(exclusions_go_with_their_range) {
+    fixture f;
+    OPEN_OR_SKIP(&f, _i);
+    ipalloc_pool *pool = define_pool(&f, "services", "10.96.0.0/28 10.97.0.0/28");
+    ipalloc_cidr range = cidr("10.96.0.0/28");
+    ipalloc_addr gone = addr("10.96.0.9"), stays = addr("10.97.0.9");
+    OK(&f, ipalloc_pool_exclude(pool, &gone, &gone, &f.error));
+    OK(&f, ipalloc_pool_exclude(pool, &stays, &stays, &f.error));
+    OK(&f, ipalloc_pool_drain_range(pool, &range, &f.error));
+    OK(&f, ipalloc_pool_remove_range(pool, &range, &f.error));
+    range = cidr("10.97.0.0/28");
+    OK(&f, ipalloc_pool_drain_range(pool, &range, &f.error));
+    IS(&f, ipalloc_pool_remove_range(pool, &range, &f.error), IPALLOC_E_INVALID);
+    ck_assert_message(&f, "last");
+    fixture_reopen(&f);
+    pool = open_pool(&f, "services");
+    ck_assert_uint_eq(free_of(pool), 13);
+    range = cidr("10.96.0.0/28");
+    OK(&f, ipalloc_pool_add_range(pool, &range, &f.error));
+    ck_assert_uint_eq(free_of(pool), 27);
+    assert_sound(&f);
+    fixture_close(&f);
+}
+END_TEST
+
 /* Against a plain array. */
 START_TEST(any_mix_of_exclude_and_include_ends_as_the_array_says) {
     fixture f;
@@ -371,6 +396,7 @@ static Suite *suite(void) {
     tcase_add_loop_test(c, a_range_is_added_drained_and_removed, 0, STORE_KINDS);
     tcase_add_loop_test(c, a_claim_of_an_open_transaction_keeps_its_range, 0, STORE_KINDS);
     tcase_add_loop_test(c, excluded_addresses_are_never_given_out_until_included, 0, STORE_KINDS);
+    tcase_add_loop_test(c, exclusions_go_with_their_range, 0, STORE_KINDS);
     tcase_add_loop_test(c, any_mix_of_exclude_and_include_ends_as_the_array_says, 0, STORE_KINDS);
     tcase_add_test(c, port_pools_have_no_ranges_to_change);
     suite_add_tcase(s, c);
