@@ -74,6 +74,8 @@ static poor *poor_open(void) {
                                (ipalloc_pool_definition){.cool_down_ms = 100000});
     p->held = reserve(&p->f, p->pool, "Service/held", SLOT, "10.96.0.5").address;
     reserve(&p->f, p->pool, "Service/held", "second", "10.96.0.6");
+    ipalloc_addr gone = reserve(&p->f, p->pool, "Service/gone", SLOT, "10.96.0.7").address;
+    OK(&p->f, ipalloc_release(p->f.registry, p->pool, "Service/gone", &gone, 0, &p->f.error));
     ipalloc_addr excluded = addr("10.96.0.200");
     OK(&p->f, ipalloc_pool_exclude(p->pool, &excluded, &excluded, &p->f.error));
     return p;
@@ -95,6 +97,12 @@ static int do_allocate(poor *p) {
 
 static int do_reserve(poor *p) {
     ipalloc_addr wanted = addr("10.97.0.9");
+    return ipalloc_reserve(p->f.registry, p->pool, "Service/a", SLOT, &wanted, NULL, &p->f.error);
+}
+
+/* One that cools: its cooling record is read after it has been claimed. */
+static int do_reserve_cooling(poor *p) {
+    ipalloc_addr wanted = addr("10.96.0.7");
     return ipalloc_reserve(p->f.registry, p->pool, "Service/a", SLOT, &wanted, NULL, &p->f.error);
 }
 
@@ -212,7 +220,7 @@ static const struct {
     {"rename", do_rename},       {"dry_run", do_dry_run},   {"define", do_define},
     {"add_range", do_add_range}, {"drain", do_drain},       {"exclude", do_exclude},
     {"include", do_include},     {"validate", do_validate}, {"metrics", do_metrics},
-    {"look", do_look},           {"reopen", do_reopen},
+    {"look", do_look},           {"reopen", do_reopen},     {"reserve_cooling", do_reserve_cooling},
 };
 
 static uint64_t revision_of(poor *p) {
