@@ -16,11 +16,13 @@
 
 /* --- pools in memory -------------------------------------------------------------------------- */
 
-ipalloc_pool *cache_find_pool(const ipalloc_registry *registry, const char *name, size_t length) {
-    for (ipalloc_pool *pool = registry->pools; pool != NULL; pool = pool->next)
-        if (strlen(pool->name) == length && memcmp(pool->name, name, length) == 0)
-            return pool;
-    return NULL;
+ipalloc_pool *cache_find_pool(ipalloc_registry *registry, const char *name, size_t length) {
+    pthread_mutex_lock(&registry->pools_mutex);
+    ipalloc_pool *pool = registry->pools;
+    while (pool != NULL && (strlen(pool->name) != length || memcmp(pool->name, name, length) != 0))
+        pool = pool->next;
+    pthread_mutex_unlock(&registry->pools_mutex);
+    return pool;
 }
 
 ipalloc_pool *cache_new_pool(ipalloc_registry *registry, const char *name, int kind) {
@@ -35,11 +37,13 @@ ipalloc_pool *cache_new_pool(ipalloc_registry *registry, const char *name, int k
 }
 
 void cache_link_pool(ipalloc_registry *registry, ipalloc_pool *pool) {
+    pthread_mutex_lock(&registry->pools_mutex);
     ipalloc_pool **link = &registry->pools;
     while (*link != NULL && strcmp((*link)->name, pool->name) < 0)
         link = &(*link)->next;
     pool->next = *link;
     *link = pool;
+    pthread_mutex_unlock(&registry->pools_mutex);
 }
 
 void cache_free_pool(ipalloc_pool *pool) {

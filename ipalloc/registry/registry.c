@@ -152,26 +152,37 @@ static void free_handle(ipalloc_registry *registry) {
     user.deallocate(user.context, registry->memory);
 }
 
+enum { MUTEX_COUNT = 3 };
+
+static void mutexes_of(ipalloc_registry *registry, pthread_mutex_t *out[MUTEX_COUNT]) {
+    out[0] = &registry->pools_mutex;
+    out[1] = &registry->seen_mutex;
+    out[2] = &registry->token_mutex;
+}
+
 static int init_locks(ipalloc_registry *registry, ipalloc_error *error) {
-    if (!gate_init(&registry->gate))
-        return error_no_memory(error);
-    if (claims_init(&registry->claims)) {
-        if (pthread_mutex_init(&registry->seen_mutex, NULL) == 0) {
-            if (pthread_mutex_init(&registry->token_mutex, NULL) == 0)
-                return IPALLOC_OK;
-            pthread_mutex_destroy(&registry->seen_mutex);
-        }
-        claims_destroy(&registry->claims);
+    pthread_mutex_t *mutexes[MUTEX_COUNT];
+    size_t made = 0;
+    mutexes_of(registry, mutexes);
+    while (made < MUTEX_COUNT && pthread_mutex_init(mutexes[made], NULL) == 0)
+        made++;
+    if (made == MUTEX_COUNT && gate_init(&registry->gate)) {
+        if (claims_init(&registry->claims))
+            return IPALLOC_OK;
+        gate_destroy(&registry->gate);
     }
-    gate_destroy(&registry->gate);
+    while (made > 0)
+        pthread_mutex_destroy(mutexes[--made]);
     return error_no_memory(error);
 }
 
 static void destroy_locks(ipalloc_registry *registry) {
-    pthread_mutex_destroy(&registry->token_mutex);
-    pthread_mutex_destroy(&registry->seen_mutex);
+    pthread_mutex_t *mutexes[MUTEX_COUNT];
+    mutexes_of(registry, mutexes);
     claims_destroy(&registry->claims);
     gate_destroy(&registry->gate);
+    for (size_t i = 0; i < MUTEX_COUNT; i++)
+        pthread_mutex_destroy(mutexes[i]);
 }
 
 static void free_pools(ipalloc_registry *registry) {

@@ -65,7 +65,8 @@ struct ipalloc_registry {
     ipalloc_hooks user_hooks; /* as given, for the ranges */
     ipalloc_store *store;
     gate gate;
-    ipalloc_pool *pools;           /* sorted by name; only grows */
+    pthread_mutex_t pools_mutex;   /* over the list; never held across anything that waits */
+    ipalloc_pool *pools;           /* sorted by name; only grows; names and kinds never change */
     uint64_t definitions_revision; /* 0: nothing was ever defined */
     claim_table claims;
     bool read_only;
@@ -104,7 +105,8 @@ int registry_check_pool(const ipalloc_registry *registry, const ipalloc_pool *po
 
 /* --- cache.c: inside the gate alone, unless it says otherwise --------------------------------- */
 
-ipalloc_pool *cache_find_pool(const ipalloc_registry *registry, const char *name, size_t length);
+/* Anywhere, inside a store's walk too. */
+ipalloc_pool *cache_find_pool(ipalloc_registry *registry, const char *name, size_t length);
 
 /* Load all. Fills in pools from nothing. */
 int cache_load(ipalloc_registry *registry, ipalloc_error *error);

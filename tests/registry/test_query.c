@@ -3,6 +3,7 @@
  */
 #include "fixture.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -74,6 +75,36 @@ START_TEST(an_owners_leases_are_its_own) {
     ck_assert_uint_eq(released, 4);
     OK(&f, ipalloc_release_owner(f.registry, "Service/b", &released, &f.error));
     ck_assert_uint_eq(released, 0);
+    assert_sound(&f);
+    fixture_close(&f);
+}
+END_TEST
+
+static void *list_all(void *context) {
+    fixture *f = context;
+    for (uint64_t i = 0; i < test_scaled(2000); i++) {
+        listing l = {0};
+        if (ipalloc_list(f->registry, NULL, note, &l, NULL) != IPALLOC_OK)
+            return f;
+    }
+    return NULL;
+}
+
+START_TEST(listing_and_changing_pools_do_not_wait_for_each_other) {
+    fixture f;
+    OPEN_OR_SKIP(&f, _i);
+    fill(&f);
+    ipalloc_pool *pool = open_pool(&f, "services");
+    ipalloc_addr first = addr("10.9.1.1"), last = addr("10.9.1.9");
+    pthread_t lister;
+    void *failed;
+    ck_assert_int_eq(pthread_create(&lister, NULL, list_all, &f), 0);
+    for (uint64_t i = 0; i < test_scaled(_i == 0 ? 1000 : 20); i++) {
+        OK(&f, ipalloc_pool_exclude(pool, &first, &last, &f.error));
+        OK(&f, ipalloc_pool_include(pool, &first, &last, &f.error));
+    }
+    pthread_join(lister, &failed);
+    ck_assert_ptr_null(failed);
     assert_sound(&f);
     fixture_close(&f);
 }
@@ -167,8 +198,10 @@ END_TEST
 static Suite *suite(void) {
     Suite *s = suite_create("query");
     TCase *c = tcase_create("rules");
+    tcase_set_timeout(c, 30);
     tcase_add_loop_test(c, leases_are_listed_in_order_of_pool_and_address, 0, STORE_KINDS);
     tcase_add_loop_test(c, an_owners_leases_are_its_own, 0, STORE_KINDS);
+    tcase_add_loop_test(c, listing_and_changing_pools_do_not_wait_for_each_other, 0, STORE_KINDS);
     tcase_add_loop_test(c, what_is_not_committed_is_not_seen, 0, STORE_KINDS);
     tcase_add_loop_test(c, validate_finds_what_does_not_agree, 0,
                         (int)(sizeof BREAKS / sizeof BREAKS[0]));
