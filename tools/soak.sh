@@ -33,7 +33,7 @@ stage() { # NAME COMMAND...
 suite() { # DIRECTORY COMPILER SCALE MESON-OPTIONS...
     local directory=$1 compiler=$2 scale=$3
     shift 3
-    CC=$compiler CXX=${compiler/clang/clang++} configure "$directory" "${EVERYTHING[@]}" "$@" &&
+    CC=$compiler configure "$directory" "${EVERYTHING[@]}" "$@" &&
         compile "$directory" &&
         CK_VERBOSITY=normal TEST_SCALE=$scale meson test -C "$directory" --no-rebuild \
             --print-errorlogs --num-processes "$(nproc)" --timeout-multiplier 100 --no-suite house
