@@ -19,11 +19,13 @@ BUILD_NEEDS=(
     "module:libcurl libcurl4-openssl-dev"
 )
 
+# zlib.h: the static link that is tested follows Debian's sqlite3.pc, which names -lz.
 TEST_NEEDS=(
     "command:g++ g++"
     "module:check check"
     "command:nm binutils"
     "command:patch patch"
+    "header:zlib.h zlib1g-dev"
     "command:curl curl"
 )
 

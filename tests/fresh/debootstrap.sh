@@ -39,6 +39,7 @@ inside() {
 
 make_root() {
     local mirror
+    chmod 755 "$root" # apt downloads as a user of its own
     mirror=$(apt_mirror)
     [ -n "$mirror" ] || {
         echo "apt knows no Debian mirror" >&2
