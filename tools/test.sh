@@ -126,6 +126,15 @@ test_bare() {
     TEST_SCALE=${TEST_SCALE:-10} run_suite build-bare --no-suite house
 }
 
+test_run() {
+    step "the demonstration"
+    if [ -x build/examples/apiserver/ipalloc-apiserver ]; then
+        check "./dev run: every Service keeps its addresses over kill -9" bash tools/run.sh
+    else
+        skip "./dev run: the example API server was not built"
+    fi
+}
+
 test_mutants() {
     step "mutants: each rule broken on purpose"
     add_counts "$(bash tools/mutants.sh 3>&1 1>&2)"
@@ -139,6 +148,7 @@ main() {
     test_address_sanitizer || fail "the AddressSanitizer build"
     test_thread_sanitizer || fail "the ThreadSanitizer build"
     test_bare || fail "the bare build"
+    test_run
     test_mutants || fail "the mutants"
 }
 
