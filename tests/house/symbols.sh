@@ -20,6 +20,11 @@ exported_foreign() {
         sed 's/@.*//' | grep -v '^ipalloc_'
 }
 
+# A program that links the archive must not meet our inner names.
+static_foreign() {
+    nm -g --defined-only "$STATIC_LIBRARY" | awk 'NF == 3 { print $3 }' | grep -v '^ipalloc_'
+}
+
 declared_but_missing() {
     local declared exported
     declared=$(cat include/ipalloc/*.h | tr '\n' ' ' | grep -o 'IPALLOC_API [^;]*;' |
@@ -54,6 +59,7 @@ soname() {
 }
 
 rule 'only ipalloc_* is exported' "$(exported_foreign)"
+rule 'only ipalloc_* is global in the static library' "$(static_foreign)"
 rule 'every function of the public headers is exported' "$(declared_but_missing)"
 rule 'every exported function is in a public header' "$(exported_but_undeclared)"
 rule 'nothing prints, exits, reads the environment, starts a thread or touches a signal' "$(forbidden_imports)"
