@@ -151,29 +151,47 @@ static bool is_full_settled(ipalloc_range *range) {
     return bitmap_prove_full(range->numbers.dense, &stamp, &number);
 }
 
-/* --- FULL in a lock-free range -----------------------------------------------------------------
+/* --- lock-free ranges --------------------------------------------------------------------------
  */
 
 void range_bulk_begin(ipalloc_range *range) {
-    atomic_add_seq(&range->bulk_epoch, 1); /* pairs with the loads in prove_full_lock_free */
+    atomic_add_seq(&range->bulk_epoch, 1); /* pairs with the load in range_bulk_since */
 }
 
 void range_bulk_end(ipalloc_range *range) {
-    atomic_add_seq(&range->bulk_epoch, 1);
+    atomic_add_seq(&range->bulk_epoch, 1); /* pairs with the load in range_bulk_await */
+}
+
+uint64_t range_bulk_await(const ipalloc_range *range) {
+    uint64_t epoch;
+    while ((epoch = atomic_load_seq(&range->bulk_epoch)) % 2 != 0)
+        range_unlock(range_lock(range));
+    return epoch;
+}
+
+bool range_bulk_since(const ipalloc_range *range, uint64_t epoch) {
+    return atomic_load_seq(&range->bulk_epoch) != epoch;
 }
 
 static bool prove_full_lock_free(ipalloc_range *range, uint64_t *stamp) {
     for (;;) {
-        uint64_t epoch = atomic_load_seq(&range->bulk_epoch);
-        if (epoch % 2 != 0) {
-            range_unlock(range_lock(range)); /* wait for the bulk change to end */
-            continue;
-        }
-        uint64_t number;
+        uint64_t epoch = range_bulk_await(range), number;
         if (!bitmap_prove_full(range->numbers.dense, stamp, &number))
             return false;
-        if (atomic_load_seq(&range->bulk_epoch) == epoch)
+        if (!range_bulk_since(range, epoch))
             return true;
+    }
+}
+
+static int claim_lock_free(ipalloc_range *range, u128 number) {
+    if (bitmap_take(range->numbers.dense, (uint64_t)number))
+        return IPALLOC_OK;
+    for (;;) {
+        uint64_t epoch = range_bulk_await(range);
+        if (bitmap_take(range->numbers.dense, (uint64_t)number))
+            return IPALLOC_OK;
+        if (!range_bulk_since(range, epoch))
+            return IPALLOC_E_TAKEN;
     }
 }
 
@@ -240,7 +258,7 @@ int range_claim_cooling(ipalloc_range *range, range_offset *out) {
 int range_claim(ipalloc_range *range, range_offset offset) {
     assert(offset.value < range->size);
     if (!range->locked)
-        return numbers_take(&range->numbers, offset.value);
+        return claim_lock_free(range, offset.value);
     range_lock(range);
     range_settle(range);
     int status = IPALLOC_E_TAKEN;
@@ -365,8 +383,13 @@ bool range_still_full(const ipalloc_range *range, uint64_t stamp) {
 
 enum range_state range_state_of(const ipalloc_range *range, range_offset offset) {
     assert(offset.value < range->size);
-    if (!range->locked && atomic_load_seq(&range->has_exclusions) == 0)
-        return numbers_is_taken(&range->numbers, offset.value) ? RANGE_HELD : RANGE_FREE;
+    if (!range->locked) {
+        uint64_t epoch = range_bulk_await(range);
+        if (!numbers_is_taken(&range->numbers, offset.value))
+            return RANGE_FREE;
+        if (atomic_load_seq(&range->has_exclusions) == 0 && !range_bulk_since(range, epoch))
+            return RANGE_HELD;
+    }
     ipalloc_range *locked = range_lock(range);
     range_settle(locked);
     enum range_state state = range_state_settled(locked, offset.value);

@@ -63,10 +63,13 @@ static inline void range_unlock(ipalloc_range *range) {
     pthread_mutex_unlock(&range->lock);
 }
 
-/* Around changes of many bits in a lock-free range (no-ops otherwise), under the lock: a bulk
- * change that is undone has had bits taken that nobody held, and no FULL may rest on those. */
+/* Around changes of many bits, under the lock. A bulk change that is undone has had bits taken that
+ * nobody held; in a lock-free range whoever saw a bit taken asks whether one ran meanwhile. */
 void range_bulk_begin(ipalloc_range *range);
 void range_bulk_end(ipalloc_range *range);
+/* Wait until no bulk change runs; then range_bulk_since tells whether one began after that. */
+uint64_t range_bulk_await(const ipalloc_range *range);
+bool range_bulk_since(const ipalloc_range *range, uint64_t epoch);
 
 /* The rest are called under the lock, or where nothing else runs. */
 

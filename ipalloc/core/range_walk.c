@@ -29,8 +29,13 @@ bool range_next_held(const ipalloc_range *range, u128 from, u128 *number) {
 static bool next_held(const ipalloc_range *range, u128 from, u128 *number) {
     if (from >= range->size)
         return false;
-    if (!range->locked && atomic_load_seq(&range->has_exclusions) == 0)
-        return numbers_next_taken(&range->numbers, from, range->size, number);
+    if (!range->locked) {
+        uint64_t epoch = range_bulk_await(range);
+        bool found = numbers_next_taken(&range->numbers, from, range->size, number);
+        if (!found ||
+            (atomic_load_seq(&range->has_exclusions) == 0 && !range_bulk_since(range, epoch)))
+            return found;
+    }
     ipalloc_range *locked = range_lock(range);
     bool found = range_next_held(locked, from, number);
     range_unlock(locked);
