@@ -389,23 +389,6 @@ static void peek_then_claim(model *m) {
     claimed(m, got.value);
 }
 
-/* FULL is what the model says, and its stamp holds until something becomes free. */
-static void prove_full(model *m) {
-    static const int WITNESS = 4;
-    settle(m);
-    uint64_t stamp;
-    require_status(range_prove_full(m->range, &stamp), is_full(m) ? IPALLOC_E_FULL : IPALLOC_OK);
-    if (!is_full(m))
-        return;
-    uint64_t freed = m->freed;
-    for (int i = 0; i < WITNESS && m->freed == freed; i++) {
-        require(range_still_full(m->range, stamp));
-        release(m);
-    }
-    if (m->freed != freed)
-        require(!range_still_full(m->range, stamp));
-}
-
 static void pick_interval(model *m, u128 *first, u128 *last) {
     *first = any_number(m);
     u128 room = m->size - 1 - *first;
@@ -464,6 +447,23 @@ static void step_clock(model *m) {
     /* Somebody has to look for a step back to be noticed. */
     ipalloc_range_stats stats = {.size = sizeof stats};
     require_status(ipalloc_range_get_stats(m->range, &stats), IPALLOC_OK);
+}
+
+/* FULL is what the model says, and its stamp holds until something becomes free. */
+static void prove_full(model *m) {
+    static const int WITNESS = 4;
+    settle(m);
+    uint64_t stamp;
+    require_status(range_prove_full(m->range, &stamp), is_full(m) ? IPALLOC_E_FULL : IPALLOC_OK);
+    if (!is_full(m))
+        return;
+    uint64_t freed = m->freed;
+    for (int i = 0; i < WITNESS && m->freed == freed; i++) {
+        require(range_still_full(m->range, stamp));
+        below(m, 2) ? release(m) : step_clock(m);
+    }
+    if (m->freed != freed)
+        require(!range_still_full(m->range, stamp));
 }
 
 /* --- comparing everything ----------------------------------------------------------------------
