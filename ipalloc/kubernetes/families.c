@@ -170,6 +170,34 @@ static void fill_in_families(service_work *work, bool any_family) {
         append_other_family(after);
 }
 
+/* --- stored objects --------------------------------------------------------------------------- */
+
+static void add_families_of_addresses(ipalloc_service *stored) {
+    for (size_t i = 0; i < stored->cluster_ip_count && i < SERVICE_FAMILIES_MAX; i++) {
+        int family = family_of_address(stored->cluster_ips[i]);
+        if (family != 0)
+            append_family(stored, family);
+    }
+}
+
+void service_complete_stored(service_work *work) {
+    ipalloc_service *stored = &work->before;
+    if (!needs_cluster_ip(stored) || stored->ip_family_policy[0] != '\0' ||
+        stored->ip_family_count > 0)
+        return;
+    if (!is_headless(stored)) {
+        add_families_of_addresses(stored);
+    } else {
+        append_family(stored, default_family(work));
+        if (!stored->has_selector)
+            append_other_family(stored);
+    }
+    copy_text(stored->ip_family_policy,
+              stored->ip_family_count == 2 ? REQUIRE_DUAL_STACK : SINGLE_STACK);
+}
+
+/* --- the step --------------------------------------------------------------------------------- */
+
 int service_infer_families(service_work *work) {
     if (!needs_cluster_ip(&work->after) || prefers_dual_stack_as_before(work))
         return IPALLOC_OK;

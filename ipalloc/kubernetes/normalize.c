@@ -191,9 +191,13 @@ void service_normalize(service_work *work) {
     fill_defaults(&work->after);
     if (work->updating)
         fill_defaults(&work->before);
+    if (work->before.cluster_ip[0] != '\0' && work->before.cluster_ip_count == 0)
+        set_list_to_single(&work->before); /* stored before there was a list */
     make_addresses_canonical(work);
-    if (work->updating)
+    if (work->updating) {
+        service_complete_stored(work);
         carry_over(work);
+    }
     synchronise_cluster_ips(work);
 }
 

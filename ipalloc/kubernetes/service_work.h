@@ -77,6 +77,8 @@ void service_drop_unused(service_work *work);
 
 /* --- families.c ------------------------------------------------------------------------------- */
 
+/* A stored object from before there were families gets those of its addresses. */
+void service_complete_stored(service_work *work);
 /* Infer and check ipFamilies and ipFamilyPolicy. OK or INVALID. */
 int service_infer_families(service_work *work);
 

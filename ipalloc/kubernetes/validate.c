@@ -6,6 +6,7 @@
  */
 #include "kubernetes/service_work.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -325,11 +326,9 @@ static void check_health_check_port(service_work *work) {
                         "`externalTrafficPolicy` is 'Local'");
 }
 
-/* --- what an update may not change ------------------------------------------------------------ */
-
-static bool single_stack(const ipalloc_service *service) {
-    return strcmp(service->ip_family_policy, "SingleStack") == 0;
-}
+/* --- what an update may not change ------------------------------------------------------------
+ *
+ * That a list becomes shorter only with the policy SingleStack has been checked with the policy. */
 
 static void refuse_change(service_work *work, const char *list, size_t index, const char *value) {
     char field[FIELD_TEXT];
@@ -338,7 +337,7 @@ static void refuse_change(service_work *work, const char *list, size_t index, co
 
 static void check_cluster_ips_kept(service_work *work) {
     const ipalloc_service *before = &work->before, *after = &work->after;
-    char value[VALUE_TEXT], policy[VALUE_TEXT];
+    char value[VALUE_TEXT];
     cluster_ips_value(after, value);
     if (is_headless(before) && is_headless(after))
         return;
@@ -348,20 +347,14 @@ static void check_cluster_ips_kept(service_work *work) {
                 refuse_change(work, "clusterIPs", i, value);
         return;
     }
-    bool shorter = before->cluster_ip_count > after->cluster_ip_count;
-    if (after->cluster_ip_count == 0)
-        problem_invalid(work, "spec.clusterIPs[0]", value, "primary clusterIP can not be unset");
-    else if (before->cluster_ip_count > 0 &&
-             strcmp(before->cluster_ips[0], after->cluster_ips[0]) != 0)
+    assert(after->cluster_ip_count > 0); /* what is left out is carried over */
+    if (before->cluster_ip_count > 0 && strcmp(before->cluster_ips[0], after->cluster_ips[0]) != 0)
         refuse_change(work, "clusterIPs", 0, value);
-    if (shorter && after->cluster_ip_count == 1 && !single_stack(after))
-        problem_invalid(work, "spec.ipFamilyPolicy", text_value(after->ip_family_policy, policy),
-                        "must be set to 'SingleStack' when releasing the secondary clusterIP");
 }
 
 static void check_families_kept(service_work *work) {
     const ipalloc_service *before = &work->before, *after = &work->after;
-    char value[VALUE_TEXT], policy[VALUE_TEXT];
+    char value[VALUE_TEXT];
     if (is_headless(before) || is_headless(after))
         return;
     if (before->ip_family_count == after->ip_family_count) {
@@ -370,16 +363,8 @@ static void check_families_kept(service_work *work) {
                 refuse_change(work, "ipFamilies", 0, ip_families_value(after, value));
         return;
     }
-    bool shorter = before->ip_family_count > after->ip_family_count;
-    if (shorter && after->cluster_ip_count == 0)
-        problem_invalid(work, "spec.ipFamilies[0]", ip_families_value(after, value),
-                        "primary ipFamily can not be unset");
-    if (before->ip_family_count > 0 && after->ip_family_count > 0 &&
-        strcmp(before->ip_families[0], after->ip_families[0]) != 0)
+    if (before->ip_family_count > 0 && strcmp(before->ip_families[0], after->ip_families[0]) != 0)
         refuse_change(work, "ipFamilies", 0, cluster_ips_value(after, value));
-    if (shorter && after->ip_family_count == 1 && !single_stack(after))
-        problem_invalid(work, "spec.ipFamilyPolicy", text_value(after->ip_family_policy, policy),
-                        "must be set to 'SingleStack' when releasing the secondary ipFamily");
 }
 
 static void check_update(service_work *work) {

@@ -129,6 +129,38 @@ START_TEST(old_text_in_the_stored_object_is_not_refused) {
 }
 END_TEST
 
+/* Stored before there were clusterIPs, ipFamilies and ipFamilyPolicy. */
+static const struct {
+    const char *line, *update, *expected;
+} OLDER[] = {
+    {"ip=10.96.0.9 ports=80", "ports=80",
+     "type=ClusterIP ip=10.96.0.9 ips=10.96.0.9 families=IPv4 policy=SingleStack ports=80/TCP"},
+    {"ip=fd00:10:96::9 ports=80", "ip=fd00:10:96::9 policy=PreferDualStack ports=80",
+     "type=ClusterIP ip=fd00:10:96::9 ips=fd00:10:96::9,10.96.0.1 families=IPv6,IPv4 "
+     "policy=PreferDualStack ports=80/TCP"},
+    {"ip=None ports=80", "ports=80",
+     "type=ClusterIP ip=None ips=None families=IPv4 policy=SingleStack ports=80/TCP"},
+    {"ip=None selector=no ports=80", "selector=no ports=80",
+     "type=ClusterIP ip=None ips=None families=IPv4,IPv6 policy=RequireDualStack ports=80/TCP "
+     "selector=no"},
+    {"ip=10.96.0.9 ports=80", "type=ExternalName", "type=ExternalName"},
+};
+
+START_TEST(a_stored_object_without_lists_is_completed) {
+    cluster c;
+    cluster_open(&c, &CLUSTER);
+    test_service old, s;
+    ck_assert_status(cluster_create(&c, "x", OLDER[_i].line, &old), IPALLOC_OK);
+    old.service.cluster_ip_count = old.service.ip_family_count = 0;
+    old.service.ip_family_policy[0] = '\0';
+    ck_assert_status_error(cluster_update(&c, "x", &old, OLDER[_i].update, &s), IPALLOC_OK,
+                           &c.error);
+    ck_assert_str_eq(service_write(&s), OLDER[_i].expected);
+    ck_assert_holds_what_it_shows(&c, "x", &s);
+    cluster_close(&c);
+}
+END_TEST
+
 #define LENGTH(array) (int)(sizeof(array) / sizeof *(array))
 
 int main(void) {
@@ -137,6 +169,7 @@ int main(void) {
     tcase_add_loop_test(tc, a_service_becomes, 0, LENGTH(ROWS));
     tcase_add_loop_test(tc, a_wish_is_not_dropped, 0, LENGTH(REFUSED));
     tcase_add_test(tc, old_text_in_the_stored_object_is_not_refused);
+    tcase_add_loop_test(tc, a_stored_object_without_lists_is_completed, 0, LENGTH(OLDER));
     suite_add_tcase(suite, tc);
     return test_main(suite);
 }

@@ -3,6 +3,7 @@
  */
 #include "service_support.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const cluster_shape IPV4_CLUSTER = {.cluster_ips = {IPV4_CIDR}};
@@ -272,6 +273,39 @@ START_TEST(several_ranges_are_listed) {
 }
 END_TEST
 
+START_TEST(a_draining_range_is_not_offered) {
+    cluster c;
+    cluster_open(&c, &IPV4_CLUSTER);
+    ipalloc_cidr more = cidr("10.98.0.0/24"), first = cidr(IPV4_CIDR);
+    ck_assert_status(ipalloc_pool_add_range(c.pools.cluster_ips[0], &more, NULL), IPALLOC_OK);
+    ck_assert_status(ipalloc_pool_drain_range(c.pools.cluster_ips[0], &first, NULL), IPALLOC_OK);
+    ck_assert_status(cluster_create(&c, "x", "ip=10.96.0.1 ports=80", NULL),
+                     IPALLOC_E_NOT_IN_RANGE);
+    ck_assert_str_eq(problems_text(&c),
+                     CLUSTER_IPS ": Invalid value: [\"10.96.0.1\"]: failed to allocate IP "
+                                 "10.96.0.1: the provided IP (10.96.0.1) is not in the valid "
+                                 "range. The range of valid IPs is 10.98.0.0/24");
+    cluster_close(&c);
+}
+END_TEST
+
+START_TEST(a_message_that_is_too_long_is_cut) {
+    cluster c;
+    cluster_open(&c, &IPV4_CLUSTER);
+    for (int i = 0; i < 60; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "10.%d.0.0/24", 100 + i);
+        ipalloc_cidr more = cidr(text);
+        ck_assert_status(ipalloc_pool_add_range(c.pools.cluster_ips[0], &more, NULL), IPALLOC_OK);
+    }
+    cluster_create(&c, "x", "ip=10.97.0.1 ports=80", NULL);
+    const char *message = c.problems.items[0].message;
+    ck_assert_uint_lt(strlen(message), IPALLOC_ERROR_TEXT);
+    ck_assert_str_eq(message + strlen(message) - 3, "...");
+    cluster_close(&c);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("problem");
     TCase *tc = tcase_create("problem");
@@ -281,6 +315,8 @@ int main(void) {
     tcase_add_test(tc, every_broken_rule_is_told_but_at_most_sixteen);
     tcase_add_test(tc, untrusted_text_is_escaped_in_messages);
     tcase_add_test(tc, several_ranges_are_listed);
+    tcase_add_test(tc, a_draining_range_is_not_offered);
+    tcase_add_test(tc, a_message_that_is_too_long_is_cut);
     suite_add_tcase(suite, tc);
     return test_main(suite);
 }

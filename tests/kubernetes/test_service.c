@@ -292,6 +292,10 @@ START_TEST(other_arguments_are_checked) {
     ck_assert_status(ipalloc_service_update(txn, &c.pools, NULL, &s.service, NULL, NULL),
                      IPALLOC_E_INVALID);
     ck_assert_status(ipalloc_service_delete(NULL, NULL), IPALLOC_E_INVALID);
+    test_service old = s;
+    old.service.port_count = IPALLOC_SERVICE_PORTS_MAX + 1;
+    ck_assert_status(ipalloc_service_update(txn, &c.pools, &old.service, &s.service, NULL, NULL),
+                     IPALLOC_E_INVALID);
     s.service.name = NULL; /* only for messages */
     ck_assert_status(ipalloc_service_create(txn, &c.pools, &s.service, NULL, NULL), IPALLOC_OK);
     ck_assert_ptr_null(s.service.name);
