@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 typedef struct bare_map {
-    _Alignas(64) uint64_t size;
+    _Alignas(LINE_PAIR) uint64_t size;
     void *memory;
     _Atomic uint64_t *words; /* in memory */
 } bare_map;

@@ -26,8 +26,8 @@ static void draw_numbers(uint32_t *numbers, uint64_t count, uint32_t first, uint
 }
 
 void *lines_alloc(size_t bytes) {
-    size_t whole_lines = (bytes + 63) / 64 * 64;
-    void *memory = aligned_alloc(64, whole_lines);
+    size_t whole_lines = (bytes + LINE_PAIR - 1) / LINE_PAIR * LINE_PAIR;
+    void *memory = aligned_alloc(LINE_PAIR, whole_lines);
     if (memory != NULL)
         memset(memory, 0, whole_lines);
     return memory;

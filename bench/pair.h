@@ -10,11 +10,15 @@
 
 #include "bench.h"
 
-enum { VICTIMS_AHEAD = 8 };
+enum {
+    VICTIMS_AHEAD = 8,
+    LINE_PAIR =
+        128, /* processors fetch cache lines in pairs: what two threads write lies further apart */
+};
 
-/* What one thread holds; cache lines of its own. */
+/* What one thread holds. */
 typedef struct holder {
-    _Alignas(64) uint32_t *numbers;
+    _Alignas(LINE_PAIR) uint32_t *numbers;
     uint64_t count;
     uint64_t random;
     uint64_t step;

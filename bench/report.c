@@ -26,6 +26,8 @@ void report_head(bool json) {
 static const char *verdict(const scenario *s, size_t subject_index, const result *r) {
     if (subject_index != 1 || s->budget_kind == NO_BUDGET)
         return "";
+    if (r->rounds == 0)
+        return "not measured";
     return result_meets(s, r) ? "met" : "missed";
 }
 
@@ -53,6 +55,10 @@ static void json_line(const scenario *s, size_t subject_index, const result *r) 
 
 static void table_line(const scenario *s, size_t subject_index, const result *r) {
     char value[32], ratio[16] = "", budget[16] = "";
+    if (r->rounds == 0) { /* the machine was too busy: every round was thrown away */
+        printf("%-38s %-12s %14s\n", s->name, s->subjects[subject_index].name, "not measured");
+        return;
+    }
     snprintf(value, sizeof value, r->value.median < 1000 ? "%.2f %s" : "%.0f %s", r->value.median,
              s->unit);
     if (subject_index != 0)
