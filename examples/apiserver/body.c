@@ -1,0 +1,175 @@
+/* body.c: request bodies and options in, replies out; see body.h. */
+#include "body.h"
+
+#include "protobuf.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum body_kind { BODY_JSON, BODY_PROTOBUF, BODY_UNKNOWN };
+
+static enum body_kind body_kind_of(const struct request *request) {
+    const char *type = request_header(request, "Content-Type");
+    if (type == NULL) {
+        return BODY_JSON;
+    }
+    size_t length = strcspn(type, "; \t");
+    if (length == strlen("application/json") &&
+        strncasecmp(type, "application/json", length) == 0) {
+        return BODY_JSON;
+    }
+    static const char protobuf[] = "application/vnd.kubernetes.protobuf";
+    return length == strlen(protobuf) && strncasecmp(type, protobuf, length) == 0 ? BODY_PROTOBUF
+                                                                                  : BODY_UNKNOWN;
+}
+
+/* The value that the bytes say, not yet judged. */
+static struct json_object *parse_body(const struct request *request, const struct schema *schema,
+                                      struct outcome *outcome) {
+    struct text problem = {0};
+    struct json_object *value = NULL;
+    switch (body_kind_of(request)) {
+    case BODY_JSON:
+        value = json_parse(request->body, request->body_size, &problem);
+        break;
+    case BODY_PROTOBUF:
+        value = protobuf_decode(schema, request->body, request->body_size, &problem);
+        break;
+    case BODY_UNKNOWN:
+        outcome_fail(outcome, 415, "UnsupportedMediaType",
+                     "the body of the request was in an unknown format - accepted media types "
+                     "include: application/json, application/vnd.kubernetes.protobuf");
+        return NULL;
+    }
+    if (value == NULL) {
+        outcome_fail(outcome, 400, "BadRequest",
+                     "the object provided is unrecognized (must be of type %s): %s",
+                     schema->go_name, problem.data);
+    }
+    text_clear(&problem);
+    return value;
+}
+
+static bool check_kind(struct json_object *value, const struct schema *schema,
+                       struct outcome *outcome) {
+    const char *kind = json_member_text(value, "kind");
+    const char *version = json_member_text(value, "apiVersion");
+    if (kind[0] != '\0' && strcmp(kind, schema->go_name) != 0) {
+        outcome_fail(outcome, 400, "BadRequest",
+                     "%.63s in version \"%.63s\" cannot be handled as a %s", kind, version,
+                     schema->go_name);
+        return false;
+    }
+    if (version[0] != '\0' && strcmp(version, "v1") != 0) {
+        outcome_fail(outcome, 400, "BadRequest",
+                     "the API version in the data (%.63s) does not match the expected API version "
+                     "(v1)",
+                     version);
+        return false;
+    }
+    return true;
+}
+
+/* What to do about unknown fields; false where the parameter is none of Kubernetes' three. */
+static bool judge_unknown(const struct request *request, struct text *unknown,
+                          struct reply *reply, struct outcome *outcome) {
+    const char *mode = request_parameter(request, "fieldValidation");
+    if (mode == NULL || mode[0] == '\0' || strcmp(mode, "Warn") == 0) {
+        if (unknown->size > 0 && reply->warning.size == 0) {
+            text_add(&reply->warning, unknown->data);
+        }
+        return true;
+    }
+    if (strcmp(mode, "Strict") == 0) {
+        if (unknown->size > 0) {
+            outcome_fail(outcome, 400, "BadRequest", "strict decoding error: %.900s",
+                         unknown->data);
+        }
+        return unknown->size == 0;
+    }
+    if (strcmp(mode, "Ignore") == 0) {
+        return true;
+    }
+    ipalloc_service_problems problems = {.size = sizeof problems};
+    problem_add(&problems, "FieldValueNotSupported", "fieldValidation",
+                "Unsupported value: \"%.40s\": supported values: \"Ignore\", \"Strict\", \"Warn\"",
+                mode);
+    outcome_problems(outcome, "CreateOptions.meta.k8s.io", "", &problems);
+    return false;
+}
+
+struct json_object *body_decode_value(const struct request *request, const struct schema *schema,
+                                      struct json_object *value, struct reply *reply,
+                                      struct outcome *outcome) {
+    struct text unknown = {0};
+    struct text problem = {0};
+    struct json_object *object = NULL;
+    if (check_kind(value, schema, outcome)) {
+        object = schema_decode(schema, value, &unknown, &problem);
+        if (object == NULL) {
+            outcome_fail(outcome, 400, "BadRequest",
+                         "%s in version \"v1\" cannot be handled as a %s: %s", schema->go_name,
+                         schema->go_name, problem.data);
+        } else if (!judge_unknown(request, &unknown, reply, outcome)) {
+            json_object_put(object);
+            object = NULL;
+        }
+    }
+    text_clear(&unknown);
+    text_clear(&problem);
+    return object;
+}
+
+struct json_object *body_decode(const struct request *request, const struct schema *schema,
+                                struct reply *reply, struct outcome *outcome) {
+    struct json_object *value = parse_body(request, schema, outcome);
+    struct json_object *object =
+        value != NULL ? body_decode_value(request, schema, value, reply, outcome) : NULL;
+    json_object_put(value);
+    return object;
+}
+
+bool body_dry_run(const struct request *request, bool *dry_run, struct outcome *outcome) {
+    const char *value = request_parameter(request, "dryRun");
+    *dry_run = value != NULL && strcmp(value, "All") == 0;
+    if (value == NULL || value[0] == '\0' || *dry_run) {
+        return true;
+    }
+    ipalloc_service_problems problems = {.size = sizeof problems};
+    problem_add(&problems, "FieldValueNotSupported", "dryRun",
+                "Unsupported value: \"%.40s\": supported values: \"All\"", value);
+    outcome_problems(outcome, "CreateOptions.meta.k8s.io", "", &problems);
+    return false;
+}
+
+bool wants_table(const struct request *request, enum table_object *include) {
+    const char *accept = request_header(request, "Accept");
+    const char *object = request_parameter(request, "includeObject");
+    *include = TABLE_OBJECT_METADATA;
+    if (object != NULL && strcmp(object, "Object") == 0) {
+        *include = TABLE_OBJECT_WHOLE;
+    } else if (object != NULL && strcmp(object, "None") == 0) {
+        *include = TABLE_OBJECT_NONE;
+    }
+    /* Clients that can read tables name them first. */
+    const char *table = accept != NULL ? strstr(accept, "as=Table") : NULL;
+    const char *comma = accept != NULL ? strchr(accept, ',') : NULL;
+    return table != NULL && (comma == NULL || table < comma);
+}
+
+void reply_outcome(const struct request *request, struct reply *reply, const char *kind,
+                   struct outcome *outcome) {
+    enum table_object include;
+    struct json_object *value = outcome->value;
+    bool is_object = strcmp(json_member_text(value, "kind"), kind) == 0;
+    if (is_object && wants_table(request, &include)) {
+        struct json_object *metadata = json_member(value, "metadata");
+        struct json_object *table =
+            table_new(kind, true, json_member_text(metadata, "resourceVersion"));
+        table_add(table, kind, value, include);
+        reply_json(request, reply, outcome->code, table);
+    } else {
+        reply_json(request, reply, outcome->code, json_object_get(value));
+    }
+    outcome_clear(outcome);
+}

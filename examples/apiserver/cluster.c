@@ -1,0 +1,223 @@
+/*
+ * cluster.c: what a Kubernetes control plane has before the first client comes; see cluster.h.
+ *
+ * Pools: services-v4, services-v6, node-ports, load-balancers-v4, load-balancers-v6. A pool that
+ * the store has and the flags do not ask for is refused: taking a range away is not a flag's
+ * business.
+ */
+#include "cluster.h"
+
+#include "json.h"
+#include "service_store.h"
+#include "watch.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PORT_POOL "node-ports"
+
+static const char *cluster_pool_name(int family) {
+    return family == 4 ? "services-v4" : "services-v6";
+}
+
+static const char *balancer_pool_name(int family) {
+    return family == 4 ? "load-balancers-v4" : "load-balancers-v6";
+}
+
+static bool define(struct server *server, const char *flag, const char *name,
+                   const ipalloc_pool_definition *definition, ipalloc_pool **out,
+                   struct text *problem) {
+    ipalloc_error error = {0};
+    int status = ipalloc_pool_define(server->registry, name, definition, out, &error);
+    if (status != IPALLOC_OK) {
+        text_format(problem, "--%s: %s: %s", flag, ipalloc_strerror(status), error.message);
+    }
+    return status == IPALLOC_OK;
+}
+
+static bool define_cluster_pools(struct server *server, struct text *problem) {
+    const struct options *options = server->options;
+    for (size_t i = 0; i < options->cluster_range_count; i++) {
+        const ipalloc_cidr *range = &options->cluster_ranges[i];
+        ipalloc_pool_definition definition = {.size = sizeof definition,
+                                              .kind = range->base.family,
+                                              .ranges = range,
+                                              .range_count = 1};
+        if (!define(server, "service-cluster-ip-range", cluster_pool_name(range->base.family),
+                    &definition, &server->pools.cluster_ips[i], problem)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool define_port_pool(struct server *server, struct text *problem) {
+    ipalloc_pool_definition definition = {.size = sizeof definition,
+                                          .kind = IPALLOC_POOL_PORT,
+                                          .port_first = server->options->node_port_first,
+                                          .port_last = server->options->node_port_last};
+    return define(server, "service-node-port-range", PORT_POOL, &definition,
+                  &server->pools.node_ports, problem);
+}
+
+static bool define_balancer_pool(struct server *server, int family, struct text *problem) {
+    const struct options *options = server->options;
+    ipalloc_cidr ranges[OPTIONS_LOAD_BALANCER_RANGES_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < options->load_balancer_range_count; i++) {
+        if (options->load_balancer_ranges[i].base.family == family) {
+            ranges[count++] = options->load_balancer_ranges[i];
+        }
+    }
+    ipalloc_pool_definition definition = {.size = sizeof definition,
+                                          .kind = family,
+                                          .ranges = ranges,
+                                          .range_count = count,
+                                          .static_band_size = IPALLOC_NO_STATIC_BAND,
+                                          .use_all_addresses = true};
+    return count == 0 || define(server, "load-balancer-ip-range", balancer_pool_name(family),
+                                &definition, &server->pools.load_balancer[family == 6], problem);
+}
+
+static bool is_asked_for(const struct server *server, const ipalloc_pool *pool) {
+    const ipalloc_service_pools *pools = &server->pools;
+    return pool == pools->cluster_ips[0] || pool == pools->cluster_ips[1] ||
+           pool == pools->node_ports || pool == pools->load_balancer[0] ||
+           pool == pools->load_balancer[1];
+}
+
+/* A pool in the store that no flag names. */
+static bool check_leftovers(struct server *server, struct text *problem) {
+    ipalloc_pool *pool = NULL;
+    while (ipalloc_pool_next(server->registry, &pool) == IPALLOC_OK) {
+        if (is_asked_for(server, pool)) {
+            continue;
+        }
+        ipalloc_pool_range range = {.size = sizeof range};
+        char cidr[IPALLOC_CIDR_TEXT] = "ports";
+        if (ipalloc_pool_get_range(pool, 0, &range, NULL) == IPALLOC_OK &&
+            range.cidr.base.family != 0) {
+            ipalloc_cidr_format(&range.cidr, cidr);
+        }
+        text_format(problem,
+                    "%s: the store has pool %s (%s), but no flag names that range; start with the "
+                    "flags that it was made with",
+                    ipalloc_strerror(IPALLOC_E_MISMATCH), ipalloc_pool_name(pool), cidr);
+        return false;
+    }
+    return true;
+}
+
+static bool define_pools(struct server *server, struct text *problem) {
+    server->pools = (ipalloc_service_pools){.size = sizeof server->pools};
+    return define_cluster_pools(server, problem) && define_port_pool(server, problem) &&
+           define_balancer_pool(server, 4, problem) && define_balancer_pool(server, 6, problem) &&
+           check_leftovers(server, problem);
+}
+
+/* --- default/kubernetes ------------------------------------------------------------------------- */
+
+static struct json_object *kubernetes_service(const ipalloc_cidr *range) {
+    ipalloc_addr first = range->base;
+    char address[IPALLOC_ADDR_TEXT];
+    first.bytes[first.family == 4 ? 3 : 15] |= 1; /* the prefix leaves at least three bits */
+    ipalloc_addr_format(&first, address);
+    struct text text = {0};
+    struct text problem = {0};
+    text_format(&text,
+                "{\"metadata\":{\"labels\":{\"component\":\"apiserver\",\"provider\":"
+                "\"kubernetes\"},\"name\":\"kubernetes\"},\"spec\":{\"clusterIP\":\"%s\","
+                "\"clusterIPs\":[\"%s\"],\"ipFamilyPolicy\":\"SingleStack\",\"ports\":[{\"name\":"
+                "\"https\",\"port\":443,\"protocol\":\"TCP\",\"targetPort\":6443}]}}",
+                address, address);
+    struct json_object *object = json_parse(text.data, text.size, &problem);
+    text_clear(&text);
+    text_clear(&problem);
+    return object;
+}
+
+/* Once; a restart finds it and keeps it. Anything else in its way is said and lived with, as
+ * kube-apiserver does. */
+static void ensure_kubernetes_service(struct server *server) {
+    struct service_place place = {.server = server, .namespace = "default", .name = "kubernetes"};
+    struct outcome outcome = {0};
+    service_get(&place, &outcome);
+    if (outcome.code == 404) {
+        struct json_object *object = kubernetes_service(&server->options->cluster_ranges[0]);
+        service_create(&place, object, &outcome);
+        json_object_put(object);
+    }
+    if (outcome.code != 200 && outcome.code != 201) {
+        fprintf(stderr, "ipalloc-apiserver: default/kubernetes could not be made: %s\n",
+                json_member_text(outcome.value, "message"));
+    }
+    outcome_clear(&outcome);
+}
+
+/* --- opening ------------------------------------------------------------------------------------ */
+
+static bool open_registry(struct server *server, struct text *problem) {
+    ipalloc_error error = {0};
+    ipalloc_store_options options = {.size = sizeof options};
+    ipalloc_store_info info = {.size = sizeof info};
+    const char *url = server->options->store_url;
+    int status = ipalloc_store_open(url, &options, &server->store, &error);
+    if (status == IPALLOC_OK) {
+        status = ipalloc_store_get_info(server->store, &info, &error);
+    }
+    if (status == IPALLOC_OK && info.restored) {
+        text_format(problem,
+                    "--store=%s: this is a copy or a restored store; accept it first, when the "
+                    "original no longer runs",
+                    url);
+        return false;
+    }
+    if (status == IPALLOC_OK) {
+        status = ipalloc_registry_open(server->store, NULL, &server->registry, &error);
+    }
+    if (status != IPALLOC_OK) {
+        text_format(problem, "--store=%s: %s: %s", url, ipalloc_strerror(status), error.message);
+        return false;
+    }
+    server->epoch = info.epoch;
+    return true;
+}
+
+bool cluster_open(struct server *server, const struct options *options, struct text *problem) {
+    *server = (struct server){.options = options, .started = time(NULL)};
+    pthread_mutex_init(&server->counters.lock, NULL);
+    ipalloc_error error = {0};
+    bool opened = open_registry(server, problem) && define_pools(server, problem);
+    if (opened) {
+        ensure_kubernetes_service(server);
+        opened = hub_start(server, &error) == IPALLOC_OK;
+        if (!opened) {
+            text_format(problem, "--store=%s: %s", options->store_url, error.message);
+        }
+    }
+    if (!opened) {
+        cluster_close(server);
+    }
+    return opened;
+}
+
+void cluster_close(struct server *server) {
+    if (server->hub != NULL) {
+        hub_free(server->hub);
+    }
+    ipalloc_registry_close(server->registry);
+    ipalloc_store_close(server->store);
+    pthread_mutex_destroy(&server->counters.lock);
+}
+
+uint64_t cluster_leases(struct server *server) {
+    uint64_t total = 0;
+    ipalloc_pool *pool = NULL;
+    while (ipalloc_pool_next(server->registry, &pool) == IPALLOC_OK) {
+        ipalloc_pool_stats stats = {.size = sizeof stats};
+        if (ipalloc_pool_get_stats(pool, &stats, NULL) == IPALLOC_OK) {
+            total += stats.total.used.low;
+        }
+    }
+    return total;
+}

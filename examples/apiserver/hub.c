@@ -1,0 +1,403 @@
+/*
+ * hub.c: follow the store; see watch.h.
+ *
+ * Lock order: the hub's lock, then libmicrohttpd's inside suspend. Resuming happens outside the
+ * hub's lock: a suspended connection cannot go away, and only the hub resumes it.
+ */
+#include "hub.h"
+
+#include "record.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define CHANGES_AT_ONCE 1000
+#define TICK_S          1
+
+time_t monotonic_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+struct shared_text *shared_text_hold(struct shared_text *text) {
+    if (text != NULL) {
+        text->references++;
+    }
+    return text;
+}
+
+void shared_text_drop(struct shared_text *text) {
+    if (text != NULL && --text->references == 0) {
+        free(text);
+    }
+}
+
+static struct shared_text *shared_text_new(const struct server *server,
+                                           const ipalloc_entry *entry) {
+    struct text text = {0};
+    if (!record_add(server, entry, &text)) {
+        text_clear(&text);
+        return NULL;
+    }
+    struct shared_text *shared = memory_allocate(sizeof *shared + text.size + 1);
+    shared->references = 1;
+    shared->revision = entry->revision;
+    shared->size = text.size;
+    memcpy(shared->data, text.data, text.size);
+    text_clear(&text);
+    return shared;
+}
+
+/* --- the present state, by key ----------------------------------------------------------------- */
+
+static size_t item_position(const struct hub *hub, const char *key, bool *found) {
+    size_t low = 0;
+    size_t high = hub->item_count;
+    *found = false;
+    while (low < high && !*found) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(hub->items[middle].key, key);
+        *found = order == 0;
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return *found ? high : low;
+}
+
+static void insert_item(struct hub *hub, size_t at, const char *key, struct shared_text *text) {
+    if (hub->item_count == hub->item_capacity) {
+        hub->item_capacity = hub->item_capacity == 0 ? 64 : hub->item_capacity * 2;
+        hub->items = memory_resize(hub->items, hub->item_capacity * sizeof *hub->items);
+    }
+    memmove(&hub->items[at + 1], &hub->items[at], (hub->item_count - at) * sizeof *hub->items);
+    hub->items[at] = (struct item){memory_copy(key), text};
+    hub->item_count++;
+}
+
+static void remove_item(struct hub *hub, size_t at) {
+    free(hub->items[at].key);
+    hub->item_count--;
+    memmove(&hub->items[at], &hub->items[at + 1], (hub->item_count - at) * sizeof *hub->items);
+}
+
+/* Make `after` (whose reference it takes; NULL: gone) the present state; the state before is
+ * returned with its reference. */
+static struct shared_text *exchange_item(struct hub *hub, const char *key,
+                                         struct shared_text *after) {
+    bool found;
+    size_t at = item_position(hub, key, &found);
+    struct shared_text *before = found ? hub->items[at].text : NULL;
+    if (found && after != NULL) {
+        hub->items[at].text = after;
+    } else if (found) {
+        remove_item(hub, at);
+    } else if (after != NULL) {
+        insert_item(hub, at, key, after);
+    }
+    return before;
+}
+
+/* --- the ring ---------------------------------------------------------------------------------- */
+
+static size_t event_size(const struct event *event) {
+    return (event->before != NULL ? event->before->size : 0) +
+           (event->after != NULL ? event->after->size : 0);
+}
+
+static void drop_first_event(struct hub *hub) {
+    struct event *event = &hub->events[hub->first_event++ % HUB_EVENTS_MAX];
+    hub->event_bytes -= event_size(event);
+    hub->floor = event->revision;
+    shared_text_drop(event->before);
+    shared_text_drop(event->after);
+}
+
+/* Take over both references. */
+static void add_event(struct hub *hub, uint64_t revision, struct shared_text *before,
+                      struct shared_text *after) {
+    struct event event = {revision, before, after};
+    if (hub->next_event - hub->first_event == HUB_EVENTS_MAX) {
+        drop_first_event(hub);
+    }
+    hub->events[hub->next_event++ % HUB_EVENTS_MAX] = event;
+    hub->event_bytes += event_size(&event);
+    while (hub->event_bytes > HUB_EVENT_BYTES_MAX && hub->first_event + 1 < hub->next_event) {
+        drop_first_event(hub);
+    }
+}
+
+/* --- following --------------------------------------------------------------------------------- */
+
+struct change {
+    char *key;
+    uint64_t revision;
+    struct shared_text *after;
+};
+
+struct changes {
+    struct hub *hub;
+    struct change *list;
+    size_t count, capacity;
+};
+
+static int see_change(void *context, const ipalloc_entry *entry) {
+    struct changes *changes = context;
+    struct shared_text *after = NULL;
+    if (!entry->deleted) {
+        after = shared_text_new(changes->hub->server, entry);
+        if (after == NULL) {
+            return IPALLOC_OK; /* not one of ours; reading it by name says so */
+        }
+    }
+    if (changes->count == changes->capacity) {
+        changes->capacity = changes->capacity == 0 ? 64 : changes->capacity * 2;
+        changes->list = memory_resize(changes->list, changes->capacity * sizeof *changes->list);
+    }
+    char *key = memory_allocate(entry->key.size + 1);
+    memcpy(key, entry->key.data, entry->key.size);
+    changes->list[changes->count++] = (struct change){key, entry->revision, after};
+    return IPALLOC_OK;
+}
+
+/* Put what was seen into state and ring, under the lock. */
+static void apply_changes(struct hub *hub, struct changes *changes, bool as_events) {
+    for (size_t i = 0; i < changes->count; i++) {
+        struct change *change = &changes->list[i];
+        struct shared_text *before =
+            exchange_item(hub, change->key, shared_text_hold(change->after));
+        if (as_events && (before != NULL || change->after != NULL)) {
+            add_event(hub, change->revision, before, change->after);
+        } else {
+            shared_text_drop(before);
+            shared_text_drop(change->after);
+        }
+        free(change->key);
+    }
+    free(changes->list);
+}
+
+static void clear_state(struct hub *hub) {
+    while (hub->first_event < hub->next_event) {
+        drop_first_event(hub);
+    }
+    while (hub->item_count > 0) {
+        shared_text_drop(hub->items[hub->item_count - 1].text);
+        remove_item(hub, hub->item_count - 1);
+    }
+}
+
+/* Read everything anew; watches that lag behind fall out of the ring. */
+static int load(struct hub *hub, ipalloc_error *error) {
+    struct changes all = {.hub = hub};
+    uint64_t revision = 0;
+    int status = ipalloc_record_scan(hub->server->registry, SERVICE_PREFIX, NULL, 0, see_change,
+                                     &all, &revision, error);
+    pthread_mutex_lock(&hub->lock);
+    if (status == IPALLOC_OK) {
+        clear_state(hub);
+        hub->first_event = ++hub->next_event; /* a gap: every watch has missed something */
+        hub->floor = hub->revision = revision;
+    }
+    apply_changes(hub, &all, false);
+    pthread_mutex_unlock(&hub->lock);
+    return status;
+}
+
+/* Fetch what is new. Returns whether there may be more. */
+static bool follow(struct hub *hub) {
+    struct changes new = {.hub = hub};
+    ipalloc_error error = {0};
+    uint64_t since = hub->revision; /* only this thread writes it */
+    uint64_t up_to = since;
+    int status = ipalloc_record_changes(hub->server->registry, since, SERVICE_PREFIX,
+                                        CHANGES_AT_ONCE, see_change, &new, &up_to, &error);
+    if (status == IPALLOC_E_EXPIRED) {
+        load(hub, &error);
+        return false;
+    }
+    pthread_mutex_lock(&hub->lock);
+    size_t count = new.count;
+    apply_changes(hub, &new, true);
+    hub->revision = status == IPALLOC_OK && up_to > since ? up_to : since;
+    pthread_mutex_unlock(&hub->lock);
+    return status == IPALLOC_OK && count >= CHANGES_AT_ONCE;
+}
+
+/* --- waking watches ---------------------------------------------------------------------------- */
+
+static bool peer_is_gone(const struct watch *watch) {
+    char byte;
+    ssize_t got = recv(watch->descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+/* Collect the suspended watches that have something to do; with `look`, also those whose client
+ * has gone, which only the socket tells. */
+static void bind_due(struct hub *hub, bool look) {
+    time_t now = monotonic_seconds();
+    for (struct watch *watch = hub->watches; watch != NULL; watch = watch->next) {
+        if (watch->state != WATCH_SUSPENDED) {
+            continue;
+        }
+        if (look && peer_is_gone(watch)) {
+            watch->ended = true;
+        }
+        if (watch->ended || watch_is_due(watch, now)) {
+            watch->state = WATCH_RUNNING;
+            watch->next_bound = hub->bound;
+            hub->bound = watch;
+        }
+    }
+}
+
+static void resume_bound(struct hub *hub, bool look) {
+    pthread_mutex_lock(&hub->lock);
+    bind_due(hub, look);
+    struct watch *watch = hub->bound;
+    hub->bound = NULL;
+    pthread_mutex_unlock(&hub->lock);
+    while (watch != NULL) {
+        struct watch *next = watch->next_bound; /* the watch may be freed once it is resumed */
+        http_resume(watch->connection);
+        watch = next;
+    }
+}
+
+static bool wait_for_work(struct hub *hub) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += TICK_S;
+    pthread_mutex_lock(&hub->lock);
+    int waited = 0;
+    while (!hub->woken && !hub->stopping && waited == 0) {
+        waited = pthread_cond_timedwait(&hub->wake, &hub->lock, &until);
+    }
+    hub->woken = false;
+    bool go_on = !hub->stopping;
+    pthread_mutex_unlock(&hub->lock);
+    return go_on;
+}
+
+static void *run_hub(void *context) {
+    struct hub *hub = context;
+    time_t looked = monotonic_seconds();
+    while (wait_for_work(hub)) {
+        while (follow(hub)) {
+        }
+        time_t now = monotonic_seconds();
+        resume_bound(hub, now != looked);
+        looked = now;
+    }
+    resume_bound(hub, false);
+    return NULL;
+}
+
+/* --- doors ------------------------------------------------------------------------------------- */
+
+int hub_start(struct server *server, ipalloc_error *error) {
+    struct hub *hub = memory_allocate(sizeof *hub);
+    pthread_condattr_t monotonic;
+    hub->server = server;
+    pthread_mutex_init(&hub->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&hub->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    int status = load(hub, error);
+    if (status == IPALLOC_OK && pthread_create(&hub->thread, NULL, run_hub, hub) != 0) {
+        status = error->status = IPALLOC_E_NOMEM;
+        snprintf(error->message, sizeof error->message, "cannot start a thread");
+    }
+    if (status != IPALLOC_OK) {
+        hub_free(hub);
+        return status;
+    }
+    server->hub = hub;
+    return status;
+}
+
+void hub_wake(struct hub *hub) {
+    if (hub == NULL) {
+        return; /* the first Service is made before the hub starts */
+    }
+    pthread_mutex_lock(&hub->lock);
+    hub->woken = true;
+    pthread_cond_signal(&hub->wake);
+    pthread_mutex_unlock(&hub->lock);
+}
+
+void hub_catch_up(struct hub *hub) {
+    ipalloc_store_info info = {.size = sizeof info};
+    const struct timespec pause = {.tv_nsec = 1000000};
+    if (ipalloc_store_get_info(hub->server->store, &info, NULL) != IPALLOC_OK) {
+        return;
+    }
+    bool behind = true;
+    hub_wake(hub);
+    for (int i = 0; behind && i < 1000; i++) {
+        pthread_mutex_lock(&hub->lock);
+        behind = hub->revision < info.revision && !hub->stopping;
+        pthread_mutex_unlock(&hub->lock);
+        if (behind) {
+            nanosleep(&pause, NULL);
+        }
+    }
+}
+
+void hub_stop(struct hub *hub) {
+    pthread_mutex_lock(&hub->lock);
+    hub->stopping = true;
+    pthread_cond_signal(&hub->wake);
+    pthread_mutex_unlock(&hub->lock);
+    pthread_join(hub->thread, NULL);
+}
+
+void hub_free(struct hub *hub) {
+    clear_state(hub);
+    free(hub->items);
+    pthread_cond_destroy(&hub->wake);
+    pthread_mutex_destroy(&hub->lock);
+    free(hub);
+}
+
+size_t hub_service_count(struct hub *hub) {
+    pthread_mutex_lock(&hub->lock);
+    size_t count = hub->item_count;
+    pthread_mutex_unlock(&hub->lock);
+    return count;
+}
+
+/* The newest of those older than `below`. */
+static struct shared_text *newest_below(const struct hub *hub, uint64_t below) {
+    struct shared_text *newest = NULL;
+    for (size_t i = 0; i < hub->item_count; i++) {
+        struct shared_text *text = hub->items[i].text;
+        if (text->revision < below && (newest == NULL || text->revision > newest->revision)) {
+            newest = text;
+        }
+    }
+    return newest;
+}
+
+size_t hub_recent(struct hub *hub, char **texts, size_t max) {
+    size_t count = 0;
+    uint64_t below = UINT64_MAX;
+    pthread_mutex_lock(&hub->lock);
+    while (count < max) {
+        struct shared_text *newest = newest_below(hub, below);
+        if (newest == NULL) {
+            break;
+        }
+        below = newest->revision;
+        texts[count++] = memory_copy(newest->data);
+    }
+    pthread_mutex_unlock(&hub->lock);
+    return count;
+}

@@ -1,0 +1,14 @@
+/* listen.h: the listening socket, opened before the store so that a busy port creates nothing. */
+#ifndef APISERVER_LISTEN_H
+#define APISERVER_LISTEN_H
+
+#include "options.h"
+
+struct listener {
+    int descriptor;
+    char url[80]; /* with the port that the system picked */
+};
+
+bool listen_open(const struct options *options, struct listener *listener, struct text *problem);
+
+#endif

@@ -1,0 +1,317 @@
+/*
+ * options.c: flags and their rules, those of kube-apiserver where it has the flag too.
+ *
+ * Values are shown through text_add_shown, so that a stray control character in a flag cannot
+ * rewrite the terminal. Nothing here touches a file or a socket.
+ */
+#include "options.h"
+
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char options_help[] =
+    "Usage: ipalloc-apiserver [FLAG...]\n"
+    "\n"
+    "An API server for Kubernetes Services, for kubectl and other clients. Every Service and its\n"
+    "addresses are one durable transaction.\n"
+    "\n"
+    "  --service-cluster-ip-range=CIDR[,CIDR]  ClusterIPs; two of different families for\n"
+    "                                          dual-stack, the first is the default family\n"
+    "                                          (default 10.96.0.0/16)\n"
+    "  --service-node-port-range=MIN-MAX       node ports, both ends included; also MIN+COUNT or\n"
+    "                                          one PORT (default 30000-32767)\n"
+    "  --load-balancer-ip-range=CIDR[,CIDR]    addresses for Services of type LoadBalancer\n"
+    "                                          (default none: they stay pending)\n"
+    "  --store=memory: | --store=sqlite:PATH   where everything is kept (default memory:, gone\n"
+    "                                          when the server ends)\n"
+    "  --listen=ADDRESS:PORT                   where to serve; port 0 picks a free one and prints\n"
+    "                                          it (default 127.0.0.1:8001). There is no\n"
+    "                                          authentication: keep it on loopback\n"
+    "  --help                                  this text\n"
+    "  --version                               the version\n"
+    "\n"
+    "Try:  kubectl --server=http://127.0.0.1:8001 create service clusterip web --tcp=80\n";
+
+#define SHOWN_MAX 120 /* characters of a value that a message repeats */
+
+static void text_add_shown(struct text *text, const char *value, size_t size) {
+    text_add(text, "\"");
+    for (size_t i = 0; i < size && i < SHOWN_MAX; i++) {
+        unsigned char byte = (unsigned char)value[i];
+        if (byte < 0x20 || byte >= 0x7f || byte == '"' || byte == '\\') {
+            text_format(text, "\\x%02x", byte);
+        } else {
+            text_append(text, value + i, 1);
+        }
+    }
+    text_add(text, size > SHOWN_MAX ? "...\"" : "\"");
+}
+
+static bool refuse(struct text *problem, const char *flag, const char *value, const char *rule) {
+    text_format(problem, "--%s=", flag);
+    text_add_shown(problem, value, strlen(value));
+    text_format(problem, ": %s", rule);
+    return false;
+}
+
+static size_t count_entries(const char *list) {
+    size_t count = 1;
+    for (const char *at = list; (at = strchr(at, ',')) != NULL; at++) {
+        count++;
+    }
+    return count;
+}
+
+/* Parse "CIDR,CIDR"; host bits are cleared, as kube-apiserver does. */
+static bool parse_cidrs(const char *flag, const char *value, ipalloc_cidr *out, size_t count,
+                        struct text *problem) {
+    const char *at = value;
+    for (size_t i = 0; i < count; i++) {
+        size_t length = strcspn(at, ",");
+        ipalloc_error error = {0};
+        if (ipalloc_cidr_parse_masked(at, length, &out[i], &error) != IPALLOC_OK) {
+            struct text rule = {0};
+            text_format(&rule, "%s[%zu] is not a valid cidr: %s", flag, i, error.message);
+            refuse(problem, flag, value, rule.data);
+            text_clear(&rule);
+            return false;
+        }
+        at += length + 1;
+    }
+    return true;
+}
+
+static unsigned host_bits(const ipalloc_cidr *cidr) {
+    return (cidr->base.family == 4 ? 32u : 128u) - cidr->prefix_length;
+}
+
+static bool parse_cluster_ranges(struct options *options, const char *value,
+                                 struct text *problem) {
+    static const char flag[] = "service-cluster-ip-range";
+    ipalloc_cidr *ranges = options->cluster_ranges;
+    if (value[0] == '\0') {
+        return refuse(problem, flag, value,
+                      "--service-cluster-ip-range must contain at least one valid cidr");
+    }
+    size_t count = count_entries(value);
+    if (count > OPTIONS_CLUSTER_RANGES_MAX) {
+        return refuse(problem, flag, value,
+                      "--service-cluster-ip-range must not contain more than two entries");
+    }
+    if (!parse_cidrs(flag, value, ranges, count, problem)) {
+        return false;
+    }
+    if (count == 2 && ranges[0].base.family == ranges[1].base.family) {
+        return refuse(problem, flag, value,
+                      "--service-cluster-ip-range[0] and --service-cluster-ip-range[1] must be of "
+                      "different IP family");
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (host_bits(&ranges[i]) < 3) {
+            return refuse(problem, flag, value,
+                          "the service cluster IP range must be at least 8 IP addresses");
+        }
+    }
+    options->cluster_range_count = count;
+    return true;
+}
+
+static bool parse_load_balancer_ranges(struct options *options, const char *value,
+                                       struct text *problem) {
+    static const char flag[] = "load-balancer-ip-range";
+    if (value[0] == '\0') {
+        return refuse(problem, flag, value, "it must contain at least one CIDR");
+    }
+    size_t count = count_entries(value);
+    if (count > OPTIONS_LOAD_BALANCER_RANGES_MAX) {
+        return refuse(problem, flag, value, "it must not contain more than eight entries");
+    }
+    if (!parse_cidrs(flag, value, options->load_balancer_ranges, count, problem)) {
+        return false;
+    }
+    options->load_balancer_range_count = count;
+    return true;
+}
+
+/* A port at *at, digits only, which moves behind them. */
+static bool parse_port(const char **at, uint32_t *out) {
+    const char *start = *at;
+    uint32_t port = 0;
+    while (**at >= '0' && **at <= '9' && *at - start < 6) {
+        port = port * 10 + (uint32_t)(**at - '0');
+        (*at)++;
+    }
+    *out = port;
+    return *at != start;
+}
+
+static const char *judge_ports(const char *value, uint32_t *first, uint32_t *last) {
+    static const char unparsable[] =
+        "unable to parse port range: it must be PORT, MIN-MAX or MIN+COUNT";
+    const char *at = value + strspn(value, " \t");
+    if (!parse_port(&at, first)) {
+        return unparsable;
+    }
+    *last = *first;
+    if (*at == '-' || *at == '+') {
+        char sign = *at++;
+        if (!parse_port(&at, last)) {
+            return unparsable;
+        }
+        *last += sign == '+' ? *first : 0;
+    }
+    if (at[strspn(at, " \t")] != '\0') {
+        return unparsable;
+    }
+    if (*first > UINT16_MAX || *last > UINT16_MAX) {
+        return "the port range cannot be greater than 65535";
+    }
+    if (*last < *first) {
+        return "end port cannot be less than start port";
+    }
+    return *first == 0 ? "port 0 cannot be a node port" : NULL;
+}
+
+static bool parse_node_ports(struct options *options, const char *value, struct text *problem) {
+    uint32_t first = 0;
+    uint32_t last = 0;
+    const char *rule = judge_ports(value, &first, &last);
+    if (rule != NULL) {
+        return refuse(problem, "service-node-port-range", value, rule);
+    }
+    options->node_port_first = (uint16_t)first;
+    options->node_port_last = (uint16_t)last;
+    return true;
+}
+
+static bool parse_store(struct options *options, const char *value, struct text *problem) {
+    bool sqlite = text_starts_with(value, "sqlite:") && value[strlen("sqlite:")] != '\0';
+    if (strcmp(value, "memory:") != 0 && !sqlite) {
+        return refuse(problem, "store", value, "it must be memory: or sqlite:PATH");
+    }
+    options->store_url = value;
+    return true;
+}
+
+static bool parse_listen(struct options *options, const char *value, struct text *problem) {
+    static const char flag[] = "listen";
+    static const char rule[] =
+        "it must be ADDRESS:PORT with a numeric address, IPv6 in brackets: 127.0.0.1:8001, "
+        "[::1]:8001";
+    const char *colon = strrchr(value, ':');
+    if (colon == NULL || colon == value) {
+        return refuse(problem, flag, value, rule);
+    }
+    bool bracketed = value[0] == '[' && colon[-1] == ']';
+    const char *host = value + (bracketed ? 1 : 0);
+    size_t host_length = (size_t)(colon - value) - (bracketed ? 2 : 0);
+    ipalloc_error error;
+    if (ipalloc_addr_parse(host, host_length, &options->listen_address, &error) != IPALLOC_OK ||
+        (options->listen_address.family == 6) != bracketed) {
+        return refuse(problem, flag, value, rule);
+    }
+    const char *at = colon + 1;
+    uint32_t port = 0;
+    if (!parse_port(&at, &port) || *at != '\0' || port > UINT16_MAX) {
+        return refuse(problem, flag, value, "the port must be a number from 0 to 65535");
+    }
+    options->listen_port = (uint16_t)port;
+    return true;
+}
+
+/* No two ranges may share an address, whatever they are for. */
+static bool ranges_are_apart(const struct options *options, struct text *problem) {
+    ipalloc_cidr all[OPTIONS_CLUSTER_RANGES_MAX + OPTIONS_LOAD_BALANCER_RANGES_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < options->cluster_range_count; i++) {
+        all[count++] = options->cluster_ranges[i];
+    }
+    for (size_t i = 0; i < options->load_balancer_range_count; i++) {
+        all[count++] = options->load_balancer_ranges[i];
+    }
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = i + 1; j < count; j++) {
+            if (ipalloc_cidr_overlaps(&all[i], &all[j])) {
+                char first[IPALLOC_CIDR_TEXT];
+                char second[IPALLOC_CIDR_TEXT];
+                ipalloc_cidr_format(&all[i], first);
+                ipalloc_cidr_format(&all[j], second);
+                text_format(problem,
+                            "--load-balancer-ip-range: the ranges %s and %s overlap; ranges must "
+                            "not share an address",
+                            first, second);
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static const struct {
+    const char *name;
+    bool (*parse)(struct options *, const char *value, struct text *problem);
+} flags[] = {
+    {"service-cluster-ip-range", parse_cluster_ranges},
+    {"service-node-port-range", parse_node_ports},
+    {"load-balancer-ip-range", parse_load_balancer_ranges},
+    {"store", parse_store},
+    {"listen", parse_listen},
+};
+
+#define FLAG_COUNT (sizeof flags / sizeof flags[0])
+
+static bool parse_one(struct options *options, const char *argument, bool seen[FLAG_COUNT],
+                      struct text *problem) {
+    for (size_t i = 0; i < FLAG_COUNT; i++) {
+        size_t length = strlen(flags[i].name);
+        if (!text_starts_with(argument, "--") ||
+            strncmp(argument + 2, flags[i].name, length) != 0) {
+            continue;
+        }
+        const char *rest = argument + 2 + length;
+        if (*rest == '\0') {
+            text_format(problem, "--%s: it needs a value: --%s=...", flags[i].name, flags[i].name);
+            return false;
+        }
+        if (*rest != '=') {
+            continue;
+        }
+        if (seen[i]) {
+            return refuse(problem, flags[i].name, rest + 1, "the flag is given twice");
+        }
+        seen[i] = true;
+        return flags[i].parse(options, rest + 1, problem);
+    }
+    text_add_shown(problem, argument, strlen(argument));
+    text_add(problem, ": no such flag; --help lists them");
+    return false;
+}
+
+static void set_defaults(struct options *options) {
+    struct text ignored = {0};
+    *options = (struct options){0};
+    parse_cluster_ranges(options, "10.96.0.0/16", &ignored);
+    parse_node_ports(options, "30000-32767", &ignored);
+    parse_store(options, "memory:", &ignored);
+    parse_listen(options, "127.0.0.1:8001", &ignored);
+}
+
+enum options_result options_parse(int count, char **arguments, struct options *options,
+                                  struct text *problem) {
+    bool seen[FLAG_COUNT] = {false};
+    set_defaults(options);
+    for (int i = 1; i < count; i++) {
+        if (strcmp(arguments[i], "--help") == 0) {
+            return OPTIONS_HELP;
+        }
+        if (strcmp(arguments[i], "--version") == 0) {
+            return OPTIONS_VERSION;
+        }
+        if (!parse_one(options, arguments[i], seen, problem)) {
+            return OPTIONS_WRONG;
+        }
+    }
+    return ranges_are_apart(options, problem) ? OPTIONS_RUN : OPTIONS_WRONG;
+}

@@ -1,0 +1,31 @@
+/* options.h: the command line. Read and judged whole before anything is opened or created. */
+#ifndef APISERVER_OPTIONS_H
+#define APISERVER_OPTIONS_H
+
+#include "text.h"
+
+#include <ipalloc/addr.h>
+
+#define OPTIONS_CLUSTER_RANGES_MAX       2
+#define OPTIONS_LOAD_BALANCER_RANGES_MAX 8
+
+struct options {
+    ipalloc_cidr cluster_ranges[OPTIONS_CLUSTER_RANGES_MAX]; /* [0] is the default family */
+    size_t cluster_range_count;
+    ipalloc_cidr load_balancer_ranges[OPTIONS_LOAD_BALANCER_RANGES_MAX];
+    size_t load_balancer_range_count;
+    uint16_t node_port_first, node_port_last;
+    const char *store_url;
+    ipalloc_addr listen_address;
+    uint16_t listen_port; /* 0: the system picks one */
+};
+
+enum options_result { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_WRONG };
+
+/* OPTIONS_WRONG leaves one line in `problem` that names the flag, the value and the rule. */
+enum options_result options_parse(int count, char **arguments, struct options *options,
+                                  struct text *problem);
+
+extern const char options_help[];
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * patch.h: the four ways to change an object by saying only what differs.
+ *
+ *   merge       RFC 7386
+ *   json        RFC 6902 (all six operations)
+ *   strategic   Kubernetes' own: lists of Services merge by key (ports by port and protocol), with
+ *               $patch, $setElementOrder, $deleteFromPrimitiveList and $retainKeys
+ *   apply       server-side apply, the small part of it: what is sent is laid over what is there,
+ *               lists by key. Fields are owned by nobody, so what is left out stays.
+ */
+#ifndef APISERVER_PATCH_H
+#define APISERVER_PATCH_H
+
+#include "json.h"
+
+enum patch_kind { PATCH_MERGE, PATCH_JSON, PATCH_STRATEGIC, PATCH_APPLY, PATCH_UNKNOWN };
+
+#define PATCH_OPERATIONS_MAX 10000 /* as kube-apiserver */
+
+enum patch_kind patch_kind_of(const char *content_type);
+
+/* `object` with the patch applied, a new value; NULL with the reason in `problem`. */
+struct json_object *patch_apply(enum patch_kind kind, struct json_object *object,
+                                struct json_object *patch, struct text *problem);
+
+#endif

@@ -1,0 +1,10 @@
+/* router.h: from a method and a path to the function that answers. */
+#ifndef APISERVER_ROUTER_H
+#define APISERVER_ROUTER_H
+
+#include "http.h"
+
+/* Fill in the reply, whatever the request is. */
+void router_answer(struct server *server, struct request *request, struct reply *reply);
+
+#endif

@@ -1,0 +1,396 @@
+/* schema.c: the table of fields (Kubernetes core/v1, protobuf numbers included) and its walk. */
+#include "schema.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct field owner_reference_fields[] = {
+    {"apiVersion", FIELD_TEXT, 5, false, NULL},
+    {"blockOwnerDeletion", FIELD_TRUTH, 7, true, NULL},
+    {"controller", FIELD_TRUTH, 6, true, NULL},
+    {"kind", FIELD_TEXT, 1, false, NULL},
+    {"name", FIELD_TEXT, 3, false, NULL},
+    {"uid", FIELD_TEXT, 4, false, NULL},
+};
+static const struct schema schema_owner_reference = {"OwnerReference", owner_reference_fields,
+                                                     COUNT(owner_reference_fields)};
+
+static const struct field metadata_fields[] = {
+    {"annotations", FIELD_TEXT_MAP, 12, false, NULL},
+    {"creationTimestamp", FIELD_TIME, 8, false, NULL},
+    {"deletionGracePeriodSeconds", FIELD_INT64, 10, true, NULL},
+    {"deletionTimestamp", FIELD_TIME, 9, false, NULL},
+    {"finalizers", FIELD_TEXT_LIST, 14, false, NULL},
+    {"generateName", FIELD_TEXT, 2, false, NULL},
+    {"generation", FIELD_INT64, 7, false, NULL},
+    {"labels", FIELD_TEXT_MAP, 11, false, NULL},
+    {"managedFields", FIELD_IGNORED, 17, false, NULL},
+    {"name", FIELD_TEXT, 1, false, NULL},
+    {"namespace", FIELD_TEXT, 3, false, NULL},
+    {"ownerReferences", FIELD_OBJECT_LIST, 13, false, &schema_owner_reference},
+    {"resourceVersion", FIELD_TEXT, 6, false, NULL},
+    {"selfLink", FIELD_IGNORED, 4, false, NULL},
+    {"uid", FIELD_TEXT, 5, false, NULL},
+};
+static const struct schema schema_metadata = {"ObjectMeta", metadata_fields,
+                                              COUNT(metadata_fields)};
+
+static const struct field port_fields[] = {
+    {"appProtocol", FIELD_TEXT, 6, true, NULL},
+    {"name", FIELD_TEXT, 1, false, NULL},
+    {"nodePort", FIELD_INT32, 5, false, NULL},
+    {"port", FIELD_INT32, 3, false, NULL},
+    {"protocol", FIELD_TEXT, 2, false, NULL},
+    {"targetPort", FIELD_NUMBER_TEXT, 4, false, NULL},
+};
+static const struct schema schema_port = {"ServicePort", port_fields, COUNT(port_fields)};
+
+static const struct field client_ip_fields[] = {
+    {"timeoutSeconds", FIELD_INT32, 1, true, NULL},
+};
+static const struct schema schema_client_ip = {"ClientIPConfig", client_ip_fields,
+                                               COUNT(client_ip_fields)};
+
+static const struct field affinity_fields[] = {
+    {"clientIP", FIELD_OBJECT, 1, false, &schema_client_ip},
+};
+static const struct schema schema_affinity = {"SessionAffinityConfig", affinity_fields,
+                                              COUNT(affinity_fields)};
+
+static const struct field spec_fields[] = {
+    {"allocateLoadBalancerNodePorts", FIELD_TRUTH, 20, true, NULL},
+    {"clusterIP", FIELD_TEXT, 3, false, NULL},
+    {"clusterIPs", FIELD_TEXT_LIST, 18, false, NULL},
+    {"externalIPs", FIELD_TEXT_LIST, 5, false, NULL},
+    {"externalName", FIELD_TEXT, 10, false, NULL},
+    {"externalTrafficPolicy", FIELD_TEXT, 11, false, NULL},
+    {"healthCheckNodePort", FIELD_INT32, 12, false, NULL},
+    {"internalTrafficPolicy", FIELD_TEXT, 22, true, NULL},
+    {"ipFamilies", FIELD_TEXT_LIST, 19, false, NULL},
+    {"ipFamilyPolicy", FIELD_TEXT, 17, true, NULL},
+    {"loadBalancerClass", FIELD_TEXT, 21, true, NULL},
+    {"loadBalancerIP", FIELD_TEXT, 8, false, NULL},
+    {"loadBalancerSourceRanges", FIELD_TEXT_LIST, 9, false, NULL},
+    {"ports", FIELD_OBJECT_LIST, 1, false, &schema_port},
+    {"publishNotReadyAddresses", FIELD_TRUTH, 13, false, NULL},
+    {"selector", FIELD_TEXT_MAP, 2, false, NULL},
+    {"sessionAffinity", FIELD_TEXT, 7, false, NULL},
+    {"sessionAffinityConfig", FIELD_OBJECT, 14, false, &schema_affinity},
+    {"trafficDistribution", FIELD_TEXT, 23, true, NULL},
+    {"type", FIELD_TEXT, 4, false, NULL},
+};
+static const struct schema schema_spec = {"ServiceSpec", spec_fields, COUNT(spec_fields)};
+
+static const struct field ingress_port_fields[] = {
+    {"error", FIELD_TEXT, 3, true, NULL},
+    {"port", FIELD_INT32, 1, false, NULL},
+    {"protocol", FIELD_TEXT, 2, false, NULL},
+};
+static const struct schema schema_ingress_port = {"PortStatus", ingress_port_fields,
+                                                  COUNT(ingress_port_fields)};
+
+static const struct field ingress_fields[] = {
+    {"hostname", FIELD_TEXT, 2, false, NULL},
+    {"ip", FIELD_TEXT, 1, false, NULL},
+    {"ipMode", FIELD_TEXT, 3, true, NULL},
+    {"ports", FIELD_OBJECT_LIST, 4, false, &schema_ingress_port},
+};
+static const struct schema schema_ingress = {"LoadBalancerIngress", ingress_fields,
+                                             COUNT(ingress_fields)};
+
+static const struct field load_balancer_fields[] = {
+    {"ingress", FIELD_OBJECT_LIST, 1, false, &schema_ingress},
+};
+static const struct schema schema_load_balancer = {"LoadBalancerStatus", load_balancer_fields,
+                                                   COUNT(load_balancer_fields)};
+
+static const struct field condition_fields[] = {
+    {"lastTransitionTime", FIELD_TIME, 4, false, NULL}, {"message", FIELD_TEXT, 6, true, NULL},
+    {"observedGeneration", FIELD_INT64, 3, false, NULL}, {"reason", FIELD_TEXT, 5, true, NULL},
+    {"status", FIELD_TEXT, 2, false, NULL},             {"type", FIELD_TEXT, 1, false, NULL},
+};
+static const struct schema schema_condition = {"Condition", condition_fields,
+                                               COUNT(condition_fields)};
+
+static const struct field status_fields[] = {
+    {"conditions", FIELD_OBJECT_LIST, 2, false, &schema_condition},
+    {"loadBalancer", FIELD_OBJECT, 1, false, &schema_load_balancer},
+};
+static const struct schema schema_status = {"ServiceStatus", status_fields, COUNT(status_fields)};
+
+static const struct field service_fields[] = {
+    {"apiVersion", FIELD_TEXT, 0, false, NULL},
+    {"kind", FIELD_TEXT, 0, false, NULL},
+    {"metadata", FIELD_OBJECT, 1, false, &schema_metadata},
+    {"spec", FIELD_OBJECT, 2, false, &schema_spec},
+    {"status", FIELD_OBJECT, 3, false, &schema_status},
+};
+const struct schema schema_service = {"Service", service_fields, COUNT(service_fields)};
+
+static const struct field namespace_fields[] = {
+    {"apiVersion", FIELD_TEXT, 0, false, NULL},
+    {"kind", FIELD_TEXT, 0, false, NULL},
+    {"metadata", FIELD_OBJECT, 1, false, &schema_metadata},
+    {"spec", FIELD_IGNORED, 2, false, NULL},
+    {"status", FIELD_IGNORED, 3, false, NULL},
+};
+const struct schema schema_namespace = {"Namespace", namespace_fields, COUNT(namespace_fields)};
+
+/* --- decoding --------------------------------------------------------------------------------- */
+
+#define PATH_MAX_TEXT 256 /* paths of known fields are short; unknown names are cut to fit */
+
+struct walk {
+    struct text *unknown;
+    struct text *problem;
+    bool failed;
+};
+
+static const char *go_type(const struct field *field) {
+    switch (field->kind) {
+    case FIELD_INT32:
+        return "int32";
+    case FIELD_INT64:
+        return "int64";
+    case FIELD_TRUTH:
+        return "bool";
+    case FIELD_TIME:
+        return "v1.Time";
+    case FIELD_TEXT_MAP:
+        return "map[string]string";
+    case FIELD_TEXT_LIST:
+        return "[]string";
+    case FIELD_NUMBER_TEXT:
+        return "intstr.IntOrString";
+    default:
+        return field->schema != NULL ? field->schema->go_name : "string";
+    }
+}
+
+static const char *json_type_of(struct json_object *value) {
+    switch (json_object_get_type(value)) {
+    case json_type_boolean:
+        return "bool";
+    case json_type_double:
+    case json_type_int:
+        return "number";
+    case json_type_object:
+        return "object";
+    case json_type_array:
+        return "array";
+    default:
+        return "string";
+    }
+}
+
+static void wrong_type(struct walk *walk, const struct field *field, const char *path,
+                       struct json_object *value) {
+    if (!walk->failed) {
+        text_format(walk->problem, "json: cannot unmarshal %s into field %s of type %s",
+                    json_type_of(value), path, go_type(field));
+    }
+    walk->failed = true;
+}
+
+static bool is_number(struct json_object *value, int64_t least, int64_t greatest) {
+    /* json-c saturates what does not fit into 64 bits, so a value at the edge is out too. */
+    return json_object_is_type(value, json_type_int) && json_object_get_int64(value) >= least &&
+           json_object_get_int64(value) <= greatest;
+}
+
+static bool is_text_map(struct json_object *value) {
+    if (!json_object_is_type(value, json_type_object)) {
+        return false;
+    }
+    json_object_object_foreach(value, name, member) {
+        (void)name;
+        if (!json_object_is_type(member, json_type_string)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_text_list(struct json_object *value) {
+    if (!json_object_is_type(value, json_type_array)) {
+        return false;
+    }
+    for (size_t i = 0; i < json_length(value); i++) {
+        if (!json_object_is_type(json_object_array_get_idx(value, i), json_type_string)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool has_type(const struct field *field, struct json_object *value) {
+    switch (field->kind) {
+    case FIELD_TEXT:
+    case FIELD_TIME:
+        return json_object_is_type(value, json_type_string);
+    case FIELD_INT32:
+        return is_number(value, INT32_MIN, INT32_MAX);
+    case FIELD_INT64:
+        return is_number(value, INT64_MIN + 1, INT64_MAX - 1);
+    case FIELD_TRUTH:
+        return json_object_is_type(value, json_type_boolean);
+    case FIELD_TEXT_MAP:
+        return is_text_map(value);
+    case FIELD_TEXT_LIST:
+        return is_text_list(value);
+    case FIELD_NUMBER_TEXT:
+        return json_object_is_type(value, json_type_string) ||
+               is_number(value, INT32_MIN, INT32_MAX);
+    case FIELD_OBJECT:
+        return json_object_is_type(value, json_type_object);
+    case FIELD_OBJECT_LIST:
+        return json_object_is_type(value, json_type_array);
+    case FIELD_IGNORED:
+        return true;
+    }
+    return false;
+}
+
+static struct json_object *decode_object(const struct schema *schema, struct json_object *value,
+                                         const char *path, struct walk *walk);
+
+static struct json_object *decode_list(const struct field *field, struct json_object *value,
+                                       const char *path, struct walk *walk) {
+    struct json_object *list = json_object_new_array();
+    for (size_t i = 0; i < json_length(value); i++) {
+        char inner[PATH_MAX_TEXT];
+        snprintf(inner, sizeof inner, "%s[%zu]", path, i);
+        struct json_object *element = json_object_array_get_idx(value, i);
+        if (!json_object_is_type(element, json_type_object)) {
+            wrong_type(walk, field, path, element);
+            break;
+        }
+        json_object_array_add(list, decode_object(field->schema, element, inner, walk));
+    }
+    return list;
+}
+
+static void decode_field(const struct field *field, struct json_object *value, const char *path,
+                         struct json_object *out, struct walk *walk) {
+    char inner[PATH_MAX_TEXT];
+    snprintf(inner, sizeof inner, "%s%s%s", path, path[0] != '\0' ? "." : "", field->name);
+    if (!has_type(field, value)) {
+        wrong_type(walk, field, inner, value);
+    } else if (field->kind == FIELD_OBJECT) {
+        json_set(out, field->name, decode_object(field->schema, value, inner, walk));
+    } else if (field->kind == FIELD_OBJECT_LIST) {
+        json_set(out, field->name, decode_list(field, value, inner, walk));
+    } else if (field->kind != FIELD_IGNORED) {
+        json_set(out, field->name, json_copy(value));
+    }
+}
+
+static bool is_known(const struct schema *schema, const char *name) {
+    for (size_t i = 0; i < schema->field_count; i++) {
+        if (strcmp(schema->fields[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+#define UNKNOWN_TEXT_MAX 4096 /* bytes of unknown names that are listed */
+
+static void note_unknown(const struct schema *schema, struct json_object *value, const char *path,
+                         struct walk *walk) {
+    json_object_object_foreach(value, name, member) {
+        (void)member;
+        if (walk->unknown->size < UNKNOWN_TEXT_MAX && !is_known(schema, name)) {
+            text_format(walk->unknown, "%sunknown field \"%s%s%.100s\"",
+                        walk->unknown->size > 0 ? ", " : "", path, path[0] != '\0' ? "." : "",
+                        name);
+        }
+    }
+}
+
+static struct json_object *decode_object(const struct schema *schema, struct json_object *value,
+                                         const char *path, struct walk *walk) {
+    struct json_object *out = json_object_new_object();
+    for (size_t i = 0; i < schema->field_count && !walk->failed; i++) {
+        struct json_object *member = json_member(value, schema->fields[i].name);
+        if (member != NULL) {
+            decode_field(&schema->fields[i], member, path, out, walk);
+        }
+    }
+    note_unknown(schema, value, path, walk);
+    return out;
+}
+
+struct json_object *schema_decode(const struct schema *schema, struct json_object *value,
+                                  struct text *unknown, struct text *problem) {
+    struct walk walk = {.unknown = unknown, .problem = problem};
+    if (!json_object_is_type(value, json_type_object)) {
+        text_format(problem, "json: cannot unmarshal %s into an object of type %s",
+                    json_type_of(value), schema->go_name);
+        return NULL;
+    }
+    struct json_object *out = decode_object(schema, value, "", &walk);
+    if (walk.failed) {
+        json_object_put(out);
+        return NULL;
+    }
+    return out;
+}
+
+/* --- OpenAPI ---------------------------------------------------------------------------------- */
+
+static struct json_object *typed(const char *type, const char *format) {
+    struct json_object *out = json_object_new_object();
+    json_set_text(out, "type", type);
+    if (format != NULL) {
+        json_set_text(out, "format", format);
+    }
+    return out;
+}
+
+static struct json_object *openapi_list(struct json_object *items) {
+    struct json_object *out = typed("array", NULL);
+    json_set(out, "items", items);
+    return out;
+}
+
+static struct json_object *openapi_field(const struct field *field) {
+    switch (field->kind) {
+    case FIELD_INT32:
+        return typed("integer", "int32");
+    case FIELD_INT64:
+        return typed("integer", "int64");
+    case FIELD_TRUTH:
+        return typed("boolean", NULL);
+    case FIELD_TIME:
+        return typed("string", "date-time");
+    case FIELD_TEXT_LIST:
+        return openapi_list(typed("string", NULL));
+    case FIELD_NUMBER_TEXT:
+        return typed("string", "int-or-string");
+    case FIELD_OBJECT:
+        return schema_openapi(field->schema);
+    case FIELD_OBJECT_LIST:
+        return openapi_list(schema_openapi(field->schema));
+    case FIELD_IGNORED:
+        return typed("object", NULL);
+    case FIELD_TEXT_MAP: {
+        struct json_object *out = typed("object", NULL);
+        json_set(out, "additionalProperties", typed("string", NULL));
+        return out;
+    }
+    default:
+        return typed("string", NULL);
+    }
+}
+
+struct json_object *schema_openapi(const struct schema *schema) {
+    struct json_object *out = typed("object", NULL);
+    struct json_object *properties = json_ensure(out, "properties");
+    for (size_t i = 0; i < schema->field_count; i++) {
+        json_set(properties, schema->fields[i].name, openapi_field(&schema->fields[i]));
+    }
+    return out;
+}

@@ -1,0 +1,53 @@
+/*
+ * schema.h: the fields of the objects we take, in one table for JSON, protobuf and OpenAPI.
+ *
+ * Decoding keeps known fields of the right type, in the table's order, and reports the others: a
+ * wrong type always, an unknown name only where the client asked (fieldValidation=Strict or Warn).
+ */
+#ifndef APISERVER_SCHEMA_H
+#define APISERVER_SCHEMA_H
+
+#include "json.h"
+
+enum field_kind {
+    FIELD_TEXT,
+    FIELD_INT32,
+    FIELD_INT64,
+    FIELD_TRUTH,
+    FIELD_TIME,        /* RFC 3339 text; in protobuf a message that nobody needs: skipped */
+    FIELD_TEXT_MAP,    /* labels */
+    FIELD_TEXT_LIST,   /* finalizers */
+    FIELD_NUMBER_TEXT, /* targetPort: 80 or "http" */
+    FIELD_OBJECT,      /* of `schema` */
+    FIELD_OBJECT_LIST, /* of `schema` */
+    FIELD_IGNORED      /* known, and dropped: the server does not keep it */
+};
+
+struct schema;
+
+struct field {
+    const char *name;
+    enum field_kind kind;
+    unsigned number;      /* in protobuf; 0: none */
+    bool zero_counts;     /* protobuf sends 0 and false for "not given", except in these */
+    const struct schema *schema;
+};
+
+struct schema {
+    const char *go_name; /* as Kubernetes' messages call the type */
+    const struct field *fields;
+    size_t field_count;
+};
+
+extern const struct schema schema_service;
+extern const struct schema schema_namespace;
+
+/* The known part of `value` as a new object (the caller puts it), or NULL with `problem` where a
+ * type is wrong. Names of unknown fields, each quoted with its path, are listed in `unknown`. */
+struct json_object *schema_decode(const struct schema *schema, struct json_object *value,
+                                  struct text *unknown, struct text *problem);
+
+/* The schema as OpenAPI 3 sees it, a new object. */
+struct json_object *schema_openapi(const struct schema *schema);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * server.h: what the parts of the server share. Set up by cluster.c, constant while it serves,
+ * but for the counters, which have a lock of their own.
+ */
+#ifndef APISERVER_SERVER_H
+#define APISERVER_SERVER_H
+
+#include "options.h"
+
+#include <ipalloc/ipalloc.h>
+#include <pthread.h>
+#include <time.h>
+
+struct hub;
+struct server;
+
+/* The Kubernetes release whose answers this server gives. */
+#define SERVER_KUBERNETES_MINOR "33"
+
+struct counters {
+    pthread_mutex_t lock;
+    uint64_t requests[6][6]; /* by method (enum method) and first digit of the code */
+    int64_t connections_now;
+    int64_t watches_now;
+};
+
+void counters_request(struct server *server, unsigned method, int code);
+void counters_connection(struct server *server, int change);
+void counters_watch(struct server *server, int change);
+
+struct server {
+    const struct options *options;
+    ipalloc_store *store;
+    ipalloc_registry *registry;
+    ipalloc_service_pools pools;
+    uint64_t epoch; /* of the store; the high part of a resourceVersion */
+    struct hub *hub;
+    time_t started;
+    struct counters counters;
+};
+
+/* resourceVersion = epoch * RESOURCE_VERSION_EPOCH + revision: revisions of a restored copy never
+ * compare as newer or older than those of the original. */
+#define RESOURCE_VERSION_EPOCH UINT64_C(1000000000000)
+
+#endif

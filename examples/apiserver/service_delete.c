@@ -1,0 +1,90 @@
+/* service_delete.c: the end of a Service: record and addresses go in one transaction. */
+#include "record.h"
+#include "service_write.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct deletion {
+    struct write write;
+    const char *uid, *resource_version; /* preconditions; "": none */
+    bool marked;                        /* finalizers hold it: only marked */
+};
+
+static bool may_delete(struct deletion *deletion, struct json_object *metadata) {
+    char why[200];
+    const char *uid = json_member_text(metadata, "uid");
+    const char *version = json_member_text(metadata, "resourceVersion");
+    if (deletion->uid[0] != '\0' && strcmp(deletion->uid, uid) != 0) {
+        snprintf(why, sizeof why,
+                 "Precondition failed: UID in precondition: %.40s, UID in object meta: %.40s",
+                 deletion->uid, uid);
+    } else if (deletion->resource_version[0] != '\0' &&
+               strcmp(deletion->resource_version, version) != 0) {
+        snprintf(why, sizeof why,
+                 "Precondition failed: ResourceVersion in precondition: %.40s, ResourceVersion in "
+                 "object meta: %.40s",
+                 deletion->resource_version, version);
+    } else {
+        return true;
+    }
+    outcome_conflict(deletion->write.outcome, deletion->write.place->name, why);
+    return false;
+}
+
+/* Finalizers are for others to take off; until then only the time is noted. */
+static int mark(struct deletion *deletion, ipalloc_txn *txn, struct json_object *metadata,
+                ipalloc_error *error) {
+    struct write *write = &deletion->write;
+    uint64_t revision = write->revision;
+    deletion->marked = true;
+    write->unchanged = json_member(metadata, "deletionTimestamp") != NULL;
+    if (write->unchanged) {
+        return IPALLOC_OK;
+    }
+    char moment[32];
+    struct tm now;
+    time_t seconds = time(NULL);
+    gmtime_r(&seconds, &now);
+    strftime(moment, sizeof moment, "%Y-%m-%dT%H:%M:%SZ", &now);
+    json_set_text(metadata, "deletionTimestamp", moment);
+    json_set_number(metadata, "deletionGracePeriodSeconds", 0);
+    return record_put(txn, write->key, write->object, revision, error);
+}
+
+static int delete_body(ipalloc_txn *txn, void *context, ipalloc_error *error) {
+    struct deletion *deletion = context;
+    struct write *write = &deletion->write;
+    json_object_put(write->object);
+    write->object = NULL;
+    int status = write_read_current(write, &write->object, error);
+    if (status != IPALLOC_OK) {
+        return status;
+    }
+    struct json_object *metadata = json_member(write->object, "metadata");
+    if (write->replaced || !may_delete(deletion, metadata)) {
+        return write_refuse(write);
+    }
+    if (json_length(json_member(metadata, "finalizers")) > 0) {
+        return mark(deletion, txn, metadata, error);
+    }
+    status = ipalloc_service_delete(txn, error);
+    return status == IPALLOC_OK ? ipalloc_txn_delete(txn, write->key, write->revision, error)
+                                : status;
+}
+
+void service_delete(const struct service_place *place, const char *uid,
+                    const char *resource_version, struct outcome *outcome) {
+    struct deletion deletion = {.uid = uid, .resource_version = resource_version};
+    write_begin(&deletion.write, place, outcome);
+    if (write_run_on_current(&deletion.write, delete_body) == IPALLOC_OK) {
+        if (deletion.marked) {
+            write_succeed(&deletion.write, 200);
+        } else {
+            outcome_deleted(outcome, "services", place->name,
+                            json_member_text(json_member(deletion.write.object, "metadata"),
+                                             "uid"));
+        }
+    }
+    write_end(&deletion.write);
+}

@@ -1,0 +1,196 @@
+/* service_handlers.c: from a request about one Service to the store and back. Lists and watches are
+ * in service_list.c. */
+#include "service_handlers.h"
+
+#include "body.h"
+#include "patch.h"
+#include "service_store.h"
+
+#include <string.h>
+
+static struct service_place place_of(struct server *server, const struct request *request) {
+    return (struct service_place){
+        .server = server, .namespace = request->namespace, .name = request->name};
+}
+
+void services_get(struct server *server, const struct request *request, struct reply *reply) {
+    struct outcome outcome = {0};
+    struct service_place place = place_of(server, request);
+    service_get(&place, &outcome);
+    reply_outcome(request, reply, "Service", &outcome);
+}
+
+void services_create(struct server *server, const struct request *request, struct reply *reply) {
+    struct outcome outcome = {0};
+    struct service_place place = place_of(server, request);
+    struct json_object *object = NULL;
+    if (body_dry_run(request, &place.dry_run, &outcome)) {
+        object = body_decode(request, &schema_service, reply, &outcome);
+    }
+    if (object != NULL) {
+        service_create(&place, object, &outcome);
+    }
+    json_object_put(object);
+    reply_outcome(request, reply, "Service", &outcome);
+}
+
+/* --- replace and patch ------------------------------------------------------------------------ */
+
+struct edit {
+    const struct request *request;
+    struct reply *reply;
+    struct json_object *object; /* PUT: the decoded body */
+    struct json_object *patch;  /* PATCH: the parsed body */
+    enum patch_kind kind;
+};
+
+static struct json_object *replace_with_body(void *context, struct json_object *current,
+                                             struct outcome *failure) {
+    (void)current;
+    (void)failure;
+    struct edit *edit = context;
+    return json_copy(edit->object);
+}
+
+static struct json_object *apply_the_patch(void *context, struct json_object *current,
+                                           struct outcome *failure) {
+    struct edit *edit = context;
+    struct text problem = {0};
+    struct json_object *object = NULL;
+    struct json_object *patched = patch_apply(edit->kind, current, edit->patch, &problem);
+    if (patched == NULL) {
+        bool unprocessable = edit->kind == PATCH_JSON;
+        outcome_fail(failure, unprocessable ? 422 : 400, unprocessable ? "Invalid" : "BadRequest",
+                     "the patch does not apply: %s", problem.data);
+    } else {
+        object =
+            body_decode_value(edit->request, &schema_service, patched, edit->reply, failure);
+    }
+    json_object_put(patched);
+    text_clear(&problem);
+    return object;
+}
+
+static void replace(struct server *server, const struct request *request, struct reply *reply,
+                    bool status_only) {
+    struct outcome outcome = {0};
+    struct service_place place = place_of(server, request);
+    struct edit edit = {.request = request, .reply = reply};
+    if (body_dry_run(request, &place.dry_run, &outcome)) {
+        edit.object = body_decode(request, &schema_service, reply, &outcome);
+    }
+    if (edit.object != NULL) {
+        service_update(&place, replace_with_body, &edit, status_only, &outcome);
+    }
+    json_object_put(edit.object);
+    reply_outcome(request, reply, "Service", &outcome);
+}
+
+void services_replace(struct server *server, const struct request *request, struct reply *reply) {
+    replace(server, request, reply, false);
+}
+
+void services_replace_status(struct server *server, const struct request *request,
+                             struct reply *reply) {
+    replace(server, request, reply, true);
+}
+
+static bool parse_patch(const struct request *request, struct edit *edit,
+                        struct outcome *outcome) {
+    struct text problem = {0};
+    edit->kind = patch_kind_of(request_header(request, "Content-Type"));
+    if (edit->kind == PATCH_UNKNOWN) {
+        outcome_fail(outcome, 415, "UnsupportedMediaType",
+                     "the body of the request was in an unknown format - accepted media types "
+                     "include: application/json-patch+json, application/merge-patch+json, "
+                     "application/strategic-merge-patch+json, application/apply-patch+yaml");
+        return false;
+    }
+    edit->patch = json_parse(request->body, request->body_size, &problem);
+    if (edit->patch == NULL) {
+        outcome_fail(outcome, 400, "BadRequest", "error decoding patch: %s%s", problem.data,
+                     edit->kind == PATCH_APPLY ? " (only JSON is read here, not other YAML)" : "");
+    }
+    text_clear(&problem);
+    return edit->patch != NULL;
+}
+
+/* Server-side apply makes what is not there. */
+static void apply_new(const struct service_place *place, struct edit *edit,
+                      struct outcome *outcome) {
+    outcome_clear(outcome);
+    struct json_object *object =
+        body_decode_value(edit->request, &schema_service, edit->patch, edit->reply, outcome);
+    if (object != NULL) {
+        struct json_object *metadata = json_ensure(object, "metadata");
+        json_set_text(metadata, "name", place->name);
+        service_create(place, object, outcome);
+    }
+    json_object_put(object);
+}
+
+static void patch(struct server *server, const struct request *request, struct reply *reply,
+                  bool status_only) {
+    struct outcome outcome = {0};
+    struct service_place place = place_of(server, request);
+    struct edit edit = {.request = request, .reply = reply};
+    if (body_dry_run(request, &place.dry_run, &outcome) &&
+        parse_patch(request, &edit, &outcome)) {
+        service_update(&place, apply_the_patch, &edit, status_only, &outcome);
+        if (outcome.code == 404 && edit.kind == PATCH_APPLY && !status_only) {
+            apply_new(&place, &edit, &outcome);
+        }
+    }
+    json_object_put(edit.patch);
+    reply_outcome(request, reply, "Service", &outcome);
+}
+
+void services_patch(struct server *server, const struct request *request, struct reply *reply) {
+    patch(server, request, reply, false);
+}
+
+void services_patch_status(struct server *server, const struct request *request,
+                           struct reply *reply) {
+    patch(server, request, reply, true);
+}
+
+/* --- delete ----------------------------------------------------------------------------------- */
+
+/* DeleteOptions: dryRun may stand in the body too. */
+static bool read_delete_options(const struct request *request, struct json_object **options,
+                                bool *dry_run, struct outcome *outcome) {
+    struct text problem = {0};
+    if (!body_dry_run(request, dry_run, outcome)) {
+        return false;
+    }
+    if (request->body_size == 0) {
+        return true;
+    }
+    *options = json_parse(request->body, request->body_size, &problem);
+    bool usable = json_object_is_type(*options, json_type_object);
+    if (!usable) {
+        outcome_fail(outcome, 400, "BadRequest",
+                     "the object provided is unrecognized (must be of type DeleteOptions): %s",
+                     problem.size > 0 ? problem.data : "it is not a JSON object");
+    }
+    struct json_object *listed = json_member(*options, "dryRun");
+    for (size_t i = 0; i < json_length(listed); i++) {
+        const char *value = json_object_get_string(json_object_array_get_idx(listed, i));
+        *dry_run = *dry_run || (value != NULL && strcmp(value, "All") == 0);
+    }
+    text_clear(&problem);
+    return usable;
+}
+
+void services_delete(struct server *server, const struct request *request, struct reply *reply) {
+    struct outcome outcome = {0};
+    struct service_place place = place_of(server, request);
+    struct json_object *options = NULL;
+    if (read_delete_options(request, &options, &place.dry_run, &outcome)) {
+        struct json_object *conditions = json_member(options, "preconditions");
+        service_delete(&place, json_member_text(conditions, "uid"),
+                       json_member_text(conditions, "resourceVersion"), &outcome);
+    }
+    json_object_put(options);
+    reply_outcome(request, reply, "Service", &outcome);
+}

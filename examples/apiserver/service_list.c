@@ -1,0 +1,119 @@
+/*
+ * service_list.c: lists of Services, and the start of a watch.
+ *
+ * A plain list without selectors copies stored text; selectors and tables parse each object. The
+ * whole answer is at one revision.
+ */
+#include "body.h"
+#include "record.h"
+#include "selector.h"
+#include "service_handlers.h"
+#include "watch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct listing {
+    const struct server *server;
+    const struct selector *selector; /* NULL: every object, unparsed */
+    struct json_object *table;       /* NULL: a ServiceList */
+    enum table_object include;
+    struct text items;
+    ipalloc_error *error;
+};
+
+static int see_service(void *context, const ipalloc_entry *entry) {
+    struct listing *listing = context;
+    if (listing->selector == NULL && listing->table == NULL) {
+        text_add(&listing->items, listing->items.size > 0 ? "," : "");
+        if (record_add(listing->server, entry, &listing->items)) {
+            return IPALLOC_OK;
+        }
+    }
+    struct json_object *object = record_parse(listing->server, entry, listing->error);
+    if (object == NULL) {
+        return IPALLOC_E_CORRUPT;
+    }
+    if (listing->selector == NULL || selector_matches(listing->selector, object)) {
+        if (listing->table != NULL) {
+            table_add(listing->table, "Service", object, listing->include);
+        } else {
+            text_format(&listing->items, "%s%s", listing->items.size > 0 ? "," : "",
+                        json_line(object, NULL));
+        }
+    }
+    json_object_put(object);
+    return IPALLOC_OK;
+}
+
+static void reply_list(const struct request *request, struct reply *reply,
+                       struct listing *listing, uint64_t revision) {
+    char version[RESOURCE_VERSION_TEXT];
+    resource_version_format(listing->server, revision, version);
+    if (listing->table != NULL) {
+        json_set_text(json_member(listing->table, "metadata"), "resourceVersion", version);
+        reply_json(request, reply, 200, json_object_get(listing->table));
+        return;
+    }
+    reply->code = 200;
+    reply->content_type = "application/json";
+    text_format(&reply->body,
+                "{\"kind\":\"ServiceList\",\"apiVersion\":\"v1\",\"metadata\":"
+                "{\"resourceVersion\":\"%s\"},\"items\":[",
+                version);
+    text_append(&reply->body, listing->items.data, listing->items.size);
+    text_add(&reply->body, "]}\n");
+}
+
+static void list(struct server *server, const struct request *request, struct reply *reply,
+                 const struct selector *selector, bool selects) {
+    ipalloc_error error = {0};
+    struct listing listing = {.server = server,
+                              .selector = selects ? selector : NULL,
+                              .error = &error};
+    uint64_t revision = 0;
+    char prefix[IPALLOC_RECORD_KEY_MAX];
+    snprintf(prefix, sizeof prefix, SERVICE_PREFIX "%s%s", request->namespace,
+             request->namespace[0] != '\0' ? "/" : "");
+    if (wants_table(request, &listing.include)) {
+        listing.table = table_new("Service", true, NULL);
+    }
+    int status = ipalloc_record_scan(server->registry, prefix, NULL, 0, see_service, &listing,
+                                     &revision, &error);
+    if (status == IPALLOC_OK) {
+        reply_list(request, reply, &listing, revision);
+    } else {
+        struct outcome outcome = {0};
+        error.status = status;
+        outcome_library(&outcome, "", &error);
+        reply_outcome(request, reply, "", &outcome);
+    }
+    json_object_put(listing.table);
+    text_clear(&listing.items);
+}
+
+static bool is_given(const struct request *request, const char *name) {
+    const char *value = request_parameter(request, name);
+    return value != NULL && value[0] != '\0';
+}
+
+void services_list(struct server *server, const struct request *request, struct reply *reply) {
+    struct text problem = {0};
+    struct selector *selector =
+        selector_parse(request->namespace, request_parameter(request, "labelSelector"),
+                       request_parameter(request, "fieldSelector"), &problem);
+    if (selector == NULL) {
+        struct outcome outcome = {0};
+        outcome_fail(&outcome, 400, "BadRequest", "%s", problem.data);
+        reply_outcome(request, reply, "", &outcome);
+    } else if (request_flag(request, "watch")) {
+        watch_begin(server, request, reply, selector); /* takes the selector over */
+        selector = NULL;
+    } else {
+        bool selects = is_given(request, "labelSelector") || is_given(request, "fieldSelector");
+        list(server, request, reply, selector, selects);
+    }
+    selector_free(selector);
+    text_clear(&problem);
+}

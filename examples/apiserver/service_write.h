@@ -1,0 +1,48 @@
+/* service_write.h: what service_store.c and service_delete.c share: one write and what it found. */
+#ifndef APISERVER_SERVICE_WRITE_H
+#define APISERVER_SERVICE_WRITE_H
+
+#include "service_store.h"
+#include "watch.h"
+
+#define WRITE_ATTEMPTS_MAX 16 /* a Service deleted and made again between reading and writing */
+
+struct service_fields;
+
+struct write {
+    const struct service_place *place;
+    struct outcome *outcome;
+    char key[IPALLOC_RECORD_KEY_MAX];
+    char owner[IPALLOC_OWNER_MAX + 1];
+    ipalloc_service_problems problems;
+    struct service_fields *fields;
+    struct json_object *object; /* what is stored by the commit */
+    uint64_t revision;          /* of the record read, then of the commit */
+    bool decided;               /* the outcome says why not already */
+    bool exists;                /* the name is taken */
+    bool replaced;              /* the record is another Service's than the owner's */
+    bool unchanged;             /* nothing differs, so nothing was written */
+};
+
+/* Begin one on the record of `place`; write_end frees what it gathered. */
+void write_begin(struct write *write, const struct service_place *place, struct outcome *outcome);
+void write_end(struct write *write);
+
+void write_set_owner(struct write *write, const char *uid);
+
+/* The outcome is decided; returns the status that ends the transaction's body. */
+int write_refuse(struct write *write);
+
+/* Run the body in a transaction. Anything but OK has left the reason in the outcome. */
+int write_run(struct write *write, ipalloc_txn_body body);
+
+/* The same for a record that must exist; sets the owner from it. */
+int write_run_on_current(struct write *write, ipalloc_txn_body body);
+
+/* Read the record afresh; notes its revision, and whether it still is the owner's. */
+int write_read_current(struct write *write, struct json_object **current, ipalloc_error *error);
+
+/* The outcome is the object with its new resourceVersion. */
+void write_succeed(struct write *write, int code);
+
+#endif
