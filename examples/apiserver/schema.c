@@ -1,7 +1,6 @@
 /* schema.c: the table of fields (Kubernetes core/v1, protobuf numbers included) and its walk. */
 #include "schema.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -140,8 +139,6 @@ const struct schema schema_namespace = {"Namespace", namespace_fields, COUNT(nam
 
 /* --- decoding --------------------------------------------------------------------------------- */
 
-#define PATH_MAX_TEXT 256 /* paths of known fields are short; unknown names are cut to fit */
-
 struct walk {
     struct text *unknown;
     struct text *problem;
@@ -260,31 +257,33 @@ static struct json_object *decode_list(const struct field *field, struct json_ob
                                        const char *path, struct walk *walk) {
     struct json_object *list = json_object_new_array();
     for (size_t i = 0; i < json_length(value); i++) {
-        char inner[PATH_MAX_TEXT];
-        snprintf(inner, sizeof inner, "%s[%zu]", path, i);
         struct json_object *element = json_object_array_get_idx(value, i);
         if (!json_object_is_type(element, json_type_object)) {
             wrong_type(walk, field, path, element);
             break;
         }
-        json_object_array_add(list, decode_object(field->schema, element, inner, walk));
+        struct text inner = {0};
+        text_format(&inner, "%s[%zu]", path, i);
+        json_object_array_add(list, decode_object(field->schema, element, inner.data, walk));
+        text_clear(&inner);
     }
     return list;
 }
 
 static void decode_field(const struct field *field, struct json_object *value, const char *path,
                          struct json_object *out, struct walk *walk) {
-    char inner[PATH_MAX_TEXT];
-    snprintf(inner, sizeof inner, "%s%s%s", path, path[0] != '\0' ? "." : "", field->name);
+    struct text inner = {0};
+    text_format(&inner, "%s%s%s", path, path[0] != '\0' ? "." : "", field->name);
     if (!has_type(field, value)) {
-        wrong_type(walk, field, inner, value);
+        wrong_type(walk, field, inner.data, value);
     } else if (field->kind == FIELD_OBJECT) {
-        json_set(out, field->name, decode_object(field->schema, value, inner, walk));
+        json_set(out, field->name, decode_object(field->schema, value, inner.data, walk));
     } else if (field->kind == FIELD_OBJECT_LIST) {
-        json_set(out, field->name, decode_list(field, value, inner, walk));
+        json_set(out, field->name, decode_list(field, value, inner.data, walk));
     } else if (field->kind != FIELD_IGNORED) {
         json_set(out, field->name, json_copy(value));
     }
+    text_clear(&inner);
 }
 
 static bool is_known(const struct schema *schema, const char *name) {
