@@ -71,8 +71,8 @@ static bool check_kind(struct json_object *value, const struct schema *schema,
 }
 
 /* What to do about unknown fields; false where the parameter is none of Kubernetes' three. */
-static bool judge_unknown(const struct request *request, struct text *unknown,
-                          struct reply *reply, struct outcome *outcome) {
+static bool judge_unknown(const struct request *request, struct text *unknown, struct reply *reply,
+                          struct outcome *outcome) {
     const char *mode = request_parameter(request, "fieldValidation");
     if (mode == NULL || mode[0] == '\0' || strcmp(mode, "Warn") == 0) {
         if (unknown->size > 0 && reply->warning.size == 0) {

@@ -25,8 +25,7 @@ void discovery_version(struct server *server, const struct request *request, str
                "\"platform\":\"linux\"}\n");
 }
 
-void discovery_versions(struct server *server, const struct request *request,
-                        struct reply *reply) {
+void discovery_versions(struct server *server, const struct request *request, struct reply *reply) {
     (void)server;
     (void)request;
     reply_text(reply, "{\"kind\":\"APIVersions\",\"versions\":[\"v1\"],"
@@ -55,8 +54,7 @@ void discovery_resources(struct server *server, const struct request *request,
         "\"kind\":\"Service\",\"verbs\":[\"get\",\"patch\",\"update\"]}]}\n");
 }
 
-void discovery_openapi(struct server *server, const struct request *request,
-                       struct reply *reply) {
+void discovery_openapi(struct server *server, const struct request *request, struct reply *reply) {
     (void)server;
     (void)request;
     reply_text(reply, "{\"paths\":{\"api/v1\":{\"serverRelativeURL\":"

@@ -8,8 +8,7 @@
 void discovery_version(struct server *server, const struct request *request, struct reply *reply);
 void discovery_versions(struct server *server, const struct request *request, struct reply *reply);
 void discovery_groups(struct server *server, const struct request *request, struct reply *reply);
-void discovery_resources(struct server *server, const struct request *request,
-                         struct reply *reply);
+void discovery_resources(struct server *server, const struct request *request, struct reply *reply);
 void discovery_openapi(struct server *server, const struct request *request, struct reply *reply);
 void discovery_openapi_core(struct server *server, const struct request *request,
                             struct reply *reply);

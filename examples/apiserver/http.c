@@ -38,12 +38,11 @@ bool request_flag(const struct request *request, const char *name) {
 
 void reply_json(const struct request *request, struct reply *reply, int code,
                 struct json_object *value) {
-    int flags = request_flag(request, "pretty")
-                    ? JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED
-                    : JSON_C_TO_STRING_PLAIN;
+    int flags = request_flag(request, "pretty") ? JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED
+                                                : JSON_C_TO_STRING_PLAIN;
     size_t size = 0;
-    const char *line = json_object_to_json_string_length(
-        value, flags | JSON_C_TO_STRING_NOSLASHESCAPE, &size);
+    const char *line =
+        json_object_to_json_string_length(value, flags | JSON_C_TO_STRING_NOSLASHESCAPE, &size);
     reply->code = code;
     reply->content_type = "application/json";
     text_append(&reply->body, line, size);
@@ -59,7 +58,8 @@ void http_resume(void *connection) {
     MHD_resume_connection(connection);
 }
 
-/* --- peers ------------------------------------------------------------------------------------- */
+/* --- peers -------------------------------------------------------------------------------------
+ */
 
 static struct peer *peer_of(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info =
@@ -128,7 +128,8 @@ void http_sweep(struct http *http) {
     pthread_mutex_unlock(&http->lock);
 }
 
-/* --- requests ---------------------------------------------------------------------------------- */
+/* --- requests ----------------------------------------------------------------------------------
+ */
 
 static enum method method_of(const char *name) {
     if (strcmp(name, "HEAD") == 0) {
@@ -221,7 +222,8 @@ static void refuse_size(struct exchange *exchange) {
     refuse(exchange, 413, "RequestEntityTooLarge", message);
 }
 
-/* --- replies ----------------------------------------------------------------------------------- */
+/* --- replies -----------------------------------------------------------------------------------
+ */
 
 struct stream {
     struct watch *watch;
@@ -232,8 +234,7 @@ struct stream {
 static ssize_t read_stream(void *context, uint64_t position, char *out, size_t capacity) {
     (void)position;
     struct stream *stream = context;
-    long size =
-        watch_read(stream->watch, stream->connection, stream->descriptor, out, capacity);
+    long size = watch_read(stream->watch, stream->connection, stream->descriptor, out, capacity);
     return size < 0 ? MHD_CONTENT_READER_END_OF_STREAM : (ssize_t)size;
 }
 
@@ -259,8 +260,8 @@ static struct MHD_Response *stream_response(struct exchange *exchange,
 }
 
 static struct MHD_Response *body_response(struct reply *reply) {
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        reply->body.size, reply->body.data, MHD_RESPMEM_MUST_FREE);
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(reply->body.size, reply->body.data, MHD_RESPMEM_MUST_FREE);
     if (response != NULL) {
         reply->body = (struct text){0};
     }
@@ -300,17 +301,17 @@ static enum MHD_Result send_reply(struct exchange *exchange, struct MHD_Connecti
         add_warning(response, &reply->warning);
     }
     counters_request(exchange->http->server, exchange->request.method, reply->code);
-    enum MHD_Result result =
-        MHD_queue_response(connection, (unsigned)reply->code, response);
+    enum MHD_Result result = MHD_queue_response(connection, (unsigned)reply->code, response);
     MHD_destroy_response(response);
     return result;
 }
 
-/* --- the conversation -------------------------------------------------------------------------- */
+/* --- the conversation --------------------------------------------------------------------------
+ */
 
 /* Headers are here. What cannot be answered well later is refused at once. */
-static enum MHD_Result begin(struct http *http, struct MHD_Connection *connection,
-                             const char *path, const char *method, void **context) {
+static enum MHD_Result begin(struct http *http, struct MHD_Connection *connection, const char *path,
+                             const char *method, void **context) {
     struct exchange *exchange = exchange_new(http, connection, path, method);
     *context = exchange;
     const char *length = request_header(&exchange->request, MHD_HTTP_HEADER_CONTENT_LENGTH);
@@ -385,7 +386,8 @@ static void completed(void *context, struct MHD_Connection *connection, void **e
     }
 }
 
-/* --- start and stop ---------------------------------------------------------------------------- */
+/* --- start and stop ----------------------------------------------------------------------------
+ */
 
 static struct MHD_Daemon *start_daemon(struct http *http, int listen_socket) {
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;

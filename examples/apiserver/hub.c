@@ -52,7 +52,8 @@ static struct shared_text *shared_text_new(const struct server *server,
     return shared;
 }
 
-/* --- the present state, by key ----------------------------------------------------------------- */
+/* --- the present state, by key -----------------------------------------------------------------
+ */
 
 static size_t item_position(const struct hub *hub, const char *key, bool *found) {
     size_t low = 0;
@@ -104,7 +105,8 @@ static struct shared_text *exchange_item(struct hub *hub, const char *key,
     return before;
 }
 
-/* --- the ring ---------------------------------------------------------------------------------- */
+/* --- the ring ----------------------------------------------------------------------------------
+ */
 
 static size_t event_size(const struct event *event) {
     return (event->before != NULL ? event->before->size : 0) +
@@ -133,7 +135,8 @@ static void add_event(struct hub *hub, uint64_t revision, struct shared_text *be
     }
 }
 
-/* --- following --------------------------------------------------------------------------------- */
+/* --- following ---------------------------------------------------------------------------------
+ */
 
 struct change {
     char *key;
@@ -230,7 +233,8 @@ static bool follow(struct hub *hub) {
     return status == IPALLOC_OK && count >= CHANGES_AT_ONCE;
 }
 
-/* --- waking watches ---------------------------------------------------------------------------- */
+/* --- waking watches ----------------------------------------------------------------------------
+ */
 
 static bool peer_is_gone(const struct watch *watch) {
     char byte;
@@ -299,7 +303,8 @@ static void *run_hub(void *context) {
     return NULL;
 }
 
-/* --- doors ------------------------------------------------------------------------------------- */
+/* --- doors -------------------------------------------------------------------------------------
+ */
 
 int hub_start(struct server *server, ipalloc_error *error) {
     struct hub *hub = memory_allocate(sizeof *hub);

@@ -55,8 +55,8 @@ struct watch {
     bool initial_end; /* mark the end of the initial objects with a bookmark */
     struct shared_text **initial;
     size_t initial_count, initial_at;
-    uint64_t sequence; /* of the next event to send */
-    uint64_t after;    /* revision up to which the client knows everything */
+    uint64_t sequence;             /* of the next event to send */
+    uint64_t after;                /* revision up to which the client knows everything */
     time_t deadline, bookmark_due; /* monotonic seconds */
     enum watch_state state;
     bool ended;

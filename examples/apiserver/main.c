@@ -30,9 +30,8 @@ static unsigned raise_descriptor_limit(void) {
     }
     rlim_t wanted = HTTP_CONNECTIONS_MAX + DESCRIPTORS_RESERVED;
     if (limit.rlim_cur < wanted) {
-        limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || limit.rlim_max > wanted
-                             ? wanted
-                             : limit.rlim_max;
+        limit.rlim_cur =
+            limit.rlim_max == RLIM_INFINITY || limit.rlim_max > wanted ? wanted : limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
         getrlimit(RLIMIT_NOFILE, &limit);
     }
@@ -84,8 +83,7 @@ static sigset_t block_signals(void) {
 
 static bool serve(struct server *server, struct listener *listener, const sigset_t *signals,
                   struct text *problem) {
-    struct http *http =
-        http_start(server, listener->descriptor, raise_descriptor_limit(), problem);
+    struct http *http = http_start(server, listener->descriptor, raise_descriptor_limit(), problem);
     if (http == NULL) {
         close(listener->descriptor);
         hub_stop(server->hub);

@@ -11,8 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const built_in[] = {"default", "kube-node-lease", "kube-public",
-                                       "kube-system"};
+static const char *const built_in[] = {"default", "kube-node-lease", "kube-public", "kube-system"};
 
 #define BUILT_IN_COUNT (sizeof built_in / sizeof built_in[0])
 
@@ -75,8 +74,7 @@ static int read_namespace(struct server *server, const char *name, struct json_o
 bool namespace_exists(struct server *server, const char *name) {
     struct json_object *object = NULL;
     ipalloc_error error = {0};
-    bool exists =
-        is_built_in(name) || read_namespace(server, name, &object, &error) == IPALLOC_OK;
+    bool exists = is_built_in(name) || read_namespace(server, name, &object, &error) == IPALLOC_OK;
     json_object_put(object);
     return exists;
 }
@@ -181,8 +179,8 @@ static void store_namespace(struct server *server, struct json_object *object, c
         return;
     }
     snprintf(creation.key, sizeof creation.key, NAMESPACE_PREFIX "%s", name);
-    int status = ipalloc_transact(server->registry, &options, create_body, &creation, &revision,
-                                  &error);
+    int status =
+        ipalloc_transact(server->registry, &options, create_body, &creation, &revision, &error);
     error.status = status;
     if (status == IPALLOC_E_CONFLICT) {
         outcome_exists(outcome, "namespaces", name);
@@ -226,8 +224,7 @@ static void create_namespace(struct server *server, struct json_object *object, 
     text_clear(&problem);
 }
 
-void namespaces_create(struct server *server, const struct request *request,
-                       struct reply *reply) {
+void namespaces_create(struct server *server, const struct request *request, struct reply *reply) {
     struct outcome outcome = {0};
     struct json_object *object = NULL;
     bool dry_run = false;

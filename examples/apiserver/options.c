@@ -87,8 +87,7 @@ static unsigned host_bits(const ipalloc_cidr *cidr) {
     return (cidr->base.family == 4 ? 32u : 128u) - cidr->prefix_length;
 }
 
-static bool parse_cluster_ranges(struct options *options, const char *value,
-                                 struct text *problem) {
+static bool parse_cluster_ranges(struct options *options, const char *value, struct text *problem) {
     static const char flag[] = "service-cluster-ip-range";
     ipalloc_cidr *ranges = options->cluster_ranges;
     if (value[0] == '\0') {

@@ -273,8 +273,7 @@ struct json_object *patch_json(struct json_object *object, struct json_object *o
                                struct text *problem) {
     size_t count = json_length(operations);
     if (count > PATCH_OPERATIONS_MAX) {
-        text_format(problem,
-                    "The allowed maximum operations in a JSON patch is %d, got %zu",
+        text_format(problem, "The allowed maximum operations in a JSON patch is %d, got %zu",
                     PATCH_OPERATIONS_MAX, count);
         return NULL;
     }

@@ -1,4 +1,5 @@
-/* patch_kinds.h: what patch.c calls; see patch.h. Both return a new value or NULL with `problem`. */
+/* patch_kinds.h: what patch.c calls; see patch.h. Both return a new value or NULL with `problem`.
+ */
 #ifndef APISERVER_PATCH_KINDS_H
 #define APISERVER_PATCH_KINDS_H
 

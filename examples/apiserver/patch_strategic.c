@@ -13,9 +13,9 @@
 
 #include <string.h>
 
-#define ORDER_PREFIX  "$setElementOrder/"
+#define ORDER_PREFIX    "$setElementOrder/"
 #define LIST_LENGTH_MAX 1000 /* elements are matched by looking at each: quadratic */
-#define DELETE_PREFIX "$deleteFromPrimitiveList/"
+#define DELETE_PREFIX   "$deleteFromPrimitiveList/"
 
 static const struct {
     const char *list, *key, *second_key; /* key "": a list of plain values that merges as a set */
@@ -75,8 +75,7 @@ static struct json_object *reorder(struct json_object *elements, struct json_obj
     for (size_t i = 0; i < json_length(order); i++) {
         struct json_object *wanted = json_object_array_get_idx(order, i);
         for (size_t at = 0; (at = find_element(elements, wanted, list)) < json_length(elements);) {
-            json_object_array_add(out,
-                                  json_object_get(json_object_array_get_idx(elements, at)));
+            json_object_array_add(out, json_object_get(json_object_array_get_idx(elements, at)));
             json_object_array_del_idx(elements, at, 1);
         }
     }
@@ -121,9 +120,8 @@ static bool merge_element(struct json_object *out, struct json_object *element, 
 
 static struct json_object *merge_list(struct json_object *target, struct json_object *patch,
                                       int list, struct text *problem) {
-    struct json_object *out = json_object_is_type(target, json_type_array)
-                                  ? json_copy(target)
-                                  : json_object_new_array();
+    struct json_object *out =
+        json_object_is_type(target, json_type_array) ? json_copy(target) : json_object_new_array();
     for (size_t i = 0; i < json_length(patch); i++) {
         struct json_object *element = json_object_array_get_idx(patch, i);
         if (strcmp(json_member_text(element, "$patch"), "replace") == 0) {
@@ -226,8 +224,8 @@ static void apply_orders(struct json_object *out, struct json_object *patch) {
 static struct json_object *merge_object(struct json_object *target, struct json_object *patch,
                                         struct text *problem) {
     const char *directive = json_member_text(patch, "$patch");
-    bool fresh = !json_object_is_type(target, json_type_object) ||
-                 strcmp(directive, "replace") == 0;
+    bool fresh =
+        !json_object_is_type(target, json_type_object) || strcmp(directive, "replace") == 0;
     struct json_object *out = fresh ? json_object_new_object() : json_copy(target);
     json_object_object_foreach(patch, name, value) {
         if (!merge_member(out, name, value, problem)) {

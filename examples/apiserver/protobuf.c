@@ -19,14 +19,13 @@ struct reader {
 struct item {
     unsigned number;
     unsigned wire;
-    uint64_t value;       /* varint */
-    struct reader inner;  /* bytes */
+    uint64_t value;      /* varint */
+    struct reader inner; /* bytes */
 };
 
 static bool fail(const struct reader *reader, const char *what) {
     if (reader->problem->size == 0) {
-        text_format(reader->problem, "%s at byte %zu", what,
-                    (size_t)(reader->at - reader->start));
+        text_format(reader->problem, "%s at byte %zu", what, (size_t)(reader->at - reader->start));
     }
     return false;
 }

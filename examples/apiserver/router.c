@@ -1,4 +1,5 @@
-/* router.c: one table of paths; see router.h. ":namespace" and ":name" capture a part of the path. */
+/* router.c: one table of paths; see router.h. ":namespace" and ":name" capture a part of the path.
+ */
 #include "router.h"
 
 #include "discovery.h"
@@ -10,8 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef void (*handler)(struct server *server, const struct request *request,
-                        struct reply *reply);
+typedef void (*handler)(struct server *server, const struct request *request, struct reply *reply);
 
 struct route {
     const char *path;
@@ -32,8 +32,7 @@ static const struct route routes[] = {
     {"/api/v1", {[METHOD_GET] = discovery_resources}},
     {"/openapi/v3", {[METHOD_GET] = discovery_openapi}},
     {"/openapi/v3/api/v1", {[METHOD_GET] = discovery_openapi_core}},
-    {"/api/v1/namespaces",
-     {[METHOD_GET] = namespaces_list, [METHOD_POST] = namespaces_create}},
+    {"/api/v1/namespaces", {[METHOD_GET] = namespaces_list, [METHOD_POST] = namespaces_create}},
     {"/api/v1/namespaces/:name", {[METHOD_GET] = namespaces_get}},
     {"/api/v1/services", {[METHOD_GET] = services_list}},
     {SERVICES, {[METHOD_GET] = services_list, [METHOD_POST] = services_create}},
@@ -85,8 +84,8 @@ static bool match(struct request *request, const char *pattern) {
     return *pattern == '\0' && (*path == '\0' || strcmp(path, "/") == 0);
 }
 
-static void refuse(const struct request *request, struct reply *reply, int code,
-                   const char *reason, const char *message) {
+static void refuse(const struct request *request, struct reply *reply, int code, const char *reason,
+                   const char *message) {
     struct outcome outcome = {0};
     outcome_fail(&outcome, code, reason, "%s", message);
     reply_json(request, reply, code, json_object_get(outcome.value));

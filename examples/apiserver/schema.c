@@ -6,12 +6,9 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct field owner_reference_fields[] = {
-    {"apiVersion", FIELD_TEXT, 5, false, NULL},
-    {"blockOwnerDeletion", FIELD_TRUTH, 7, true, NULL},
-    {"controller", FIELD_TRUTH, 6, true, NULL},
-    {"kind", FIELD_TEXT, 1, false, NULL},
-    {"name", FIELD_TEXT, 3, false, NULL},
-    {"uid", FIELD_TEXT, 4, false, NULL},
+    {"apiVersion", FIELD_TEXT, 5, false, NULL}, {"blockOwnerDeletion", FIELD_TRUTH, 7, true, NULL},
+    {"controller", FIELD_TRUTH, 6, true, NULL}, {"kind", FIELD_TEXT, 1, false, NULL},
+    {"name", FIELD_TEXT, 3, false, NULL},       {"uid", FIELD_TEXT, 4, false, NULL},
 };
 static const struct schema schema_owner_reference = {"OwnerReference", owner_reference_fields,
                                                      COUNT(owner_reference_fields)};
@@ -37,12 +34,9 @@ static const struct schema schema_metadata = {"ObjectMeta", metadata_fields,
                                               COUNT(metadata_fields)};
 
 static const struct field port_fields[] = {
-    {"appProtocol", FIELD_TEXT, 6, true, NULL},
-    {"name", FIELD_TEXT, 1, false, NULL},
-    {"nodePort", FIELD_INT32, 5, false, NULL},
-    {"port", FIELD_INT32, 3, false, NULL},
-    {"protocol", FIELD_TEXT, 2, false, NULL},
-    {"targetPort", FIELD_NUMBER_TEXT, 4, false, NULL},
+    {"appProtocol", FIELD_TEXT, 6, true, NULL}, {"name", FIELD_TEXT, 1, false, NULL},
+    {"nodePort", FIELD_INT32, 5, false, NULL},  {"port", FIELD_INT32, 3, false, NULL},
+    {"protocol", FIELD_TEXT, 2, false, NULL},   {"targetPort", FIELD_NUMBER_TEXT, 4, false, NULL},
 };
 static const struct schema schema_port = {"ServicePort", port_fields, COUNT(port_fields)};
 
@@ -106,9 +100,12 @@ static const struct schema schema_load_balancer = {"LoadBalancerStatus", load_ba
                                                    COUNT(load_balancer_fields)};
 
 static const struct field condition_fields[] = {
-    {"lastTransitionTime", FIELD_TIME, 4, false, NULL}, {"message", FIELD_TEXT, 6, true, NULL},
-    {"observedGeneration", FIELD_INT64, 3, false, NULL}, {"reason", FIELD_TEXT, 5, true, NULL},
-    {"status", FIELD_TEXT, 2, false, NULL},             {"type", FIELD_TEXT, 1, false, NULL},
+    {"lastTransitionTime", FIELD_TIME, 4, false, NULL},
+    {"message", FIELD_TEXT, 6, true, NULL},
+    {"observedGeneration", FIELD_INT64, 3, false, NULL},
+    {"reason", FIELD_TEXT, 5, true, NULL},
+    {"status", FIELD_TEXT, 2, false, NULL},
+    {"type", FIELD_TEXT, 1, false, NULL},
 };
 static const struct schema schema_condition = {"Condition", condition_fields,
                                                COUNT(condition_fields)};

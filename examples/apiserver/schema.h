@@ -28,8 +28,8 @@ struct schema;
 struct field {
     const char *name;
     enum field_kind kind;
-    unsigned number;      /* in protobuf; 0: none */
-    bool zero_counts;     /* protobuf sends 0 and false for "not given", except in these */
+    unsigned number;  /* in protobuf; 0: none */
+    bool zero_counts; /* protobuf sends 0 and false for "not given", except in these */
     const struct schema *schema;
 };
 

@@ -81,9 +81,9 @@ void service_delete(const struct service_place *place, const char *uid,
         if (deletion.marked) {
             write_succeed(&deletion.write, 200);
         } else {
-            outcome_deleted(outcome, "services", place->name,
-                            json_member_text(json_member(deletion.write.object, "metadata"),
-                                             "uid"));
+            outcome_deleted(
+                outcome, "services", place->name,
+                json_member_text(json_member(deletion.write.object, "metadata"), "uid"));
         }
     }
     write_end(&deletion.write);

@@ -56,15 +56,14 @@ void service_fields_read(struct json_object *object, struct service_fields *fiel
     read_text(service->type, spec, "type");
     service->has_selector = is_filled(json_member(spec, "selector"));
     read_text(service->cluster_ip, spec, "clusterIP");
-    service->cluster_ip_count = read_texts(service->cluster_ips, IPALLOC_SERVICE_LIST_MAX,
-                                           json_member(spec, "clusterIPs"));
-    service->ip_family_count = read_texts(service->ip_families, IPALLOC_SERVICE_LIST_MAX,
-                                          json_member(spec, "ipFamilies"));
+    service->cluster_ip_count =
+        read_texts(service->cluster_ips, IPALLOC_SERVICE_LIST_MAX, json_member(spec, "clusterIPs"));
+    service->ip_family_count =
+        read_texts(service->ip_families, IPALLOC_SERVICE_LIST_MAX, json_member(spec, "ipFamilies"));
     read_text(service->ip_family_policy, spec, "ipFamilyPolicy");
     read_ports(json_member(spec, "ports"), fields);
     read_text(service->external_traffic_policy, spec, "externalTrafficPolicy");
-    service->health_check_node_port =
-        (int32_t)json_member_number(spec, "healthCheckNodePort", 0);
+    service->health_check_node_port = (int32_t)json_member_number(spec, "healthCheckNodePort", 0);
     service->allocate_load_balancer_node_ports_given =
         json_member(spec, "allocateLoadBalancerNodePorts") != NULL;
     service->allocate_load_balancer_node_ports =
@@ -131,8 +130,7 @@ void service_fields_write(struct json_object *object, const struct service_field
     write_text(spec, "externalTrafficPolicy", service->external_traffic_policy);
     write_number(spec, "healthCheckNodePort", service->health_check_node_port);
     for (size_t i = 0; i < json_length(ports) && i < service->port_count; i++) {
-        write_number(json_object_array_get_idx(ports, i), "nodePort",
-                     fields->ports[i].node_port);
+        write_number(json_object_array_get_idx(ports, i), "nodePort", fields->ports[i].node_port);
     }
     bool balanced = strcmp(service->type, "LoadBalancer") == 0;
     if (owns_ingress || !balanced) {

@@ -63,8 +63,7 @@ static struct json_object *apply_the_patch(void *context, struct json_object *cu
         outcome_fail(failure, unprocessable ? 422 : 400, unprocessable ? "Invalid" : "BadRequest",
                      "the patch does not apply: %s", problem.data);
     } else {
-        object =
-            body_decode_value(edit->request, &schema_service, patched, edit->reply, failure);
+        object = body_decode_value(edit->request, &schema_service, patched, edit->reply, failure);
     }
     json_object_put(patched);
     text_clear(&problem);
@@ -95,8 +94,7 @@ void services_replace_status(struct server *server, const struct request *reques
     replace(server, request, reply, true);
 }
 
-static bool parse_patch(const struct request *request, struct edit *edit,
-                        struct outcome *outcome) {
+static bool parse_patch(const struct request *request, struct edit *edit, struct outcome *outcome) {
     struct text problem = {0};
     edit->kind = patch_kind_of(request_header(request, "Content-Type"));
     if (edit->kind == PATCH_UNKNOWN) {
@@ -134,8 +132,7 @@ static void patch(struct server *server, const struct request *request, struct r
     struct outcome outcome = {0};
     struct service_place place = place_of(server, request);
     struct edit edit = {.request = request, .reply = reply};
-    if (body_dry_run(request, &place.dry_run, &outcome) &&
-        parse_patch(request, &edit, &outcome)) {
+    if (body_dry_run(request, &place.dry_run, &outcome) && parse_patch(request, &edit, &outcome)) {
         service_update(&place, apply_the_patch, &edit, status_only, &outcome);
         if (outcome.code == 404 && edit.kind == PATCH_APPLY && !status_only) {
             apply_new(&place, &edit, &outcome);

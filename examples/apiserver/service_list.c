@@ -47,8 +47,8 @@ static int see_service(void *context, const ipalloc_entry *entry) {
     return IPALLOC_OK;
 }
 
-static void reply_list(const struct request *request, struct reply *reply,
-                       struct listing *listing, uint64_t revision) {
+static void reply_list(const struct request *request, struct reply *reply, struct listing *listing,
+                       uint64_t revision) {
     char version[RESOURCE_VERSION_TEXT];
     resource_version_format(listing->server, revision, version);
     if (listing->table != NULL) {
@@ -64,14 +64,18 @@ static void reply_list(const struct request *request, struct reply *reply,
                 version);
     text_append(&reply->body, listing->items.data, listing->items.size);
     text_add(&reply->body, "]}\n");
+    if (request_flag(request, "pretty")) {
+        struct json_object *list = json_tokener_parse(reply->body.data);
+        text_clear(&reply->body);
+        reply_json(request, reply, 200, list);
+    }
 }
 
 static void list(struct server *server, const struct request *request, struct reply *reply,
                  const struct selector *selector, bool selects) {
     ipalloc_error error = {0};
-    struct listing listing = {.server = server,
-                              .selector = selects ? selector : NULL,
-                              .error = &error};
+    struct listing listing = {
+        .server = server, .selector = selects ? selector : NULL, .error = &error};
     uint64_t revision = 0;
     char prefix[IPALLOC_RECORD_KEY_MAX];
     snprintf(prefix, sizeof prefix, SERVICE_PREFIX "%s%s", request->namespace,

@@ -233,8 +233,7 @@ static void validate_ports(struct json_object *spec, ipalloc_service_problems *p
     }
     if (count > IPALLOC_SERVICE_PORTS_MAX) {
         problem_add(problems, "FieldValueTooMany", "spec.ports",
-                    "Too many: %zu: must have at most %d items", count,
-                    IPALLOC_SERVICE_PORTS_MAX);
+                    "Too many: %zu: must have at most %d items", count, IPALLOC_SERVICE_PORTS_MAX);
         return;
     }
     for (size_t i = 0; i < count; i++) {

@@ -23,8 +23,7 @@
 #define GENERATED_BASE_MAX 58 /* 63 less the suffix */
 #define GENERATED_ATTEMPTS 8
 
-void write_begin(struct write *write, const struct service_place *place,
-                 struct outcome *outcome) {
+void write_begin(struct write *write, const struct service_place *place, struct outcome *outcome) {
     *write = (struct write){.place = place, .outcome = outcome};
     write->problems.size = sizeof write->problems;
     snprintf(write->key, sizeof write->key, SERVICE_PREFIX "%s/%s", place->namespace, place->name);
@@ -49,11 +48,9 @@ int write_run(struct write *write, ipalloc_txn_body body) {
     ipalloc_error error = {0};
     uint64_t revision = 0;
     struct server *server = write->place->server;
-    ipalloc_txn_options options = {.size = sizeof options,
-                                   .owner = write->owner,
-                                   .dry_run = write->place->dry_run};
-    int status =
-        ipalloc_transact(server->registry, &options, body, write, &revision, &error);
+    ipalloc_txn_options options = {
+        .size = sizeof options, .owner = write->owner, .dry_run = write->place->dry_run};
+    int status = ipalloc_transact(server->registry, &options, body, write, &revision, &error);
     if (status == IPALLOC_OK) {
         write->revision = write->unchanged ? write->revision : revision;
         if (!write->unchanged && !write->place->dry_run) {
@@ -135,8 +132,8 @@ static int create_body(ipalloc_txn *txn, void *context, ipalloc_error *error) {
     struct json_object *object = json_copy(creation->object);
     service_fields_read(object, write->fields);
     write->problems.count = 0;
-    status = ipalloc_service_create(txn, &server->pools, &write->fields->service,
-                                    &write->problems, error);
+    status = ipalloc_service_create(txn, &server->pools, &write->fields->service, &write->problems,
+                                    error);
     if (status == IPALLOC_OK) {
         service_fields_write(object, write->fields, owns_ingress(server));
         keep_object(write, object);
@@ -312,11 +309,15 @@ static void carry(struct json_object *from, struct json_object *to, const char *
 }
 
 /* What a client cannot change stays as it is. */
-static void carry_over(struct json_object *current, struct json_object *wanted,
-                       bool status_only) {
-    static const char *const fixed[] = {"name",         "namespace",         "uid",
-                                        "generateName", "creationTimestamp", "deletionTimestamp",
-                                        "generation",   "deletionGracePeriodSeconds"};
+static void carry_over(struct json_object *current, struct json_object *wanted, bool status_only) {
+    static const char *const fixed[] = {"name",
+                                        "namespace",
+                                        "uid",
+                                        "generateName",
+                                        "creationTimestamp",
+                                        "deletionTimestamp",
+                                        "generation",
+                                        "deletionGracePeriodSeconds"};
     struct json_object *now = json_member(current, "metadata");
     struct json_object *then = json_member(wanted, "metadata");
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
@@ -336,8 +337,8 @@ static int change_addresses(struct update *update, ipalloc_txn *txn, struct json
     struct service_fields *old = memory_allocate(sizeof *old);
     service_fields_read(current, old);
     service_fields_read(wanted, write->fields);
-    int status = ipalloc_service_update(txn, &server->pools, &old->service,
-                                        &write->fields->service, &write->problems, error);
+    int status = ipalloc_service_update(txn, &server->pools, &old->service, &write->fields->service,
+                                        &write->problems, error);
     if (status == IPALLOC_OK) {
         service_fields_write(wanted, write->fields, owns_ingress(server));
     }
@@ -358,8 +359,7 @@ static int store_wanted(struct update *update, ipalloc_txn *txn, struct json_obj
     keep_object(write, wanted);
     if (is_dying_free(write->object)) {
         int status = ipalloc_service_delete(txn, error);
-        return status == IPALLOC_OK ? ipalloc_txn_delete(txn, write->key, revision, error)
-                                    : status;
+        return status == IPALLOC_OK ? ipalloc_txn_delete(txn, write->key, revision, error) : status;
     }
     json_remove(json_member(current, "metadata"), "resourceVersion");
     struct json_object *before = canonical(current);

@@ -79,8 +79,7 @@ void outcome_conflict(struct outcome *outcome, const char *name, const char *why
     fail_named(outcome, 409, "Conflict", "services", name, &message);
 }
 
-void outcome_deleted(struct outcome *outcome, const char *kind, const char *name,
-                     const char *uid) {
+void outcome_deleted(struct outcome *outcome, const char *kind, const char *name, const char *uid) {
     struct json_object *details = details_new(kind, name);
     json_set_text(details, "uid", uid);
     outcome_set(outcome, 200, status_new("Success", NULL, NULL, details, 0));

@@ -195,9 +195,8 @@ static void age_cell(struct text *out, struct json_object *object) {
 }
 
 static void add_cell(struct json_object *cells, struct text *words) {
-    json_object_array_add(
-        cells, json_object_new_string_len(words->data != NULL ? words->data : "",
-                                          (int)words->size));
+    json_object_array_add(cells, json_object_new_string_len(words->data != NULL ? words->data : "",
+                                                            (int)words->size));
     text_clear(words);
 }
 
@@ -248,7 +247,6 @@ void table_add(struct json_object *table, const char *kind, struct json_object *
                enum table_object include) {
     struct json_object *row = json_object_new_object();
     json_set(row, "cells", is_namespace(kind) ? namespace_cells(object) : service_cells(object));
-    json_set(row, "object",
-             include == TABLE_OBJECT_NONE ? NULL : row_object(object, include));
+    json_set(row, "object", include == TABLE_OBJECT_NONE ? NULL : row_object(object, include));
     json_object_array_add(json_member(table, "rows"), row);
 }

@@ -13,18 +13,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PENDING_TARGET        ((size_t)32 << 10) /* bytes rendered before they are sent */
-#define BOOKMARK_INTERVAL_S   60
-#define TIMEOUT_LEAST_S       1800 /* when the client asks for none: 30 to 60 minutes */
-#define TIMEOUT_SPREAD_S      1800
-#define TIMEOUT_MOST_S        (7 * 24 * 3600)
+#define PENDING_TARGET      ((size_t)32 << 10) /* bytes rendered before they are sent */
+#define BOOKMARK_INTERVAL_S 60
+#define TIMEOUT_LEAST_S     1800 /* when the client asks for none: 30 to 60 minutes */
+#define TIMEOUT_SPREAD_S    1800
+#define TIMEOUT_MOST_S      (7 * 24 * 3600)
 
 bool watch_is_due(const struct watch *watch, time_t now) {
     return watch->hub->stopping || watch->sequence < watch->hub->next_event ||
            now >= watch->deadline || (watch->bookmarks && now >= watch->bookmark_due);
 }
 
-/* --- rendering --------------------------------------------------------------------------------- */
+/* --- rendering ---------------------------------------------------------------------------------
+ */
 
 static void add_line(struct watch *watch, const char *type, const char *object) {
     text_format(&watch->pending, "{\"type\":\"%s\",\"object\":%s}\n", type, object);
@@ -70,8 +71,7 @@ static void add_expired(struct watch *watch, uint64_t asked, uint64_t oldest) {
 
 static struct json_object *parse_shared(const struct shared_text *text) {
     struct text ignored = {0};
-    struct json_object *object =
-        text != NULL ? json_parse(text->data, text->size, &ignored) : NULL;
+    struct json_object *object = text != NULL ? json_parse(text->data, text->size, &ignored) : NULL;
     text_clear(&ignored);
     return object;
 }
@@ -102,7 +102,8 @@ static void add_initial_line(struct watch *watch, const struct shared_text *text
     json_object_put(object);
 }
 
-/* --- streaming --------------------------------------------------------------------------------- */
+/* --- streaming ---------------------------------------------------------------------------------
+ */
 
 /* Render the next initial object. Called and returns with the lock held. */
 static void render_initial(struct watch *watch) {
@@ -176,8 +177,7 @@ static long take_pending(struct watch *watch, char *out, size_t capacity) {
     return (long)size;
 }
 
-long watch_read(struct watch *watch, void *connection, int descriptor, char *out,
-                size_t capacity) {
+long watch_read(struct watch *watch, void *connection, int descriptor, char *out, size_t capacity) {
     pthread_mutex_lock(&watch->hub->lock);
     watch->connection = connection;
     watch->descriptor = descriptor;
@@ -196,7 +196,8 @@ long watch_read(struct watch *watch, void *connection, int descriptor, char *out
     return result;
 }
 
-/* --- beginning and end ------------------------------------------------------------------------- */
+/* --- beginning and end -------------------------------------------------------------------------
+ */
 
 static void link_watch(struct watch *watch) {
     struct hub *hub = watch->hub;

@@ -89,8 +89,7 @@ int server_run(const char *const *arguments, char *errors, size_t capacity) {
         run_binary(arguments, STDOUT_FILENO, pipes[1], false);
     }
     close(pipes[1]);
-    while (size + 1 < capacity &&
-           (got = read(pipes[0], errors + size, capacity - 1 - size)) > 0) {
+    while (size + 1 < capacity && (got = read(pipes[0], errors + size, capacity - 1 - size)) > 0) {
         size += (size_t)got;
     }
     errors[size] = '\0';
@@ -113,7 +112,8 @@ int server_stop(struct server_process *server) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* --- libcurl ------------------------------------------------------------------------------------ */
+/* --- libcurl ------------------------------------------------------------------------------------
+ */
 
 static size_t keep_body(char *bytes, size_t size, size_t count, void *context) {
     struct answer *answer = context;
@@ -179,8 +179,7 @@ struct answer server_get(const struct server_process *server, const char *path) 
     return server_ask(server, "GET", path, NULL, NULL, NULL, 0);
 }
 
-struct answer server_post(const struct server_process *server, const char *path,
-                          const char *body) {
+struct answer server_post(const struct server_process *server, const char *path, const char *body) {
     return server_ask(server, "POST", path, "application/json", NULL, body, strlen(body));
 }
 
@@ -211,7 +210,8 @@ const char *answer_text(const struct answer *answer, const char *path) {
     return json_text_at(answer->json, path);
 }
 
-/* --- sockets ------------------------------------------------------------------------------------ */
+/* --- sockets ------------------------------------------------------------------------------------
+ */
 
 int server_connect(const struct server_process *server) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)server->port)};

@@ -47,8 +47,7 @@ struct answer server_ask(const struct server_process *server, const char *method
 
 /* The common ones, with text bodies of JSON. */
 struct answer server_get(const struct server_process *server, const char *path);
-struct answer server_post(const struct server_process *server, const char *path,
-                          const char *body);
+struct answer server_post(const struct server_process *server, const char *path, const char *body);
 void answer_free(struct answer *answer);
 
 /* A text inside the answer, by a path of names separated by dots ("spec.clusterIP"), list elements

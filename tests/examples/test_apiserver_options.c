@@ -80,8 +80,8 @@ START_TEST(a_malformed_flag_is_one_clear_line_exit_2_and_nothing_created) {
     char errors[4096];
     snprintf(store, sizeof store, "--store=sqlite:%s/db", directory);
     bool is_store = strncmp(lines[_i].argument, "--store", 7) == 0;
-    const char *arguments[] = {is_store ? "--service-node-port-range=1" : store,
-                               lines[_i].argument, NULL};
+    const char *arguments[] = {is_store ? "--service-node-port-range=1" : store, lines[_i].argument,
+                               NULL};
     int code = server_run(arguments, errors, sizeof errors);
     ck_assert_msg(code == 2, "%s: exit %d: %s", lines[_i].argument, code, errors);
     ck_assert_msg(strstr(errors, lines[_i].says) != NULL, "%s: %s", lines[_i].argument, errors);
@@ -101,14 +101,20 @@ START_TEST(a_flag_given_twice_is_refused) {
 END_TEST
 
 static const char *const accepted[] = {
-    "--service-cluster-ip-range=10.0.0.0/8",       "--service-cluster-ip-range=192.0.2.1/24",
-    "--service-cluster-ip-range=244.0.0.0/16",     "--service-cluster-ip-range=10.0.0.0/29",
-    "--service-cluster-ip-range=2001:db8::/12",    "--service-cluster-ip-range=fd00::/125",
+    "--service-cluster-ip-range=10.0.0.0/8",
+    "--service-cluster-ip-range=192.0.2.1/24",
+    "--service-cluster-ip-range=244.0.0.0/16",
+    "--service-cluster-ip-range=10.0.0.0/29",
+    "--service-cluster-ip-range=2001:db8::/12",
+    "--service-cluster-ip-range=fd00::/125",
     "--service-cluster-ip-range=10.0.0.0/16,3000::/48",
     "--service-cluster-ip-range=3000::/108,10.0.0.0/16",
-    "--service-node-port-range=100-200",           "--service-node-port-range= 100-200 ",
-    "--service-node-port-range=100",               "--service-node-port-range=100+200",
-    "--service-node-port-range=1+0",               "--service-node-port-range=1-65535",
+    "--service-node-port-range=100-200",
+    "--service-node-port-range= 100-200 ",
+    "--service-node-port-range=100",
+    "--service-node-port-range=100+200",
+    "--service-node-port-range=1+0",
+    "--service-node-port-range=1-65535",
     "--load-balancer-ip-range=192.0.2.0/24",
     "--load-balancer-ip-range=192.0.2.0/24,198.51.100.0/24,fd01::/64",
 };
@@ -133,10 +139,10 @@ END_TEST
 START_TEST(the_start_line_says_url_store_ranges_and_what_was_loaded) {
     const char *arguments[] = {"--load-balancer-ip-range=192.0.2.0/24", NULL};
     struct server_process server = server_start(arguments);
-    static const char *const parts[] = {"http://127.0.0.1:",      "store memory:",
-                                        "ClusterIPs 10.96.0.0/16", "node ports 30000-32767",
-                                        "load balancers 192.0.2.0/24",
-                                        "loaded 1 Services holding 1 addresses and ports"};
+    static const char *const parts[] = {
+        "http://127.0.0.1:",           "store memory:",
+        "ClusterIPs 10.96.0.0/16",     "node ports 30000-32767",
+        "load balancers 192.0.2.0/24", "loaded 1 Services holding 1 addresses and ports"};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         ck_assert_msg(strstr(server.start_line, parts[i]) != NULL, "%s", server.start_line);
     }
@@ -152,8 +158,8 @@ static const struct {
      "10.96.0.0/16", "10.97.0.0/16"},
     {"--service-cluster-ip-range=10.96.0.0/16", "--service-cluster-ip-range=10.96.0.0/24",
      "10.96.0.0/16", "10.96.0.0/24"},
-    {"--service-cluster-ip-range=10.96.0.0/16,fd00::/108", "--service-cluster-ip-range=10.96.0.0/16",
-     "services-v6", "fd00::/108"},
+    {"--service-cluster-ip-range=10.96.0.0/16,fd00::/108",
+     "--service-cluster-ip-range=10.96.0.0/16", "services-v6", "fd00::/108"},
     {"--service-node-port-range=30000-32767", "--service-node-port-range=30000-30009",
      "30000-32767", "30000-30009"},
     {"--load-balancer-ip-range=192.0.2.0/24", "--load-balancer-ip-range=198.51.100.0/24",

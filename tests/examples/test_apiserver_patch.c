@@ -2,6 +2,7 @@
 #include "patch.h"
 #include "support.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct row {
@@ -32,8 +33,8 @@ static const struct row rows[] = {
      "{\"foo\":[\"bar\",\"qux\",\"baz\"]}"},
     {PATCH_JSON, "{\"baz\":\"qux\",\"foo\":\"bar\"}", "[{\"op\":\"remove\",\"path\":\"/baz\"}]",
      "{\"foo\":\"bar\"}"},
-    {PATCH_JSON, "{\"foo\":[\"bar\",\"qux\",\"baz\"]}",
-     "[{\"op\":\"remove\",\"path\":\"/foo/1\"}]", "{\"foo\":[\"bar\",\"baz\"]}"},
+    {PATCH_JSON, "{\"foo\":[\"bar\",\"qux\",\"baz\"]}", "[{\"op\":\"remove\",\"path\":\"/foo/1\"}]",
+     "{\"foo\":[\"bar\",\"baz\"]}"},
     {PATCH_JSON, "{\"baz\":\"qux\",\"foo\":\"bar\"}",
      "[{\"op\":\"replace\",\"path\":\"/baz\",\"value\":\"boo\"}]",
      "{\"baz\":\"boo\",\"foo\":\"bar\"}"},
@@ -52,10 +53,10 @@ static const struct row rows[] = {
     {PATCH_JSON, "{\"foo\":\"bar\"}",
      "[{\"op\":\"add\",\"path\":\"/child\",\"value\":{\"grandchild\":{}}}]",
      "{\"foo\":\"bar\",\"child\":{\"grandchild\":{}}}"},
-    {PATCH_JSON, "{\"foo\":\"bar\"}",
-     "[{\"op\":\"add\",\"path\":\"/baz/bat\",\"value\":\"qux\"}]", NULL},
-    {PATCH_JSON, "{\"/\":9,\"~1\":10}",
-     "[{\"op\":\"test\",\"path\":\"/~01\",\"value\":10}]", "{\"/\":9,\"~1\":10}"},
+    {PATCH_JSON, "{\"foo\":\"bar\"}", "[{\"op\":\"add\",\"path\":\"/baz/bat\",\"value\":\"qux\"}]",
+     NULL},
+    {PATCH_JSON, "{\"/\":9,\"~1\":10}", "[{\"op\":\"test\",\"path\":\"/~01\",\"value\":10}]",
+     "{\"/\":9,\"~1\":10}"},
     {PATCH_JSON, "{\"foo\":[\"bar\"]}",
      "[{\"op\":\"add\",\"path\":\"/foo/-\",\"value\":[\"abc\",\"def\"]}]",
      "{\"foo\":[\"bar\",[\"abc\",\"def\"]]}"},
@@ -79,8 +80,9 @@ static const struct row rows[] = {
     {PATCH_STRATEGIC, "{\"ports\":[{\"port\":53,\"protocol\":\"TCP\"}]}",
      "{\"ports\":[{\"port\":53,\"protocol\":\"UDP\"}]}",
      "{\"ports\":[{\"port\":53,\"protocol\":\"TCP\"},{\"port\":53,\"protocol\":\"UDP\"}]}"},
-    {PATCH_STRATEGIC, "{\"ports\":[{\"port\":53,\"protocol\":\"TCP\"},{\"port\":53,"
-                      "\"protocol\":\"UDP\"}]}",
+    {PATCH_STRATEGIC,
+     "{\"ports\":[{\"port\":53,\"protocol\":\"TCP\"},{\"port\":53,"
+     "\"protocol\":\"UDP\"}]}",
      "{\"ports\":[{\"port\":53,\"protocol\":\"UDP\",\"$patch\":\"delete\"}]}",
      "{\"ports\":[{\"port\":53,\"protocol\":\"TCP\"}]}"},
     {PATCH_STRATEGIC, "{\"ports\":[{\"port\":1},{\"port\":2},{\"port\":3}]}",
@@ -141,14 +143,16 @@ END_TEST
 
 /* Operations that double a value each time: 60 of them would fill any memory. */
 START_TEST(copies_of_copies_end_before_memory_does) {
-    static const char *const paths[] = {"/a/b", "/a/-"};
+    static const char *const paths[] = {"/a/b%d", "/a/-"}; /* each time another member */
     static const char *const objects[] = {"{\"a\":{}}", "{\"a\":[[]]}"};
     struct text patch = {0};
     struct text problem = {0};
     text_add(&patch, "[");
     for (int i = 0; i < 60; i++) {
-        text_format(&patch, "%s{\"op\":\"copy\",\"from\":\"/a\",\"path\":\"%s\"}",
-                    i > 0 ? "," : "", paths[_i]);
+        char path[16];
+        snprintf(path, sizeof path, paths[_i], i);
+        text_format(&patch, "%s{\"op\":\"copy\",\"from\":\"/a\",\"path\":\"%s\"}", i > 0 ? "," : "",
+                    path);
     }
     text_add(&patch, "]");
     struct json_object *object = json_tokener_parse(objects[_i]);

@@ -61,8 +61,8 @@ START_TEST(what_kubectl_sent_reads_as_its_json_would) {
     uint8_t bytes[4096];
     struct text problem = {0};
     size_t size = load(recorded[_i].file, bytes, sizeof bytes);
-    struct json_object *object = decode(
-        recorded[_i].namespace ? &schema_namespace : &schema_service, bytes, size, &problem);
+    struct json_object *object =
+        decode(recorded[_i].namespace ? &schema_namespace : &schema_service, bytes, size, &problem);
     ck_assert_msg(object != NULL, "%s", problem.data);
     struct json_object *expected = json_tokener_parse(recorded[_i].json);
     ck_assert_msg(json_object_equal(object, expected), "%s", json_line(object, NULL));
@@ -142,8 +142,8 @@ static const struct {
 
 START_TEST(malformed_protobuf_is_refused_by_name) {
     struct text problem = {0};
-    struct json_object *object = decode(&schema_service, (const uint8_t *)refused[_i].bytes,
-                                        refused[_i].size, &problem);
+    struct json_object *object =
+        decode(&schema_service, (const uint8_t *)refused[_i].bytes, refused[_i].size, &problem);
     ck_assert_msg(object == NULL, "%s: %s", refused[_i].what, json_line(object, NULL));
     ck_assert_msg(strstr(problem.data, refused[_i].problem) != NULL, "%s: %s", refused[_i].what,
                   problem.data);
