@@ -354,33 +354,30 @@ static inline uint64_t scaled(uint64_t random, uint64_t bound) {
  * room, as a uniform choice over all free numbers would. *line is where the last draw was. */
 static inline __attribute__((always_inline)) bool
 pool_words(const bitmap *map, hooks *h, const band *b, bool fast, pick *out, uint64_t *line) {
-    pick drawn[POOL_WORDS];
-    uint64_t room[POOL_WORDS];
-    unsigned counts[POOL_WORDS], draws = 0, total = 0;
-    uint64_t random = hooks_random(h); /* upper half: which word; lower half: which bit */
+    uint64_t word[POOL_WORDS], seen[POOL_WORDS], room[POOL_WORDS];
+    unsigned counts[POOL_WORDS], draws = 0, total = 0, i = 0;
+    const uint64_t first_random = hooks_random(h);
+    uint64_t random = first_random; /* upper half: which word; lower half: which bit */
     for (;;) {
-        uint64_t word = b->first + scaled(random >> 32, b->last - b->first + 1);
+        word[draws] = b->first + scaled(random >> 32, b->last - b->first + 1);
         /* relaxed: the exchange of the claim validates what is chosen here. */
-        uint64_t seen = atomic_load_relaxed(&map->leaves[word]);
-        drawn[draws].word = word;
-        drawn[draws].seen = seen;
-        room[draws] = seen & band_mask(b, word);
+        seen[draws] = atomic_load_relaxed(&map->leaves[word[draws]]);
+        room[draws] = seen[draws] & band_mask(b, word[draws]);
         counts[draws] = count(room[draws], fast);
         total += counts[draws++];
         if (total >= POOL_ENOUGH || draws == POOL_WORDS)
             break;
-        random = random_mix(random);
+        random = random_mix(first_random + draws); /* not of the last one: the draws overlap */
     }
-    *line = drawn[draws - 1].word / LINE_WORDS;
+    *line = word[draws - 1] / LINE_WORDS;
     if (total == 0)
         return false;
-    unsigned rank = (unsigned)scaled(random, total), i = 0;
+    unsigned rank = (unsigned)scaled(random, total);
     for (; rank >= counts[i]; i++) {
         rank -= counts[i];
         assert(i + 1 < draws);
     }
-    *out = drawn[i];
-    out->bit = choose(room[i], rank, fast);
+    *out = (pick){word[i], seen[i], choose(room[i], rank, fast)};
     return true;
 }
 
@@ -435,10 +432,11 @@ static bool pick_in_line(const bitmap *map, hooks *h, const band *b, uint64_t li
                           : pool_line_plain(map, h, b, line, out);
 }
 
-/* In the first line with room after a random one. Every open line of the band is looked at. */
-static bool pick_in_open_line(const bitmap *map, hooks *h, const band *b, pick *out) {
+/* In the first line with room from `start` on, around the end. Every open line of the band is
+ * looked at. */
+static bool pick_in_open_line(const bitmap *map, hooks *h, const band *b, uint64_t start,
+                              pick *out) {
     uint64_t first = b->first / LINE_WORDS, end = b->last / LINE_WORDS + 1;
-    uint64_t start = first + scaled(hooks_random(h), end - first);
     uint64_t line;
     for (line = next_open_line(map, start, end); line < end;
          line = next_open_line(map, line + 1, end)) {
@@ -457,7 +455,7 @@ static bool pick_random(const bitmap *map, hooks *h, const band *b, pick *out) {
     uint64_t line;
     bool found = map->fast_bits ? pool_words_fast(map, h, b, out, &line)
                                 : pool_words_plain(map, h, b, out, &line);
-    return found || pick_in_line(map, h, b, line, out) || pick_in_open_line(map, h, b, out);
+    return found || pick_in_open_line(map, h, b, line, out);
 }
 
 static uint64_t pick_number(const pick *p) {

@@ -81,7 +81,7 @@ static const program PROGRAMS[] = {
 
 START_TEST(every_interleaving_is_linearizable) {
     const program *p = &PROGRAMS[_i];
-    exploration result = explore(p, test_scaled(1000000));
+    exploration result = explore(p, test_scaled(700000));
     fprintf(stderr, "%-45s %7llu states %7llu executions%s\n", p->name,
             (unsigned long long)result.states, (unsigned long long)result.executions,
             result.finished ? "" : ", stopped");
