@@ -6,7 +6,9 @@
  * become leases, and releases free their bits, only after the store has said OK.
  *
  * After UNKNOWN_OUTCOME: a store whose unknown batches never take effect later (late_ms_max 0) is
- * asked by reading what the batch would have written; elsewhere the batch's token decides.
+ * asked by reading what the batch would have written; elsewhere the batch's token decides. What is
+ * absent proves nothing in a store that has stopped writing: its log may hold the batch, and the
+ * next opening may find it there.
  */
 #include "registry/txn.h"
 
@@ -275,6 +277,13 @@ static const ipalloc_op *telling_op(const ipalloc_txn *txn) {
     return best;
 }
 
+/* Does the store still take writes? */
+static int check_writable(ipalloc_registry *registry, ipalloc_bytes any_key, ipalloc_error *error) {
+    ipalloc_op look = {.kind = IPALLOC_OP_CHECK, .condition = IPALLOC_IF_ANY, .key = any_key};
+    ipalloc_batch batch = {.ops = &look, .op_count = 1};
+    return registry_commit_batch(registry, &batch, error);
+}
+
 /* Did it happen? By reading, in a store where nothing happens late. */
 static int resolve_by_reading(ipalloc_txn *txn, bool *happened, uint64_t *at,
                               ipalloc_error *error) {
@@ -290,7 +299,7 @@ static int resolve_by_reading(ipalloc_txn *txn, bool *happened, uint64_t *at,
     else
         *happened = e.present && e.equal &&
                     (op->condition != IPALLOC_IF_REVISION || e.revision != op->revision);
-    return IPALLOC_OK;
+    return *happened ? IPALLOC_OK : check_writable(txn->registry, op->key, error);
 }
 
 static int stay_unknown(ipalloc_txn *txn, ipalloc_error *error) {

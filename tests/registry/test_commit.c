@@ -357,6 +357,27 @@ START_TEST(where_not_even_reading_works_the_outcome_stays_unknown_until_it_does)
 }
 END_TEST
 
+static void stop_writing(void *context) {
+    wrapped_set_mood(context, MOOD_IO, 1000);
+}
+
+START_TEST(a_store_that_stopped_writing_leaves_the_outcome_unknown) {
+    shaky s;
+    ipalloc_grant grant;
+    shaky_open(&s, 0);
+    ipalloc_txn *txn = shaky_txn(&s, &grant);
+    wrapped_set_mood(&s.store, MOOD_UNKNOWN_LOST, 1);
+    s.store.before_commit = stop_writing;
+    s.store.before_context = &s.store;
+    IS(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error), IPALLOC_E_UNKNOWN_OUTCOME);
+    IS(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error), IPALLOC_E_UNKNOWN_OUTCOME);
+    wrapped_set_mood(&s.store, MOOD_HONEST, 0);
+    IS(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error), IPALLOC_E_UNAVAILABLE);
+    assert_held(&s, &grant, false);
+    shaky_close(&s);
+}
+END_TEST
+
 /* A store whose batches may arrive late: what the first answer was, what happens next, and how it
  * must end. */
 enum next_step { COMMIT_AGAIN, ABORT, DELIVER_THEN_COMMIT, DELIVER_THEN_ABORT };
@@ -577,6 +598,7 @@ static Suite *suite(void) {
     tcase_add_loop_test(c, an_unknown_outcome_is_settled_by_who_writes_the_token, 0,
                         (int)(sizeof OUTCOMES / sizeof OUTCOMES[0]));
     tcase_add_test(c, a_late_batch_that_was_refused_on_asking_again_can_no_longer_happen);
+    tcase_add_test(c, a_store_that_stopped_writing_leaves_the_outcome_unknown);
     tcase_add_test(c, a_settlement_whose_own_outcome_is_unknown_is_found_by_committing_again);
     tcase_add_test(c, an_abort_that_cannot_be_settled_keeps_its_claims_until_reopening);
     tcase_add_test(c, a_one_shot_resolves_an_unknown_outcome_by_itself);
