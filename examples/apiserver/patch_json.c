@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* What a patch may make of a small body: copies that are copied again grow exponentially. */
-#define COPIED_BYTES_MAX ((size_t)3 << 20)
+#define COPIED_BYTES_MAX ((size_t)1 << 20)
 #define LIST_LENGTH_MAX  10000 /* inserting is linear, and there may be as many operations */
 
 struct patching {

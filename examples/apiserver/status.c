@@ -1,6 +1,7 @@
 /* status.c: Kubernetes Status objects; see status.h. */
 #include "status.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -87,6 +88,7 @@ void outcome_deleted(struct outcome *outcome, const char *kind, const char *name
 
 void problem_add(ipalloc_service_problems *problems, const char *reason, const char *field,
                  const char *format, ...) {
+    assert(format != NULL);
     if (problems->count >= IPALLOC_SERVICE_PROBLEMS_MAX) {
         return;
     }

@@ -180,6 +180,7 @@ END_TEST
 int main(void) {
     Suite *suite = suite_create("patch");
     TCase *cases = tcase_create("patch");
+    tcase_set_timeout(cases, 60); /* the sanitizers are slow with many small objects */
     tcase_add_loop_test(cases, patches_do_what_their_rules_say, 0,
                         (int)(sizeof rows / sizeof rows[0]));
     tcase_add_loop_test(cases, copies_of_copies_end_before_memory_does, 0, 2);
