@@ -141,6 +141,8 @@ static int build_new(const sqlite_path *path, const char *name, ipalloc_error *e
         result = fill_new(&c, identity);
     if (result != SQLITE_OK)
         status = connection_error(&c, result, "a new store cannot be made", error);
+    if (status == IPALLOC_OK)
+        status = view_ensure(&c, error);
     if (status == IPALLOC_OK) /* last: with nothing in a log, the file alone is the whole */
         status = connection_set_journal(&c, "wal", error);
     connection_close(&c);

@@ -5,6 +5,7 @@
  * sqlite_path.c   canonical path, file system,    sqlite_read.c    readers: get, scan, changes
  *                 identity of the file            sqlite_backup.c  a marked copy
  * sqlite_lock.c   one owner                       sqlite_connection.c  connections, statements,
+ * sqlite_view.c   what operators query
  * sqlite_schema.c a new file, a valid file                         SQLite's errors in our words
  *
  * One connection writes and checkpoints; readers are opened read-only and never checkpoint
@@ -136,6 +137,8 @@ _Static_assert(IPALLOC_BATCH_OPS_MAX <= 1 << PLACE_BITS, "every operation has a 
 int schema_create(const sqlite_path *path, ipalloc_error *error);
 /* Is this file a store of a form that we know? Reads only. OK; CORRUPT (what was found); IO. */
 int schema_validate(const sqlite_path *path, ipalloc_error *error);
+/* Make the view `leases`, for operators, where it is missing or an older one. OK; CORRUPT; IO. */
+int view_ensure(connection *c, ipalloc_error *error);
 /* Read one value of the table meta. OK; CORRUPT; IO. */
 int schema_meta_text(connection *c, const char *name, char *out, size_t capacity,
                      ipalloc_error *error);

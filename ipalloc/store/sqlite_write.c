@@ -17,9 +17,10 @@
 #include <string.h>
 
 enum {
-    CHECKPOINT_FRAMES = 1000, /* 4 MiB of log */
-    LONG_LOG_FRAMES = 8 * CHECKPOINT_FRAMES,
-    LOG_BYTES_KEPT = 16 * 1024 * 1024, /* a log that had to grow shrinks to this again */
+    CHECKPOINT_FRAMES = 4000, /* 16 MiB of log: pages written again and again are copied once */
+    LONG_LOG_FRAMES = 4 * CHECKPOINT_FRAMES,
+    LOG_BYTES_KEPT = 32 * 1024 * 1024, /* a log that had to grow shrinks to this again */
+    PAGE_CACHE_KIB = 32 * 1024,        /* at most; addresses are scattered over all pages */
     TRIM_STEP_MAX = 256,               /* rows trimmed at once ... */
     TRIM_CATCH_UP = 4 * TRIM_STEP_MAX, /* ... and where the option was lowered */
     TRIM_PART = 16,                    /* small tables are trimmed in a sixteenth of them */
@@ -407,7 +408,8 @@ int sqlite_accept(void *self, ipalloc_error *error) {
 static int configure_writer(sqlite_store *s, ipalloc_error *error) {
     char settings[128];
     snprintf(settings, sizeof settings,
-             "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = %d;", LOG_BYTES_KEPT);
+             "PRAGMA synchronous = FULL; PRAGMA cache_size = -%d; PRAGMA journal_size_limit = %d;",
+             PAGE_CACHE_KIB, LOG_BYTES_KEPT);
     int result = connection_execute(&s->writer, settings);
     return result == SQLITE_OK ? IPALLOC_OK
                                : connection_error(&s->writer, result, "settings", error);
@@ -473,6 +475,8 @@ int writer_open(sqlite_store *s, ipalloc_error *error) {
         status = configure_writer(s, error);
     if (status == IPALLOC_OK)
         status = settle_log(s, error);
+    if (status == IPALLOC_OK)
+        status = view_ensure(&s->writer, error);
     if (status == IPALLOC_OK)
         status = load_state(s, error);
     if (status == IPALLOC_OK)

@@ -239,15 +239,18 @@ static uint32_t hash_key(ipalloc_bytes key) { /* FNV-1a */
 
 /* Find a key that comes twice, through a small table of operation numbers on the stack. */
 static int check_keys_differ(const ipalloc_batch *batch, ipalloc_error *error) {
-    enum { SLOTS = 2 * IPALLOC_BATCH_OPS_MAX };
-    uint16_t slots[SLOTS]; /* operation number + 1; 0: empty */
-    memset(slots, 0, sizeof slots);
+    uint16_t slots[2 * IPALLOC_BATCH_OPS_MAX]; /* operation number + 1; 0: empty */
+    size_t slot_count = 4;
+    while (slot_count < 2 * batch->op_count)
+        slot_count *= 2;
+    assert(slot_count <= sizeof slots / sizeof slots[0]);
+    memset(slots, 0, slot_count * sizeof slots[0]);
     for (size_t i = 0; i < batch->op_count; i++) {
-        size_t slot = hash_key(batch->ops[i].key) % SLOTS;
+        size_t slot = hash_key(batch->ops[i].key) % slot_count;
         while (slots[slot] != 0) {
             if (bytes_equal(batch->ops[slots[slot] - 1].key, batch->ops[i].key))
                 return refuse_op(&batch->ops[i], "occurs twice in one batch", error);
-            slot = (slot + 1) % SLOTS;
+            slot = (slot + 1) % slot_count;
         }
         slots[slot] = (uint16_t)(i + 1);
     }

@@ -271,7 +271,7 @@ START_TEST(a_failed_checkpoint_stops_the_store_and_loses_nothing) {
     fault_vfs_arm(plan);
     uint64_t commits = 0;
     int status = IPALLOC_OK;
-    while (commits < 1200 && status == IPALLOC_OK) {
+    while (commits < 3000 && status == IPALLOC_OK) {
         char key[32];
         snprintf(key, sizeof key, "k/%04d/", (int)commits);
         ipalloc_op op = op_put(key, value);
