@@ -17,31 +17,6 @@ static const char PREFER_DUAL_STACK[] = "PreferDualStack";
 static const char REQUIRE_DUAL_STACK[] = "RequireDualStack";
 static const char POLICY_FIELD[] = "spec.ipFamilyPolicy";
 
-const char *family_name(int family) {
-    assert(family == 4 || family == 6);
-    return family == 4 ? "IPv4" : "IPv6";
-}
-
-int family_of_name(const char *name) {
-    return strcmp(name, "IPv4") == 0 ? 4 : strcmp(name, "IPv6") == 0 ? 6 : 0;
-}
-
-int family_of_address(const char *text) {
-    ipalloc_addr address;
-    if (ipalloc_addr_parse(text, strlen(text), &address, NULL) != IPALLOC_OK)
-        return 0;
-    return address.family;
-}
-
-ipalloc_pool *cluster_ip_pool(const service_work *work, int family) {
-    for (size_t i = 0; i < SERVICE_FAMILIES_MAX; i++) {
-        ipalloc_pool *pool = work->pools.cluster_ips[i];
-        if (pool != NULL && ipalloc_pool_kind_of(pool) == family)
-            return pool;
-    }
-    return NULL;
-}
-
 static int default_family(const service_work *work) {
     return ipalloc_pool_kind_of(work->pools.cluster_ips[0]);
 }

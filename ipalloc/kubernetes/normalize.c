@@ -11,55 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- questions about a Service ---------------------------------------------------------------- */
-
-bool type_is(const ipalloc_service *service, const char *type) {
-    return strcmp(service->type, type) == 0;
-}
-
-bool is_headless(const ipalloc_service *service) {
-    return service->cluster_ip_count == 1 && strcmp(service->cluster_ips[0], "None") == 0;
-}
-
-bool needs_cluster_ip(const ipalloc_service *service) {
-    return !type_is(service, "ExternalName");
-}
-
-bool needs_node_ports(const ipalloc_service *service) {
-    return type_is(service, "NodePort") || type_is(service, "LoadBalancer");
-}
-
-bool needs_health_check_port(const ipalloc_service *service) {
-    return type_is(service, "LoadBalancer") &&
-           strcmp(service->external_traffic_policy, "Local") == 0;
-}
-
-const char *port_protocol(const ipalloc_service_port *port) {
-    return port->protocol[0] != '\0' ? port->protocol : "TCP";
-}
-
-static bool same_list(const char (*a)[IPALLOC_SERVICE_TEXT], size_t a_count,
-                      const char (*b)[IPALLOC_SERVICE_TEXT], size_t b_count) {
-    if (a_count != b_count)
-        return false;
-    for (size_t i = 0; i < a_count; i++)
-        if (strcmp(a[i], b[i]) != 0)
-            return false;
-    return true;
-}
-
-bool same_cluster_ips(const ipalloc_service *a, const ipalloc_service *b) {
-    return same_list(a->cluster_ips, a->cluster_ip_count, b->cluster_ips, b->cluster_ip_count);
-}
-
-bool same_ip_families(const ipalloc_service *a, const ipalloc_service *b) {
-    return same_list(a->ip_families, a->ip_family_count, b->ip_families, b->ip_family_count);
-}
-
-void copy_text(char out[IPALLOC_SERVICE_TEXT], const char *text) {
-    snprintf(out, IPALLOC_SERVICE_TEXT, "%s", text);
-}
-
 /* --- defaults and canonical text -------------------------------------------------------------- */
 
 static void fill_defaults(ipalloc_service *service) {

@@ -82,11 +82,6 @@ void service_complete_stored(service_work *work);
 /* Infer and check ipFamilies and ipFamilyPolicy. OK or INVALID. */
 int service_infer_families(service_work *work);
 
-const char *family_name(int family);     /* "IPv4", "IPv6" */
-int family_of_name(const char *name);    /* 4, 6, or 0 */
-int family_of_address(const char *text); /* of canonical text: 4, 6, or 0 */
-ipalloc_pool *cluster_ip_pool(const service_work *work, int family); /* NULL: not on the cluster */
-
 /* --- validate.c ------------------------------------------------------------------------------- */
 
 /* Every rule about fields that needs no look at the pools. OK or INVALID. */
@@ -130,7 +125,7 @@ const char *address_holder(ipalloc_pool *pool, const ipalloc_addr *address, int 
 const char *port_holder(const service_work *work, int32_t number, int status,
                         char out[IPALLOC_OWNER_MAX + 1]);
 
-/* --- questions about a Service ---------------------------------------------------------------- */
+/* --- questions.c ------------------------------------------------------------------------------ */
 
 bool type_is(const ipalloc_service *service, const char *type);
 bool is_headless(const ipalloc_service *service);
@@ -140,6 +135,10 @@ bool needs_health_check_port(const ipalloc_service *service);
 const char *port_protocol(const ipalloc_service_port *port);
 bool same_cluster_ips(const ipalloc_service *a, const ipalloc_service *b);
 bool same_ip_families(const ipalloc_service *a, const ipalloc_service *b);
+const char *family_name(int family);     /* "IPv4", "IPv6" */
+int family_of_name(const char *name);    /* 4, 6, or 0 */
+int family_of_address(const char *text); /* of canonical text: 4, 6, or 0 */
+ipalloc_pool *cluster_ip_pool(const service_work *work, int family); /* NULL: not on the cluster */
 void copy_text(char out[IPALLOC_SERVICE_TEXT], const char *text);
 
 #endif
