@@ -3,6 +3,9 @@
  */
 #include "fixture.h"
 
+#include "core/range_private.h"
+#include "registry/registry.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,6 +108,82 @@ START_TEST(lowest_first_takes_ranges_in_order) {
         ipalloc_grant grant = allocate(&f, pool, owner, SLOT);
         ck_assert_str_eq(addr_text(&grant.address), EXPECTED[i]);
     }
+    fixture_close(&f);
+}
+END_TEST
+
+/* The one free address of a pool, which moves while the pool is searched. Ranges with a cool-down
+ * ask the clock each time they are searched; the clock finds out which one is, by its lock, and
+ * moves the address to a range that the search is past: from the third to the first while the
+ * second is searched, and back while the fourth is. */
+typedef struct moving_hole {
+    ipalloc_pool *pool; /* NULL: it rests */
+    size_t in;          /* the range that has it: 0 or 2 */
+    bool moving;        /* the clock is asked by a move itself */
+    int moves_left;
+} moving_hole;
+
+static const range_offset HOLE = {1};
+
+static bool is_searched(const moving_hole *hole, size_t index) {
+    ipalloc_range *range = hole->pool->set->ranges[index].range;
+    if (pthread_mutex_trylock(&range->lock) != 0)
+        return true;
+    pthread_mutex_unlock(&range->lock);
+    return false;
+}
+
+/* Free there before taken here: something is free at every instant. */
+static void move_hole_to(moving_hole *hole, size_t to) {
+    const range_set *set = hole->pool->set;
+    if (hole->in == to || hole->moves_left == 0)
+        return;
+    hole->moves_left--;
+    hole->moving = true;
+    ck_assert_status(range_release(set->ranges[to].range, HOLE, 0), IPALLOC_OK);
+    ck_assert_status(range_claim(set->ranges[hole->in].range, HOLE), IPALLOC_OK);
+    hole->moving = false;
+    hole->in = to;
+}
+
+static uint64_t clock_that_moves_the_hole(void *context) {
+    moving_hole *hole = context;
+    if (hole->pool != NULL && !hole->moving) {
+        if (is_searched(hole, 1))
+            move_hole_to(hole, 0);
+        else if (is_searched(hole, 3))
+            move_hole_to(hole, 2);
+    }
+    return 1000000;
+}
+
+START_TEST(full_is_not_answered_while_the_only_free_address_moves_between_ranges) {
+    enum { MOVES = 40 };
+    fixture f;
+    moving_hole hole = {.in = 2, .moves_left = MOVES};
+    ipalloc_hooks clock = {
+        .size = sizeof clock, .context = &hole, .wall_clock_ms = clock_that_moves_the_hole};
+    ck_assert(fixture_open(&f, 0, &clock));
+    ipalloc_pool *pool = define_pool_with(
+        &f, "services", "10.96.0.0/30 10.97.0.0/30 10.98.0.0/30 10.99.0.0/30",
+        (ipalloc_pool_definition){.strategy = IPALLOC_STRATEGY_LOWEST, .cool_down_ms = 1});
+    static const char *const HELD[] = {"10.96.0.1", "10.97.0.1", "10.97.0.2",
+                                       "10.98.0.1", "10.99.0.1", "10.99.0.2"};
+    char owner[32];
+    for (int i = 0; i < 6; i++) {
+        snprintf(owner, sizeof owner, "Service/%d", i);
+        reserve(&f, pool, owner, SLOT, HELD[i]);
+    }
+    ipalloc_range *first = pool->set->ranges[0].range, *third = pool->set->ranges[2].range;
+    ck_assert_status(range_claim(first, HOLE), IPALLOC_OK); /* the third one's is free */
+    hole.pool = pool;
+    ipalloc_grant grant = GRANT;
+    OK(&f, ipalloc_allocate(f.registry, pool, "Service/x", SLOT, &grant, &f.error));
+    hole.pool = NULL;
+    ck_assert_int_lt(hole.moves_left, MOVES - 2); /* it did move behind the proof */
+    ck_assert_str_eq(addr_text(&grant.address), hole.in == 0 ? "10.96.0.2" : "10.98.0.2");
+    ck_assert_status(range_release(hole.in == 0 ? third : first, HOLE, 0), IPALLOC_OK);
+    assert_sound(&f);
     fixture_close(&f);
 }
 END_TEST
@@ -348,6 +427,7 @@ static Suite *suite(void) {
                         STORE_KINDS);
     tcase_add_test(c, ranges_too_large_to_count_in_64_bits_are_weighed_too);
     tcase_add_test(c, lowest_first_takes_ranges_in_order);
+    tcase_add_test(c, full_is_not_answered_while_the_only_free_address_moves_between_ranges);
     suite_add_tcase(s, c);
     c = tcase_create("dry-run");
     tcase_add_loop_test(c, a_dry_run_picks_what_is_free_and_keeps_nothing, 0, STORE_KINDS);
