@@ -13,7 +13,6 @@
 #include <fnmatch.h>
 #include <ftw.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,34 +29,6 @@ typedef struct command_line {
     const char *directory;
     bool list, quick, json;
 } command_line;
-
-scenario *plan_add(plan *p, const char *unit, const char *name_format, ...) {
-    if (p->count == SCENARIOS_MAX) {
-        fprintf(stderr, "ipalloc-bench: more than %d scenarios\n", SCENARIOS_MAX);
-        exit(EXIT_FAILURE);
-    }
-    scenario *s = &p->scenarios[p->count++];
-    memset(s, 0, sizeof *s);
-    va_list arguments;
-    va_start(arguments, name_format);
-    vsnprintf(s->name, sizeof s->name, name_format, arguments);
-    va_end(arguments);
-    s->unit = unit;
-    s->work.threads = 1;
-    s->work.quick = p->quick;
-    s->work.directory = p->directory;
-    return s;
-}
-
-void scenario_add(scenario *s, subject one) {
-    if (s->subject_count < SUBJECTS_MAX)
-        s->subjects[s->subject_count++] = one;
-}
-
-void scenario_budget(scenario *s, enum budget_kind kind, double budget) {
-    s->budget_kind = kind;
-    s->budget = budget;
-}
 
 /* One undisturbed round of one subject, or NAN. */
 static double measure_round(const subject *one, void *state, uint32_t *repeated) {
