@@ -26,12 +26,12 @@
 enum {
     CYCLES_MEMORY = 500,
     CYCLES_DISK = 100,
-    WORK_EVENTS_MAX = 60,      /* heard from the child before the kill ... */
-    WORK_US_MAX = 100000,      /* ... or so long, where the disk is slow */
-    LAST_US_MAX = 500,         /* and then a moment more */
-    OPENING_US_MAX = 20000000, /* with sanitizers, on a busy machine */
-    EARLY_KILL_EVERY = 8,      /* in one cycle of so many the child is killed while it opens */
-    EARLY_US_MAX = 4000,
+    WORK_EVENTS_MAX = 60,       /* heard from the child before the kill ... */
+    WORK_US_MAX = 100000,       /* ... or so long, where the disk is slow */
+    LAST_US_MAX = 500,          /* and then a moment more */
+    OPENING_US_MAX = 20000000,  /* with sanitizers, on a busy machine */
+    EARLY_KILL_EVERY = 8,       /* in one cycle of so many the child is killed while it opens */
+    EARLY_US_MAX = 4000,        /* as long as no opening was timed */
     STORE_BYTES_MAX = 32 << 20, /* the store must not grow with the cycles */
     IPV4_USABLE = 126,
 };
@@ -47,6 +47,7 @@ typedef struct parent {
     uint64_t kills, kills_in_work, kills_while_opening;
     uint64_t happened, vanished; /* operations under way: found committed, found gone */
     int64_t store_bytes_max;
+    uint64_t opening_us; /* from the last child's start to its first event; 0: not known yet */
 } parent;
 
 static uint64_t now_us(void) {
@@ -344,10 +345,15 @@ static void one_cycle(parent *p) {
     }
     close(ends[1]);
     bool early = test_random(&p->random) % EARLY_KILL_EVERY == 0;
+    uint64_t started = now_us();
     if (early) {
-        listen_until(p, ends[0], now_us() + test_random(&p->random) % EARLY_US_MAX, UINT64_MAX);
+        /* Half the time that the last one took: openings differ, and so does this process's sleep.
+         */
+        uint64_t early_us = p->opening_us > 0 ? p->opening_us / 2 + 1 : EARLY_US_MAX;
+        listen_until(p, ends[0], started + test_random(&p->random) % early_us, UINT64_MAX);
     } else {
-        listen_until(p, ends[0], now_us() + OPENING_US_MAX, 1);
+        listen_until(p, ends[0], started + OPENING_US_MAX, 1);
+        p->opening_us = now_us() - started + 1;
         listen_until(p, ends[0], now_us() + WORK_US_MAX, test_random(&p->random) % WORK_EVENTS_MAX);
         listen_until(p, ends[0], now_us() + test_random(&p->random) % LAST_US_MAX, UINT64_MAX);
     }
@@ -377,7 +383,7 @@ static void say_what_was_hit(const parent *p) {
 
 /* A loop whose kills miss proves nothing. */
 static void the_kills_hit(const parent *p, uint64_t cycles) {
-    ck_assert_uint_eq(p->kills, cycles);
+    ck_assert_uint_ge(p->kills, cycles);
     ck_assert_msg(p->kills_in_work >= cycles / 2, "too few kills hit work");
     ck_assert_uint_ge(p->acknowledged, cycles);
     ck_assert_int_le(p->store_bytes_max, STORE_BYTES_MAX);
@@ -393,6 +399,10 @@ static void kill_again_and_again(uint64_t cycles) {
     p.random = test_seed();
     p.directory = test_directory_make();
     for (uint64_t i = 0; i < cycles; i++)
+        one_cycle(&p);
+    bool long_form =
+        cycles >= CYCLES_DISK; /* on a bad day no opening was hit: go on until one is */
+    for (uint64_t i = 0; long_form && p.kills_while_opening == 0 && i < cycles; i++)
         one_cycle(&p);
     test_directory_remove(p.directory);
     say_what_was_hit(&p);
