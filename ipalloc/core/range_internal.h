@@ -61,6 +61,9 @@ int range_peek(ipalloc_range *range, enum range_band band,
 int range_prove_full(ipalloc_range *range, uint64_t *stamp);
 bool range_still_full(const ipalloc_range *range, uint64_t stamp);
 
+/* The first held offset from `from` on; false if there is none. `from` may lie behind the last. */
+bool range_next_from(const ipalloc_range *range, range_offset from, range_offset *held);
+
 enum range_state range_state_of(const ipalloc_range *range, range_offset offset);
 
 /* Free offsets of a band, for weighing ranges; exact at rest. */

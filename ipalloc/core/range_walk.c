@@ -42,6 +42,10 @@ static bool next_held(const ipalloc_range *range, u128 from, u128 *number) {
     return found;
 }
 
+bool range_next_from(const ipalloc_range *range, range_offset from, range_offset *held) {
+    return next_held(range, from.value, &held->value);
+}
+
 /* The first offset behind a cursor; false where nothing of the range can be behind it. */
 static bool offset_behind(const ipalloc_range *range, const ipalloc_addr *cursor, u128 *from) {
     *from = 0;

@@ -168,19 +168,17 @@ typedef struct build {
 
 /* Exclude a stretch of one range but for what is held in it: that was allocated by another server
  * while this one excluded it. It stays held, and is excluded once it is released. */
-static int exclude_around_held(pool_range *range, range_offset at, range_offset last) {
-    for (range_offset gap = at; at.value <= last.value; at.value++) {
-        bool held = range_state_of(range->range, at) == RANGE_HELD;
-        range_offset before = {at.value - 1};
-        int status = IPALLOC_OK;
-        if (held && at.value > gap.value)
-            status = range_exclude(range->range, gap, before);
-        else if (!held && at.value == last.value)
-            status = range_exclude(range->range, gap, last);
+static int exclude_around_held(pool_range *range, range_offset first, range_offset last) {
+    range_offset gap = first, held;
+    while (gap.value <= last.value) {
+        bool found = range_next_from(range->range, gap, &held) && held.value <= last.value;
+        if (!found)
+            return range_exclude(range->range, gap, last);
+        range_offset before = {held.value - 1};
+        int status = held.value > gap.value ? range_exclude(range->range, gap, before) : IPALLOC_OK;
         if (status != IPALLOC_OK)
             return status;
-        if (held)
-            gap.value = at.value + 1;
+        gap.value = held.value + 1;
     }
     return IPALLOC_OK;
 }

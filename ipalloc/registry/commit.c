@@ -371,7 +371,9 @@ static bool condition_holds(const ipalloc_op *op, const evidence *e) {
 
 /* What would the store say? Each condition by itself. */
 static int rehearse(ipalloc_txn *txn, ipalloc_error *error) {
+    gate_enter(&txn->registry->gate); /* definitions are read */
     int status = build(txn, error);
+    gate_leave(&txn->registry->gate);
     for (size_t i = 0; status == IPALLOC_OK && i < txn->batch.count; i++) {
         const ipalloc_op *op = &txn->batch.ops[i];
         evidence e = {0};

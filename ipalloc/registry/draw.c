@@ -77,8 +77,10 @@ void draw_undo(ipalloc_txn *txn, txn_lease *lease) {
                                          : c->seen == CLAIM_SEEN_ABSENT &&
                                                !claims_has_locked(claims, c->pool, &c->place);
     pool_range *range = pool_find_range(c->pool, &c->place, &offset);
-    if (free_it && range != NULL)
+    if (free_it && range != NULL) {
         range_unclaim(range->range, offset, lease->cooled_since_ms);
+        exclude_released(c->pool, range, offset); /* by another server, while it was in hand */
+    }
     claims_unlock(claims);
 }
 
@@ -131,7 +133,8 @@ typedef struct draw {
 static bool skip_own_pick(void *context, range_offset offset) {
     const draw *d = context;
     place p = pool_range_place(d->pool, d->peeked, offset);
-    return owner_find_place(d->txn, d->pool, &p) != NULL;
+    const txn_lease *lease = owner_find_place(d->txn, d->pool, &p);
+    return lease != NULL && !lease->stored;
 }
 
 /* Free numbers of each active range, scaled so that their sum fits 64 bits; returns the sum. */
@@ -300,8 +303,14 @@ static int prove_full(const ipalloc_pool *pool) {
     return IPALLOC_E_FULL;
 }
 
-/* A dry-run's own picks are free in the bitmap: they are all that is left where the free ones are
- * no more than they. */
+static bool is_free(const draw *d, const place *p) {
+    range_offset offset;
+    const pool_range *range = pool_find_range(d->pool, p, &offset);
+    return range != NULL && !range->draining && range_state_of(range->range, offset) == RANGE_FREE;
+}
+
+/* A dry-run's own picks are free in the bitmap (but for those that cool): they are all that is left
+ * where the free ones are no more than they. */
 static bool only_own_picks_left(const draw *d) {
     u128 free = 0, own = 0;
     for (size_t i = 0; i < d->pool->set->count; i++) {
@@ -312,7 +321,7 @@ static bool only_own_picks_left(const draw *d) {
     }
     for (size_t i = 0; i < d->txn->lease_count; i++) {
         const txn_lease *lease = d->txn->leases[i];
-        own += lease->claim.pool == d->pool && !lease->stored;
+        own += lease->claim.pool == d->pool && !lease->stored && is_free(d, &lease->claim.place);
     }
     return free <= own;
 }
@@ -370,6 +379,18 @@ static int accept_claim(draw *d, bool may_cool) {
     return may_cool ? IPALLOC_OK : let_rest(d);
 }
 
+/* The owner's record had this place, and it is free now: the record has changed since. */
+static int check_own_record(const draw *d) {
+    char address[IPALLOC_ADDR_TEXT];
+    const place *p = &d->lease->claim.place;
+    if (owner_find_place(d->txn, d->pool, p) == NULL)
+        return IPALLOC_OK;
+    draw_undo(d->txn, d->lease);
+    return error_set(d->error, IPALLOC_E_CONFLICT,
+                     "another transaction of this owner has released %s of pool %s",
+                     place_format(p, address), d->pool->name);
+}
+
 /* A dry-run has no commit that would find out what others did. */
 static int check_dry_run(const draw *d) {
     bool behind = false;
@@ -389,6 +410,8 @@ static int try_any(draw *d) {
         status = take_somewhere(d);
     if (status == IPALLOC_OK) {
         status = accept_claim(d, d->took_cooling);
+        if (status == IPALLOC_OK)
+            status = check_own_record(d);
     } else if (status == IPALLOC_E_FULL) {
         status = cache_is_behind(d->txn->registry, &behind, d->error);
         if (status == IPALLOC_OK)

@@ -37,6 +37,11 @@ static int check_begin(ipalloc_registry *registry, const ipalloc_txn_options *gi
     return IPALLOC_OK;
 }
 
+/* A time that the clock cannot show is never reached. */
+static uint64_t later(uint64_t now_ms, uint64_t more_ms) {
+    return more_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + more_ms;
+}
+
 int ipalloc_begin(ipalloc_registry *registry, const ipalloc_txn_options *options, ipalloc_txn **out,
                   ipalloc_error *error) {
     if (registry == NULL || out == NULL)
@@ -53,7 +58,7 @@ int ipalloc_begin(ipalloc_registry *registry, const ipalloc_txn_options *options
     txn->registry = registry;
     txn->dry_run = given.dry_run;
     if (given.deadline_ms != 0)
-        txn->deadline_at_ms = hooks_monotonic_ms(&registry->hooks) + given.deadline_ms;
+        txn->deadline_at_ms = later(hooks_monotonic_ms(&registry->hooks), given.deadline_ms);
     text_init(&txn->owner_key, &registry->hooks);
     if (given.owner != NULL) {
         memcpy(txn->owner, given.owner, strlen(given.owner) + 1);
@@ -115,18 +120,24 @@ static int check_slot(const char *slot, ipalloc_error *error) {
     return error_set(error, IPALLOC_E_INVALID, "a slot has 1 to %d bytes", IPALLOC_SLOT_MAX);
 }
 
-/* A step about addresses or ports: the checks, and the owner's record. */
-static int begin_step(ipalloc_txn *txn, const ipalloc_pool *pool, int kind, ipalloc_error *error) {
+/* A step over all that the owner holds: the checks, and the owner's record. */
+static int begin_owner_step(ipalloc_txn *txn, ipalloc_error *error) {
     int status = check_open(txn, error);
     if (status == IPALLOC_OK && txn->owner[0] == '\0')
         return error_set(error, IPALLOC_E_INVALID, "the transaction has no owner");
-    if (status == IPALLOC_OK && pool != NULL)
-        status = registry_check_pool(txn->registry, pool, kind, error);
     if (status == IPALLOC_OK)
         status = txn_check_deadline(txn, error);
     if (status == IPALLOC_OK)
         status = owner_load(txn, error);
     return status;
+}
+
+/* A step about addresses or ports of a pool. */
+static int begin_step(ipalloc_txn *txn, const ipalloc_pool *pool, int kind, ipalloc_error *error) {
+    int status = check_open(txn, error);
+    if (status == IPALLOC_OK)
+        status = registry_check_pool(txn->registry, pool, kind, error);
+    return status == IPALLOC_OK ? begin_owner_step(txn, error) : status;
 }
 
 static int check_grant(const ipalloc_grant *out, ipalloc_error *error) {
@@ -217,9 +228,12 @@ static int say_slot_occupied(const txn_lease *lease, const char *slot, ipalloc_e
                      place_format(&lease->claim.place, address), lease->claim.pool->name);
 }
 
-/* Stop the release that this transaction planned. */
+/* Stop the release that this transaction planned. Where another server has released it meanwhile
+ * its bit goes, as at an abort, and the commit will be refused. */
 static void revive(ipalloc_txn *txn, txn_lease *lease) {
-    unlist(txn, &lease->claim);
+    gate_enter(&txn->registry->gate);
+    draw_undo(txn, lease);
+    gate_leave(&txn->registry->gate);
     lease->removed = false;
     lease->slot_count = 0;
 }
@@ -442,13 +456,15 @@ int ipalloc_txn_release_slot(ipalloc_txn *txn, ipalloc_pool *pool, const char *s
 }
 
 int ipalloc_txn_release_all(ipalloc_txn *txn, ipalloc_error *error) {
-    int status = begin_step(txn, NULL, ANY_KIND, error);
+    int status = begin_owner_step(txn, error);
     if (status != IPALLOC_OK)
         return status;
     size_t more = 0;
     for (size_t i = 0; i < txn->lease_count; i++)
         more += !txn->leases[i]->touched;
     status = txn_check_room(txn, more, error);
+    for (size_t i = 0; status == IPALLOC_OK && i < txn->lease_count; i++)
+        status = lease_touch(txn, txn->leases[i], error); /* all that can fail, before any goes */
     for (size_t i = txn->lease_count; status == IPALLOC_OK && i-- > 0;)
         if (!txn->leases[i]->removed)
             status = remove_lease(txn, txn->leases[i], error);

@@ -363,6 +363,64 @@ START_TEST(servers_that_fight_over_few_addresses_end_up_agreeing) {
 }
 END_TEST
 
+START_TEST(a_release_taken_back_after_another_server_released_it_leaves_no_bit_behind) {
+    cluster c;
+    cluster_open(&c, "10.96.0.0/24", (ipalloc_pool_definition){0}, NULL);
+    fixture *f = &c.servers[1];
+    ipalloc_grant grant = reserve(&c.servers[0], c.pools[0], "Service/a", SLOT, "10.96.0.10");
+    assert_sound(f);
+    ipalloc_txn *txn = begin(f, "Service/a");
+    OK(f, ipalloc_txn_release(txn, c.pools[1], &grant.address, 0, &f->error));
+    OK(&c.servers[0], ipalloc_release(c.servers[0].registry, c.pools[0], "Service/a",
+                                      &grant.address, 0, &c.servers[0].error));
+    ipalloc_registry_validate(f->registry, NULL); /* catches up */
+    OK(f, ipalloc_txn_reserve(txn, c.pools[1], SLOT, &grant.address, NULL, &f->error));
+    ipalloc_txn_abort(txn);
+    ck_assert_uint_eq(used_of(c.pools[1]), 0);
+    reserve(f, c.pools[1], "Service/b", SLOT, "10.96.0.10");
+    cluster_close(&c);
+}
+END_TEST
+
+START_TEST(what_another_server_excluded_while_it_was_claimed_is_excluded_after_an_abort) {
+    cluster c;
+    cluster_open(&c, "10.96.0.0/24", (ipalloc_pool_definition){0}, NULL);
+    fixture *f = &c.servers[1];
+    ipalloc_addr wanted = addr("10.96.0.10");
+    ipalloc_txn *txn = begin(f, "Service/a");
+    OK(f, ipalloc_txn_reserve(txn, c.pools[1], SLOT, &wanted, NULL, &f->error));
+    OK(&c.servers[0], ipalloc_pool_exclude(c.pools[0], &wanted, &wanted, &c.servers[0].error));
+    ipalloc_registry_validate(f->registry, NULL); /* catches up */
+    ipalloc_txn_abort(txn);
+    IS(f, ipalloc_reserve(f->registry, c.pools[1], "Service/b", SLOT, &wanted, NULL, &f->error),
+       IPALLOC_E_TAKEN);
+    ck_assert_message(f, "excluded");
+    cluster_close(&c);
+}
+END_TEST
+
+static void reserve_in_the_middle(void *context) {
+    intruder *i = context;
+    i->grant = reserve(&i->c->servers[0], i->c->pools[0], "Service/a", SLOT, "fd00::8000:0:0");
+}
+
+START_TEST(a_stretch_too_long_to_walk_is_excluded_around_what_is_held_in_it) {
+    cluster c;
+    cluster_open(&c, "fd00::/64", (ipalloc_pool_definition){.kind = IPALLOC_POOL_IPV6}, NULL);
+    intruder i = {.c = &c};
+    ipalloc_addr first = addr("fd00::1:0:0"), last = addr("fd00::ffff:ffff:ffff:ffff");
+    c.stores[1].before_commit = reserve_in_the_middle;
+    c.stores[1].before_context = &i;
+    OK(&c.servers[1], ipalloc_pool_exclude(c.pools[1], &first, &last, &c.servers[1].error));
+    for (int server = 0; server < SERVERS; server++) {
+        assert_sound(&c.servers[server]);
+        ck_assert_uint_eq(used_of(c.pools[server]), 1);
+        ck_assert_uint_eq(free_of(c.pools[server]), ((uint64_t)1 << 32) - 1);
+    }
+    cluster_close(&c);
+}
+END_TEST
+
 static Suite *suite(void) {
     Suite *s = suite_create("cache");
     TCase *c = tcase_create("servers");
@@ -381,6 +439,9 @@ static Suite *suite(void) {
     tcase_add_test(c, a_definition_that_moved_while_it_was_changed_is_changed_all_the_same);
     tcase_add_test(c, what_another_server_released_cools_here_too);
     tcase_add_test(c, servers_that_fight_over_few_addresses_end_up_agreeing);
+    tcase_add_test(c, a_release_taken_back_after_another_server_released_it_leaves_no_bit_behind);
+    tcase_add_test(c, what_another_server_excluded_while_it_was_claimed_is_excluded_after_an_abort);
+    tcase_add_test(c, a_stretch_too_long_to_walk_is_excluded_around_what_is_held_in_it);
     suite_add_tcase(s, c);
     return s;
 }

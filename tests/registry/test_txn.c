@@ -445,6 +445,82 @@ START_TEST(a_structure_of_no_size_is_invalid) {
 }
 END_TEST
 
+START_TEST(a_step_without_its_pool_is_invalid) {
+    fixture f;
+    OPEN_OR_SKIP(&f, 0);
+    ipalloc_addr address = addr("10.96.0.1");
+    ipalloc_grant grant = GRANT;
+    ipalloc_txn *txn = begin(&f, "Service/a");
+    IS(&f, ipalloc_txn_allocate(txn, NULL, SLOT, &grant, &f.error), IPALLOC_E_INVALID);
+    IS(&f, ipalloc_txn_allocate_port(txn, NULL, SLOT, &grant, &f.error), IPALLOC_E_INVALID);
+    IS(&f, ipalloc_txn_reserve(txn, NULL, SLOT, &address, &grant, &f.error), IPALLOC_E_INVALID);
+    IS(&f, ipalloc_txn_reserve_port(txn, NULL, SLOT, 1, &grant, &f.error), IPALLOC_E_INVALID);
+    IS(&f, ipalloc_txn_release(txn, NULL, &address, 0, &f.error), IPALLOC_E_INVALID);
+    IS(&f, ipalloc_txn_release_port(txn, NULL, 1, 0, &f.error), IPALLOC_E_INVALID);
+    IS(&f, ipalloc_txn_release_slot(txn, NULL, SLOT, &f.error), IPALLOC_E_INVALID);
+    IS(&f, ipalloc_txn_rename_slot(txn, NULL, SLOT, "b", &f.error), IPALLOC_E_INVALID);
+    IS(&f, ipalloc_txn_find_slot(txn, NULL, SLOT, &grant, &f.error), IPALLOC_E_INVALID);
+    IS(&f, ipalloc_allocate(f.registry, NULL, "Service/a", SLOT, &grant, &f.error),
+       IPALLOC_E_INVALID);
+    ipalloc_txn_abort(txn);
+    fixture_close(&f);
+}
+END_TEST
+
+START_TEST(a_deadline_beyond_the_end_of_time_is_none) {
+    fixture f;
+    OPEN_OR_SKIP(&f, 0);
+    ipalloc_pool *pool = define_pool(&f, "services", "10.96.0.0/24");
+    ipalloc_txn_options options = {
+        .size = sizeof options, .owner = "Service/a", .deadline_ms = UINT64_MAX};
+    ipalloc_txn *txn;
+    OK(&f, ipalloc_begin(f.registry, &options, &txn, &f.error));
+    OK(&f, ipalloc_txn_allocate(txn, pool, SLOT, NULL, &f.error));
+    OK(&f, ipalloc_txn_commit(txn, NULL, &f.error));
+    fixture_close(&f);
+}
+END_TEST
+
+START_TEST(what_the_owner_released_elsewhere_meanwhile_is_a_conflict_when_it_is_drawn) {
+    fixture f;
+    OPEN_OR_SKIP(&f, _i);
+    ipalloc_pool *pool = define_pool(&f, "services", "10.96.0.0/30");
+    ipalloc_grant one = allocate(&f, pool, "Service/a", SLOT);
+    allocate(&f, pool, "Service/b", SLOT);
+    ipalloc_txn *txn = begin(&f, "Service/a"), *dry = begin_dry(&f, "Service/a");
+    OK(&f, ipalloc_txn_release(txn, pool, &one.address, 0, &f.error));
+    IS(&f, ipalloc_txn_find_slot(dry, pool, "b", NULL, &f.error), IPALLOC_E_NOT_FOUND);
+    OK(&f, ipalloc_release(f.registry, pool, "Service/a", &one.address, 0, &f.error));
+    IS(&f, ipalloc_txn_allocate(txn, pool, "b", NULL, &f.error), IPALLOC_E_CONFLICT);
+    ck_assert_uint_eq(used_of(pool), 1);
+    IS(&f, ipalloc_txn_commit(txn, NULL, &f.error), IPALLOC_E_CONFLICT);
+    IS(&f, ipalloc_txn_allocate(dry, pool, "b", NULL, &f.error), IPALLOC_E_CONFLICT);
+    ipalloc_txn_abort(dry);
+    ck_assert_uint_eq(used_of(pool), 1);
+    assert_sound(&f);
+    fixture_close(&f);
+}
+END_TEST
+
+START_TEST(a_release_of_everything_that_fails_has_released_nothing) {
+    fixture f;
+    OPEN_OR_SKIP(&f, _i);
+    ipalloc_pool *pool = define_pool(&f, "services", "10.96.0.0/24");
+    ipalloc_addr low = addr("10.96.0.10");
+    reserve(&f, pool, "Service/a", "low", "10.96.0.10");
+    reserve(&f, pool, "Service/a", "high", "10.96.0.11");
+    ipalloc_txn *txn = begin(&f, "Service/a");
+    OK(&f, ipalloc_txn_find_slot(txn, pool, "high", NULL, &f.error));
+    OK(&f, ipalloc_release(f.registry, pool, "Service/a", &low, 0, &f.error));
+    IS(&f, ipalloc_txn_release_all(txn, &f.error), IPALLOC_E_CONFLICT);
+    OK(&f, ipalloc_txn_find_slot(txn, pool, "high", NULL, &f.error));
+    ipalloc_txn_abort(txn);
+    ck_assert_uint_eq(used_of(pool), 1);
+    assert_sound(&f);
+    fixture_close(&f);
+}
+END_TEST
+
 static Suite *suite(void) {
     Suite *s = suite_create("txn");
     TCase *c = tcase_create("rules");
@@ -475,6 +551,12 @@ static Suite *suite(void) {
                         STORE_KINDS);
     tcase_add_loop_test(c, an_address_whose_release_is_planned_is_still_taken, 0, STORE_KINDS);
     tcase_add_test(c, a_structure_of_no_size_is_invalid);
+    tcase_add_test(c, a_step_without_its_pool_is_invalid);
+    tcase_add_test(c, a_deadline_beyond_the_end_of_time_is_none);
+    tcase_add_loop_test(c,
+                        what_the_owner_released_elsewhere_meanwhile_is_a_conflict_when_it_is_drawn,
+                        0, STORE_KINDS);
+    tcase_add_loop_test(c, a_release_of_everything_that_fails_has_released_nothing, 0, STORE_KINDS);
     suite_add_tcase(s, c);
     return s;
 }
