@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "store/delivery.h"
 
 #include <assert.h>
 #include <string.h>
@@ -208,11 +209,24 @@ static void end_snapshot(connection *c) {
         connection_run(c, STATEMENT_ROLLBACK);
 }
 
+/* Ends the snapshot and the loan, then hands out what was copied meanwhile. */
+static int finish_walk(sqlite_store *s, connection *c, delivery *d, int status,
+                       ipalloc_error *error) {
+    end_snapshot(c);
+    give_back(s, c);
+    if (status == IPALLOC_OK)
+        status = delivery_finish(d);
+    else if (status == IPALLOC_E_NOMEM && d->copies)
+        error_no_memory(error);
+    delivery_free(d);
+    return status;
+}
+
 /* --- scan ----------------------------------------------------------------------------------------
  */
 
 static int scan_with(connection *c, ipalloc_bytes prefix, ipalloc_bytes after, size_t limit,
-                     ipalloc_visit visit, void *context, ipalloc_error *error) {
+                     delivery *d, ipalloc_error *error) {
     bool beyond = after.size > 0 && bytes_compare(after, prefix) >= 0;
     int status;
     sqlite3_stmt *statement = begin_rows(c, beyond ? STATEMENT_SCAN_AFTER : STATEMENT_SCAN_FROM,
@@ -228,7 +242,7 @@ static int scan_with(connection *c, ipalloc_bytes prefix, ipalloc_bytes after, s
         status = read_record(c, statement, &entry, error);
         if (status != IPALLOC_OK || !bytes_start_with(entry.key, prefix))
             break;
-        status = visit(context, &entry);
+        status = delivery_pass(d, &entry);
         if (status != IPALLOC_OK)
             break;
     }
@@ -238,36 +252,37 @@ static int scan_with(connection *c, ipalloc_bytes prefix, ipalloc_bytes after, s
 
 int sqlite_scan(void *self, ipalloc_bytes prefix, ipalloc_bytes after, size_t limit,
                 ipalloc_visit visit, void *context, uint64_t *at_revision, ipalloc_error *error) {
+    sqlite_store *s = self;
     connection *c;
-    snapshot at = {0};
-    int status = borrow(self, &c, error);
+    snapshot at;
+    delivery d;
+    int status = borrow(s, &c, error);
     if (status != IPALLOC_OK)
         return status;
+    delivery_init(&d, s->hooks, visit, context, 0);
     status = begin_snapshot(c, &at, error);
     if (status == IPALLOC_OK) {
         if (at_revision != NULL)
             *at_revision = at.revision;
-        status = scan_with(c, prefix, after, limit, visit, context, error);
+        status = scan_with(c, prefix, after, limit, &d, error);
     }
-    end_snapshot(c);
-    give_back(self, c);
-    return status;
+    return finish_walk(s, c, &d, status, error);
 }
 
 /* --- changes -------------------------------------------------------------------------------------
  */
 
+/* *all: the walk reached the end, rather than the limit. */
 static int walk_changes(connection *c, uint64_t since, ipalloc_bytes prefix, size_t limit,
-                        ipalloc_visit visit, void *context, uint64_t *up_to, ipalloc_error *error) {
+                        delivery *d, bool *all, ipalloc_error *error) {
     int64_t beyond = (int64_t)(((since + 1) << PLACE_BITS) - 1);
     int status;
     sqlite3_stmt *statement = begin_rows(c, STATEMENT_CHANGES, NULL, beyond, &status, error);
     if (statement == NULL)
         return status;
-    uint64_t snapshot_revision = *up_to, last = since;
+    uint64_t last = since; /* revision of the last one that was passed on */
     size_t seen = 0;
     int result;
-    *up_to = since;
     while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
         if (sqlite3_column_type(statement, 0) == SQLITE_NULL)
             continue; /* a batch that changed nothing */
@@ -278,40 +293,39 @@ static int walk_changes(connection *c, uint64_t since, ipalloc_bytes prefix, siz
         entry.revision >>= PLACE_BITS;
         if (!bytes_start_with(entry.key, prefix))
             continue;
-        if (entry.revision != last)
-            *up_to = last;
         if (limit != 0 && seen >= limit && entry.revision != last)
             break;
-        status = visit(context, &entry);
+        status = delivery_pass(d, &entry);
         if (status != IPALLOC_OK)
             break;
         last = entry.revision;
         seen++;
     }
     sqlite3_reset(statement);
-    if (result == SQLITE_DONE)
-        *up_to = snapshot_revision;
+    *all = result == SQLITE_DONE;
     return result == SQLITE_ROW || result == SQLITE_DONE ? status : bad_read(c, result, error);
 }
 
 int sqlite_changes(void *self, uint64_t since, ipalloc_bytes prefix, size_t limit,
                    ipalloc_visit visit, void *context, uint64_t *up_to, ipalloc_error *error) {
+    sqlite_store *s = self;
     connection *c;
     snapshot at = {0};
-    int status = borrow(self, &c, error);
+    delivery d;
+    bool all = false, walked = false;
+    int status = borrow(s, &c, error);
     if (status != IPALLOC_OK)
         return status;
+    delivery_init(&d, s->hooks, visit, context, since);
     status = begin_snapshot(c, &at, error);
     if (status == IPALLOC_OK)
         status = check_since(since, at.oldest_change, at.revision, error);
-    if (status == IPALLOC_OK) {
-        uint64_t complete_to = at.revision;
-        status = walk_changes(c, since, prefix, limit, visit, context, &complete_to, error);
-        if (up_to != NULL)
-            *up_to = complete_to;
-    }
-    end_snapshot(c);
-    give_back(self, c);
+    walked = status == IPALLOC_OK;
+    if (walked)
+        status = walk_changes(c, since, prefix, limit, &d, &all, error);
+    status = finish_walk(s, c, &d, status, error);
+    if (walked && up_to != NULL)
+        *up_to = status != IPALLOC_OK ? d.complete_to : all ? at.revision : d.last;
     return status;
 }
 

@@ -4,7 +4,7 @@
  */
 #include "store_support.h"
 
-#include "base/error.h"
+#include "store/delivery.h"
 #include "store/sqlite_store.h"
 #include "store/store.h"
 
@@ -596,6 +596,76 @@ START_TEST(an_older_view_is_replaced) {
 }
 END_TEST
 
+/* A visitor that sleeps at the first entry for longer than the store's patience, and then looks
+ * whether the owner can empty its log, which a reader's snapshot would prevent. */
+typedef struct slow_walk {
+    walk walk;
+    bool slept;
+    bool log_was_free;
+} slow_walk;
+
+static void three_batches(ipalloc_store *store) {
+    ipalloc_op first[] = {op_put("a/1/", "x"), op_put("b/2/", "x"), op_put("e/5/", "x")};
+    ipalloc_op second[] = {op_delete("e/5/")};
+    ipalloc_op third[] = {op_put("a/1/", "y"), op_put("c/3/", "")};
+    must_commit(store, first, 3);
+    must_commit(store, second, 1);
+    must_commit(store, third, 2);
+}
+
+static bool log_can_be_emptied(void) {
+    sqlite3 *db;
+    ck_assert_int_eq(sqlite3_open(file_in(directory, "s.db"), &db), SQLITE_OK);
+    int frames, copied; /* a connection finds its log only with its first reading */
+    ck_assert_int_eq(sqlite3_exec(db, "SELECT max(revision) FROM changes", NULL, NULL, NULL),
+                     SQLITE_OK);
+    int result = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, &frames, &copied);
+    sqlite3_close(db);
+    return result == SQLITE_OK;
+}
+
+static int visit_slowly(void *context, const ipalloc_entry *entry) {
+    slow_walk *w = context;
+    if (!w->slept) {
+        ck_assert(!log_can_be_emptied()); /* the snapshot is there as yet */
+        usleep((DELIVERY_PATIENCE_MS + 50) * 1000);
+        w->slept = true;
+    } else {
+        w->log_was_free = log_can_be_emptied();
+    }
+    return write_down(&w->walk, entry);
+}
+
+START_TEST(a_slow_visitor_keeps_no_snapshot) {
+    ipalloc_store *store = open_here("s.db");
+    three_batches(store);
+    slow_walk w = {.walk.stop_at = 4};
+    uint64_t up_to = 99;
+    ck_assert_status(ipalloc_store_scan(store, (ipalloc_bytes){0}, (ipalloc_bytes){0}, 0,
+                                        visit_slowly, &w, &up_to, NULL),
+                     IPALLOC_OK);
+    ck_assert(w.log_was_free);
+    ck_assert_str_eq(w.walk.text, "a/1/=y@3 b/2/=x@1 c/3/=@3 ");
+    ck_assert_uint_eq(up_to, 3);
+    put(store, "d/4/", "z"); /* something in the log again */
+    w = (slow_walk){.walk.stop_at = 5};
+    ck_assert_status(
+        ipalloc_store_changes(store, 0, (ipalloc_bytes){0}, 0, visit_slowly, &w, &up_to, NULL),
+        STOPPED);
+    ck_assert(w.log_was_free);
+    ck_assert_str_eq(w.walk.text, "a/1/=x@1 b/2/=x@1 e/5/=x@1 e/5/!@2 a/1/=y@3 ");
+    ck_assert_uint_eq(up_to, 2);
+    put(store, "d/5/", "z");
+    w = (slow_walk){0};
+    ck_assert_status(
+        ipalloc_store_changes(store, 0, (ipalloc_bytes){0}, 4, visit_slowly, &w, &up_to, NULL),
+        IPALLOC_OK);
+    ck_assert_uint_eq(w.walk.count, 4);
+    ck_assert_uint_eq(up_to, 2);
+    ipalloc_store_close(store);
+}
+END_TEST
+
 /* --- copies and backups --------------------------------------------------------------------------
  */
 
@@ -834,6 +904,7 @@ int main(void) {
     tcase_add_test(tests, what_a_crash_left_of_a_new_store_is_swept_away);
     tcase_add_test(tests, a_reader_beside_a_living_owner_sees_each_commit);
     tcase_add_test(tests, a_reader_writes_nothing);
+    tcase_add_test(tests, a_slow_visitor_keeps_no_snapshot);
     tcase_add_test(tests, an_operator_can_read_records_and_leases);
     tcase_add_test(tests, the_view_shows_what_the_registry_writes);
     tcase_add_test(tests, an_older_view_is_replaced);
