@@ -150,8 +150,11 @@ static size_t unescape(void *context, struct MHD_Connection *connection, char *t
     char *out = text;
     for (const char *at = text; *at != '\0'; at++) {
         unsigned byte = 0;
-        char digits[3] = {at[0] == '%' ? at[1] : '\0', '\0', '\0'};
-        digits[1] = digits[0] != '\0' ? at[2] : '\0';
+        char digits[3] = {0};
+        if (at[0] == '%' && at[1] != '\0') {
+            digits[0] = at[1];
+            digits[1] = at[2];
+        }
         if (isxdigit((unsigned char)digits[0]) && isxdigit((unsigned char)digits[1])) {
             byte = (unsigned)strtoul(digits, NULL, 16);
         }
@@ -277,8 +280,8 @@ static void add_warning(struct MHD_Response *response, const struct text *warnin
         if (byte == '"' || byte == '\\') {
             text_add(&header, "\\");
         }
-        char shown = byte >= 0x20 && byte < 0x7f ? byte : '?';
-        text_append(&header, &shown, 1);
+        bool printable = byte >= 0x20 && byte < 0x7f;
+        text_append(&header, printable ? &byte : "?", 1);
     }
     text_add(&header, "\"");
     MHD_add_response_header(response, MHD_HTTP_HEADER_WARNING, header.data);

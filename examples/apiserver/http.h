@@ -23,8 +23,9 @@ struct json_object;
 #define HTTP_EVENT_THREADS      2
 #define HTTP_BODY_MAX           (3u << 20)  /* bytes, as kube-apiserver */
 #define HTTP_BODY_DISCARDED_MAX (64u << 20) /* read and dropped so that the client sees the 413 */
-#define HTTP_CONNECTION_MEMORY  (16u << 10) /* bytes; request line and headers must fit: else 431 \
-                                             */
+#define HTTP_CONNECTION_MEMORY                                        \
+    (16u << 10) /* bytes; request line and headers must fit: else 431 \
+                 */
 #define HTTP_CONNECTIONS_MAX   16384
 #define HTTP_IDLE_TIMEOUT_S    75
 #define HTTP_REQUEST_TIMEOUT_S 60 /* from a request's first byte seen to its last */

@@ -102,7 +102,7 @@ static struct shared_text *exchange_item(struct hub *hub, const char *key,
     } else if (after != NULL) {
         insert_item(hub, at, key, after);
     }
-    return before;
+    return before; /* NOLINT(clang-analyzer-unix.Malloc): references are counted */
 }
 
 /* --- the ring ----------------------------------------------------------------------------------

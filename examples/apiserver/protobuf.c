@@ -66,7 +66,9 @@ static bool next_item(struct reader *reader, struct item *item) {
     if (tag >> 3 == 0 || tag >> 3 > (1u << 29) - 1) {
         return fail(reader, "a protobuf field number is out of range");
     }
-    *item = (struct item){.number = (unsigned)(tag >> 3), .wire = (unsigned)(tag & 7)};
+    struct reader nothing = {reader->at, reader->at, reader->start, reader->problem};
+    *item = (struct item){
+        .number = (unsigned)(tag >> 3), .wire = (unsigned)(tag & 7), .inner = nothing};
     switch (item->wire) {
     case WIRE_VARINT:
         return read_varint(reader, &item->value);
@@ -103,7 +105,7 @@ static void read_map_entry(const struct reader *reader, const struct item *item,
     struct json_object *key = NULL;
     struct json_object *value = NULL;
     struct reader inner = item->inner;
-    struct item part;
+    struct item part = {0};
     if (!expect_wire(reader, item, WIRE_BYTES)) {
         return;
     }
@@ -125,7 +127,7 @@ static void read_map_entry(const struct reader *reader, const struct item *item,
 /* IntOrString{1 type: 0 number, 1 text; 2 number; 3 text}; NULL for number 0 and for "". */
 static struct json_object *read_number_text(const struct reader *reader, const struct item *item) {
     struct reader inner = item->inner;
-    struct item part;
+    struct item part = {0};
     struct json_object *text = NULL;
     bool is_text = false;
     int32_t number = 0;
@@ -238,7 +240,7 @@ static void read_field(const struct reader *reader, const struct field *field,
 
 static void read_message(struct reader reader, const struct schema *schema,
                          struct json_object *out) {
-    struct item item;
+    struct item item = {0};
     while (next_item(&reader, &item)) {
         for (size_t i = 0; i < schema->field_count; i++) {
             if (schema->fields[i].number == item.number) {
@@ -251,7 +253,7 @@ static void read_message(struct reader reader, const struct schema *schema,
 
 /* TypeMeta{1 apiVersion, 2 kind}. */
 static void read_type(struct reader reader, struct json_object *out) {
-    struct item item;
+    struct item item = {0};
     while (next_item(&reader, &item)) {
         if (item.number == 1 || item.number == 2) {
             struct json_object *text = read_text(&reader, &item);
@@ -272,7 +274,7 @@ struct json_object *protobuf_decode(const struct schema *schema, const void *byt
     }
     reader.at += sizeof magic;
     struct json_object *out = json_object_new_object();
-    struct item item;
+    struct item item = {0};
     while (next_item(&reader, &item)) {
         if (item.number == 1 && expect_wire(&reader, &item, WIRE_BYTES)) {
             read_type(item.inner, out);
