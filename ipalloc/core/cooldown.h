@@ -13,7 +13,8 @@
  * arrival. Put and remove are O(log n), O(1) for a put in order. Memory, laid out: everything at
  * creation, 28 bytes a number (32 with the rested heap) of which only those of numbers that ever
  * rested are touched, and one bit a number; nothing later. Otherwise: a hash from number to node,
- * 28 to 84 bytes per number kept back, and a put may find no memory.
+ * 52 to 104 bytes per number kept back at once (56 to 112 with the rested heap), given back only at
+ * the end, and a put may find no memory.
  * Not thread-safe: the range's lock guards it.
  */
 #ifndef IPALLOC_CORE_COOLDOWN_H
