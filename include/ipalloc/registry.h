@@ -90,7 +90,8 @@ typedef struct ipalloc_pool_definition {
 /* Define a pool, or open it if the store has it already with the same definition.
  * OK; INVALID (name, kind, a range with no usable address, two ranges that overlap); MISMATCH (the
  * store has another definition and `change` is not set: shows both; or a range overlaps one of any
- * pool: names both); CONFLICT; READ_ONLY; IO; NOMEM. */
+ * address pool: names both; each port pool is a number space of its own); CONFLICT; READ_ONLY; IO;
+ * UNKNOWN_OUTCOME (define it again to find out); NOMEM. */
 IPALLOC_API int ipalloc_pool_define(ipalloc_registry *registry, const char *name,
                                     const ipalloc_pool_definition *definition, ipalloc_pool **out,
                                     ipalloc_error *error);
@@ -242,7 +243,8 @@ IPALLOC_API int ipalloc_txn_delete(ipalloc_txn *txn, const char *key, uint64_t e
  * nothing is OK without touching the store. A dry-run ends OK and keeps nothing.
  * OK; CONFLICT (the store has moved on: claims undone, the message says on what; run it again or
  * use ipalloc_transact); IO; UNAVAILABLE (nothing happened); UNKNOWN_OUTCOME (not freed: only
- * commit, which resolves it, and abort may follow); NOMEM. */
+ * commit, which resolves it, and abort may follow); INVALID (the owner holds more than one record
+ * can tell, some 10,000 addresses); NOMEM. */
 IPALLOC_API int ipalloc_txn_commit(ipalloc_txn *txn, uint64_t *revision, ipalloc_error *error);
 
 /* Undo the claims and end it. After UNKNOWN_OUTCOME it settles the outcome as aborted unless the
