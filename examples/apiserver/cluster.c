@@ -115,8 +115,7 @@ static bool define_pools(struct server *server, struct text *problem) {
            check_leftovers(server, problem);
 }
 
-/* --- default/kubernetes -------------------------------------------------------------------------
- */
+/* --- default/kubernetes ----------------------------------------------------------------------- */
 
 static struct json_object *kubernetes_service(const ipalloc_cidr *range) {
     ipalloc_addr first = range->base;
@@ -155,8 +154,7 @@ static void ensure_kubernetes_service(struct server *server) {
     outcome_clear(&outcome);
 }
 
-/* --- opening ------------------------------------------------------------------------------------
- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static bool open_registry(struct server *server, struct text *problem) {
     ipalloc_error error = {0};

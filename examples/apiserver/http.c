@@ -58,8 +58,7 @@ void http_resume(void *connection) {
     MHD_resume_connection(connection);
 }
 
-/* --- peers -------------------------------------------------------------------------------------
- */
+/* --- peers ------------------------------------------------------------------------------------ */
 
 static struct peer *peer_of(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info =
@@ -128,8 +127,7 @@ void http_sweep(struct http *http) {
     pthread_mutex_unlock(&http->lock);
 }
 
-/* --- requests ----------------------------------------------------------------------------------
- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 static enum method method_of(const char *name) {
     if (strcmp(name, "HEAD") == 0) {
@@ -225,8 +223,7 @@ static void refuse_size(struct exchange *exchange) {
     refuse(exchange, 413, "RequestEntityTooLarge", message);
 }
 
-/* --- replies -----------------------------------------------------------------------------------
- */
+/* --- replies ---------------------------------------------------------------------------------- */
 
 struct stream {
     struct watch *watch;
@@ -309,8 +306,7 @@ static enum MHD_Result send_reply(struct exchange *exchange, struct MHD_Connecti
     return result;
 }
 
-/* --- the conversation --------------------------------------------------------------------------
- */
+/* --- the conversation ------------------------------------------------------------------------- */
 
 /* Headers are here. What cannot be answered well later is refused at once. */
 static enum MHD_Result begin(struct http *http, struct MHD_Connection *connection, const char *path,
@@ -389,8 +385,7 @@ static void completed(void *context, struct MHD_Connection *connection, void **e
     }
 }
 
-/* --- start and stop ----------------------------------------------------------------------------
- */
+/* --- start and stop --------------------------------------------------------------------------- */
 
 static struct MHD_Daemon *start_daemon(struct http *http, int listen_socket) {
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;

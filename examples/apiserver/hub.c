@@ -52,8 +52,7 @@ static struct shared_text *shared_text_new(const struct server *server,
     return shared;
 }
 
-/* --- the present state, by key -----------------------------------------------------------------
- */
+/* --- the present state, by key ---------------------------------------------------------------- */
 
 static size_t item_position(const struct hub *hub, const char *key, bool *found) {
     size_t low = 0;
@@ -105,8 +104,7 @@ static struct shared_text *exchange_item(struct hub *hub, const char *key,
     return before; /* NOLINT(clang-analyzer-unix.Malloc): references are counted */
 }
 
-/* --- the ring ----------------------------------------------------------------------------------
- */
+/* --- the ring --------------------------------------------------------------------------------- */
 
 static size_t event_size(const struct event *event) {
     return (event->before != NULL ? event->before->size : 0) +
@@ -135,8 +133,7 @@ static void add_event(struct hub *hub, uint64_t revision, struct shared_text *be
     }
 }
 
-/* --- following ---------------------------------------------------------------------------------
- */
+/* --- following -------------------------------------------------------------------------------- */
 
 struct change {
     char *key;
@@ -233,8 +230,7 @@ static bool follow(struct hub *hub) {
     return status == IPALLOC_OK && count >= CHANGES_AT_ONCE;
 }
 
-/* --- waking watches ----------------------------------------------------------------------------
- */
+/* --- waking watches --------------------------------------------------------------------------- */
 
 static bool peer_is_gone(const struct watch *watch) {
     char byte;
@@ -303,8 +299,7 @@ static void *run_hub(void *context) {
     return NULL;
 }
 
-/* --- doors -------------------------------------------------------------------------------------
- */
+/* --- doors ------------------------------------------------------------------------------------ */
 
 int hub_start(struct server *server, ipalloc_error *error) {
     struct hub *hub = memory_allocate(sizeof *hub);

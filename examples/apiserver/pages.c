@@ -36,8 +36,7 @@ void page_ready(struct server *server, const struct request *request, struct rep
     }
 }
 
-/* --- metrics -----------------------------------------------------------------------------------
- */
+/* --- metrics ---------------------------------------------------------------------------------- */
 
 static void add_own_metrics(struct server *server, struct text *out) {
     struct counters counts;
@@ -89,8 +88,7 @@ void page_metrics(struct server *server, const struct request *request, struct r
     reply->content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 }
 
-/* --- the page for people ------------------------------------------------------------------------
- */
+/* --- the page for people ---------------------------------------------------------------------- */
 
 static const char page_head[] =
     "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">"

@@ -12,7 +12,8 @@
 
 /* What a patch may make of a small body: copies that are copied again grow exponentially. */
 #define COPIED_BYTES_MAX ((size_t)1 << 20)
-#define LIST_LENGTH_MAX  10000 /* inserting is linear, and there may be as many operations */
+#define LIST_LENGTH_MAX \
+    10000 /* inserting and removing are linear, and there may be as many operations */
 
 struct patching {
     struct json_object *root;
@@ -149,7 +150,7 @@ static bool take_out(const struct place *place) {
     bool found;
     size_t index;
     child(place->parent, place->name, &found);
-    if (!found) {
+    if (!found || json_length(place->parent) > LIST_LENGTH_MAX) {
         return false;
     }
     if (json_object_is_type(place->parent, json_type_object)) {

@@ -175,11 +175,21 @@ static struct json_object *retain(struct json_object *object, struct json_object
     return out;
 }
 
+/* Of a list that merges, or that a directive speaks of, in the patch or in the object. */
+static bool is_too_long(struct json_object *out, const char *name, struct json_object *value) {
+    const char *slash = name[0] == '$' ? strchr(name, '/') : NULL;
+    const char *list = slash != NULL ? slash + 1 : name;
+    bool merges = slash != NULL || keyed_list(name) >= 0;
+    return merges && (json_length(value) > LIST_LENGTH_MAX ||
+                      json_length(json_member(out, list)) > LIST_LENGTH_MAX);
+}
+
 static bool merge_member(struct json_object *out, const char *name, struct json_object *value,
                          struct text *problem) {
     int list = keyed_list(name);
-    if ((list >= 0 || name[0] == '$') && json_length(value) > LIST_LENGTH_MAX) {
-        text_format(problem, "%s: a patch may list at most %d elements", name, LIST_LENGTH_MAX);
+    if (is_too_long(out, name, value)) {
+        text_format(problem, "%s: lists of more than %d elements cannot be merged", name,
+                    LIST_LENGTH_MAX);
         return false;
     }
     if (name[0] == '$') {

@@ -17,11 +17,32 @@
 struct listing {
     const struct server *server;
     const struct selector *selector; /* NULL: every object, unparsed */
-    struct json_object *table;       /* NULL: a ServiceList */
+    struct json_object *table;       /* without its rows; NULL: a ServiceList */
     enum table_object include;
-    struct text items;
+    struct text items; /* or rows, as the answer has them, comma-separated */
     ipalloc_error *error;
 };
+
+/* One row, as text at once: the values of a long table would be several times its text. */
+static void add_row(struct listing *listing, struct json_object *object) {
+    struct json_object *table = table_new("Service", false, NULL);
+    table_add(table, "Service", object, listing->include);
+    size_t size = 0;
+    const char *row = json_line(json_object_array_get_idx(json_member(table, "rows"), 0), &size);
+    text_append(&listing->items, row, size);
+    json_object_put(table);
+}
+
+static void add_selected(struct listing *listing, struct json_object *object) {
+    size_t size = 0;
+    text_add(&listing->items, listing->items.size > 0 ? "," : "");
+    if (listing->table != NULL) {
+        add_row(listing, object);
+    } else {
+        const char *line = json_line(object, &size);
+        text_append(&listing->items, line, size);
+    }
+}
 
 static int see_service(void *context, const ipalloc_entry *entry) {
     struct listing *listing = context;
@@ -36,12 +57,7 @@ static int see_service(void *context, const ipalloc_entry *entry) {
         return IPALLOC_E_CORRUPT;
     }
     if (listing->selector == NULL || selector_matches(listing->selector, object)) {
-        if (listing->table != NULL) {
-            table_add(listing->table, "Service", object, listing->include);
-        } else {
-            text_format(&listing->items, "%s%s", listing->items.size > 0 ? "," : "",
-                        json_line(object, NULL));
-        }
+        add_selected(listing, object);
     }
     json_object_put(object);
     return IPALLOC_OK;
@@ -51,17 +67,19 @@ static void reply_list(const struct request *request, struct reply *reply, struc
                        uint64_t revision) {
     char version[RESOURCE_VERSION_TEXT];
     resource_version_format(listing->server, revision, version);
-    if (listing->table != NULL) {
-        json_set_text(json_member(listing->table, "metadata"), "resourceVersion", version);
-        reply_json(request, reply, 200, json_object_get(listing->table));
-        return;
-    }
     reply->code = 200;
     reply->content_type = "application/json";
-    text_format(&reply->body,
-                "{\"kind\":\"ServiceList\",\"apiVersion\":\"v1\",\"metadata\":"
-                "{\"resourceVersion\":\"%s\"},\"items\":[",
-                version);
+    if (listing->table != NULL) {
+        size_t size = 0;
+        json_set_text(json_member(listing->table, "metadata"), "resourceVersion", version);
+        const char *head = json_line(listing->table, &size);
+        text_append(&reply->body, head, size - strlen("]}")); /* it ends with the empty rows */
+    } else {
+        text_format(&reply->body,
+                    "{\"kind\":\"ServiceList\",\"apiVersion\":\"v1\",\"metadata\":"
+                    "{\"resourceVersion\":\"%s\"},\"items\":[",
+                    version);
+    }
     text_append(&reply->body, listing->items.data, listing->items.size);
     text_add(&reply->body, "]}\n");
     if (request_flag(request, "pretty")) {

@@ -24,8 +24,7 @@ bool watch_is_due(const struct watch *watch, time_t now) {
            now >= watch->deadline || (watch->bookmarks && now >= watch->bookmark_due);
 }
 
-/* --- rendering ---------------------------------------------------------------------------------
- */
+/* --- rendering -------------------------------------------------------------------------------- */
 
 static void add_line(struct watch *watch, const char *type, const char *object) {
     text_format(&watch->pending, "{\"type\":\"%s\",\"object\":%s}\n", type, object);
@@ -102,8 +101,7 @@ static void add_initial_line(struct watch *watch, const struct shared_text *text
     json_object_put(object);
 }
 
-/* --- streaming ---------------------------------------------------------------------------------
- */
+/* --- streaming -------------------------------------------------------------------------------- */
 
 /* Render the next initial object. Called and returns with the lock held. */
 static void render_initial(struct watch *watch) {
@@ -196,8 +194,7 @@ long watch_read(struct watch *watch, void *connection, int descriptor, char *out
     return result;
 }
 
-/* --- beginning and end -------------------------------------------------------------------------
- */
+/* --- beginning and end ------------------------------------------------------------------------ */
 
 static void link_watch(struct watch *watch) {
     struct hub *hub = watch->hub;
