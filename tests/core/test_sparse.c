@@ -363,6 +363,31 @@ START_TEST(random_picks_spread_over_the_whole_of_the_largest_side) {
 }
 END_TEST
 
+START_TEST(random_picks_are_even_around_a_hole) {
+    enum { SIZE = 1000, DRAWS = 90000 };
+    unsigned seen[SIZE] = {0};
+    sparse *set = make(SIZE, 0);
+    exclude(100, 799);
+    long bytes = memory.bytes;
+    for (u128 i = 0; i < 100; i += 3)
+        take(set, i);
+    unsigned free = (unsigned)sparse_count_free(set, 0, SIZE);
+    for (int i = 0; i < DRAWS; i++) {
+        u128 number;
+        require(sparse_find_any(set, &h, BITMAP_RANDOM, 0, SIZE, NULL, NULL, &number));
+        seen[number]++;
+    }
+    for (u128 i = 0; i < SIZE; i++) {
+        if (sparse_has(set, i) || (i >= 100 && i < 800))
+            require(seen[i] == 0);
+        else /* 337 expected, standard deviation 18 */
+            require(seen[i] > DRAWS / free * 7 / 10 && seen[i] < DRAWS / free * 13 / 10);
+    }
+    ck_assert_int_le(memory.bytes - bytes, 64 * 24 + 64); /* the smallest table, no hole in it */
+    sparse_destroy(set);
+}
+END_TEST
+
 /* ---- random operations against a sorted list ---- */
 
 enum { POOL = 3000, HOLES = 5 };
@@ -616,6 +641,7 @@ int main(void) {
     tcase_add_loop_test(tc, a_side_fills_to_its_last_number_and_then_there_is_none, 0, 2);
     tcase_add_loop_test(tc, a_pick_passes_over_what_is_skipped_and_takes_nothing, 0, 2);
     tcase_add_test(tc, random_picks_spread_over_the_whole_of_the_largest_side);
+    tcase_add_test(tc, random_picks_are_even_around_a_hole);
     tcase_add_loop_test(tc, random_operations_match_a_list, 0, COUNT(SHAPES));
     suite_add_tcase(suite, tc);
     return test_main(suite);
