@@ -1123,6 +1123,37 @@ START_TEST(a_free_address_that_moves_between_the_bands_is_found) {
 }
 END_TEST
 
+/* Reserves and releases the last address, the first byte of every snapshot. */
+static void *flip_last(void *context) {
+    stress *s = context;
+    const ipalloc_addr last = addr("10.0.255.254");
+    while (!stopped(s) && !s->failed) {
+        s->failed |= ipalloc_range_reserve(s->range, &last) != IPALLOC_OK;
+        s->failed |= ipalloc_range_release(s->range, &last) != IPALLOC_OK;
+    }
+    return NULL;
+}
+
+START_TEST(a_snapshot_beside_changes_has_no_leading_zeros) {
+    ipalloc_range *range = range_of("10.0.0.0/16");
+    static uint8_t bytes[8192];
+    atomic_word stop;
+    atomic_word_init(&stop, 0);
+    stress other = {.range = range, .stop = &stop};
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, flip_last, &other), 0);
+    for (uint64_t i = 0; i < test_scaled(20000); i++) {
+        size_t length;
+        require_status(ipalloc_range_snapshot(range, bytes, sizeof bytes, &length), IPALLOC_OK);
+        require(length == 0 || (length == sizeof bytes && bytes[0] == 0x20));
+    }
+    atomic_store_relaxed(&stop, 1);
+    pthread_join(thread, NULL);
+    ck_assert(!other.failed);
+    destroy_valid(range);
+}
+END_TEST
+
 /* Memory that is asked for in the middle of an exclusion: after the range was seen to hold nothing,
  * before the first bit is taken. Then the last address goes, and the exclusion must fail late. */
 #define LATE_LAST "10.15.255.254" /* of 10.0.0.0/12: large, so that the attempt takes a while */
@@ -1250,6 +1281,7 @@ int main(void) {
     tcase_add_test(tc, a_call_without_memory_changes_nothing);
     tcase_add_loop_test(tc, threads_within_their_quota_never_see_full, 0, 3);
     tcase_add_loop_test(tc, a_free_address_that_moves_between_the_bands_is_found, 0, 3);
+    tcase_add_test(tc, a_snapshot_beside_changes_has_no_leading_zeros);
     tcase_add_test(tc, an_exclusion_that_fails_late_leaves_no_trace);
     tcase_add_loop_test(tc, a_dense_range_does_what_the_naive_model_does, 0, ROWS(MODELS));
     suite_add_tcase(suite, tc);
