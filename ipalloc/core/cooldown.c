@@ -264,7 +264,7 @@ static bool grow_nodes(cooldown *c) {
     return true;
 }
 
-static uint64_t total_count(const cooldown *c) {
+uint64_t cooldown_total(const cooldown *c) {
     uint64_t count = 0;
     for (int i = 0; i < HEAPS; i++)
         count += c->heaps[i].count;
@@ -275,7 +275,7 @@ static uint64_t total_count(const cooldown *c) {
 static bool make_room(cooldown *c, int side) {
     if (c->options.laid_out)
         return true;
-    uint64_t in_use = total_count(c);
+    uint64_t in_use = cooldown_total(c);
     if ((in_use + 1) * 2 > c->index_capacity && !grow_index(c))
         return false;
     if (c->first_free_id == NO_ID && c->node_count == c->node_capacity && !grow_nodes(c))
@@ -454,5 +454,5 @@ bool cooldown_validate(const cooldown *c) {
     for (int i = 0; i < HEAPS; i++)
         if (!validate_heap(c, i))
             return false;
-    return count_in_use(c) == total_count(c);
+    return count_in_use(c) == cooldown_total(c);
 }

@@ -66,7 +66,8 @@ bool cooldown_oldest_rested(const cooldown *c, int side, bool (*skip)(void *cont
 /* How many are resting or rested on one side of `split`. */
 uint64_t cooldown_count(const cooldown *c, int side, enum cooldown_state state);
 
-/* The index-th number in here, in no order: 0 .. the sum of the four counts - 1. */
+/* How many there are in all; the index-th of them, in no order. */
+uint64_t cooldown_total(const cooldown *c);
 u128 cooldown_at(const cooldown *c, uint64_t index);
 
 /* Heap order, positions, index and counts. */

@@ -102,18 +102,9 @@ static bool exclusions_agree(const ipalloc_range *range) {
     return true;
 }
 
-static uint64_t kept_back_count(const ipalloc_range *range) {
-    uint64_t count = 0;
-    for (int side = 0; side < 2; side++)
-        count += cooldown_count(range->kept_back, side, COOLDOWN_RESTING) +
-                 cooldown_count(range->kept_back, side, COOLDOWN_RESTED);
-    return count;
-}
-
 /* What is kept back is taken, and not excluded. */
 static bool kept_back_agrees(const ipalloc_range *range) {
-    uint64_t count = kept_back_count(range);
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; i < cooldown_total(range->kept_back); i++) {
         u128 number = cooldown_at(range->kept_back, i);
         if (!numbers_is_taken(&range->numbers, number) ||
             exclusion_find(&range->excluded, number) != NULL)

@@ -18,10 +18,6 @@ static bool is_excluded(const ipalloc_range *range, u128 number) {
     return exclusion_find(&range->excluded, number) != NULL;
 }
 
-static enum cooldown_state kept_back_state(const ipalloc_range *range, u128 number) {
-    return range->kept_back == NULL ? COOLDOWN_ABSENT : cooldown_state_of(range->kept_back, number);
-}
-
 /* --- under the lock ----------------------------------------------------------------------------
  */
 
@@ -70,8 +66,7 @@ static bool find_settled(ipalloc_range *range, enum range_band band, number_skip
                                   skip.context, number);
 }
 
-/* Take what is free, or kept back and to be given all the same. OK; TAKEN; NOMEM. */
-static int take_settled(ipalloc_range *range, u128 number) {
+int range_take_settled(ipalloc_range *range, u128 number) {
     if (range->kept_back != NULL && cooldown_remove(range->kept_back, number))
         return IPALLOC_OK; /* it was taken all along */
     if (is_excluded(range, number))
@@ -83,7 +78,7 @@ static int claim_any_settled(ipalloc_range *range, enum range_band band, range_o
     u128 number;
     if (!find_settled(range, band, (number_skip){0}, &number))
         return IPALLOC_E_FULL;
-    int status = take_settled(range, number);
+    int status = range_take_settled(range, number);
     assert(status != IPALLOC_E_TAKEN);
     if (status == IPALLOC_OK)
         out->value = number;
@@ -263,7 +258,7 @@ int range_claim(ipalloc_range *range, range_offset offset) {
     range_settle(range);
     int status = IPALLOC_E_TAKEN;
     if (!range->refuse_reserve_cooling || kept_back_state(range, offset.value) != COOLDOWN_RESTING)
-        status = take_settled(range, offset.value);
+        status = range_take_settled(range, offset.value);
     range_unlock(range);
     return status;
 }
@@ -315,7 +310,7 @@ static int restore_cooling_settled(ipalloc_range *range, u128 number,
         return IPALLOC_E_TAKEN;
     if (range->kept_back == NULL)
         return IPALLOC_OK; /* nothing rests here: it is free */
-    int status = take_settled(range, number);
+    int status = range_take_settled(range, number);
     if (status != IPALLOC_OK)
         return status;
     status = keep_back(range, number, released_at_wall_ms);

@@ -10,11 +10,6 @@
 
 #include <assert.h>
 
-static bool kept_back(const ipalloc_range *range, u128 number) {
-    return range->kept_back != NULL &&
-           cooldown_state_of(range->kept_back, number) != COOLDOWN_ABSENT;
-}
-
 static bool any_held(const ipalloc_range *range, interval wanted) {
     u128 number;
     return range_next_held(range, wanted.first, &number) && number <= wanted.last;
@@ -52,7 +47,7 @@ static int take_bits(ipalloc_range *range, interval wanted) {
     interval stretch;
     while (next_stretch(range, wanted, &from, &stretch)) {
         for (u128 number = stretch.first; number <= stretch.last; number++) {
-            if (kept_back(range, number)) {
+            if (kept_back_state(range, number) != COOLDOWN_ABSENT) {
                 cooldown_remove(range->kept_back, number);
                 continue;
             }

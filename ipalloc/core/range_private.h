@@ -53,6 +53,10 @@ static inline range_bounds band_bounds(const ipalloc_range *range, enum range_ba
                                      : (range_bounds){range->split, range->size};
 }
 
+static inline enum cooldown_state kept_back_state(const ipalloc_range *range, u128 number) {
+    return range->kept_back == NULL ? COOLDOWN_ABSENT : cooldown_state_of(range->kept_back, number);
+}
+
 /* Take the lock of a range that the caller may have as const. */
 static inline ipalloc_range *range_lock(const ipalloc_range *range) {
     pthread_mutex_lock(&range->self->lock);
@@ -75,6 +79,9 @@ bool range_bulk_since(const ipalloc_range *range, uint64_t epoch);
 
 /* Let go what has rested long enough. */
 void range_settle(ipalloc_range *range);
+
+/* Take what is free, or kept back and to be given all the same. OK; TAKEN; NOMEM. */
+int range_take_settled(ipalloc_range *range, u128 number);
 
 enum range_state range_state_settled(const ipalloc_range *range, u128 number);
 

@@ -15,8 +15,7 @@
 bool range_next_held(const ipalloc_range *range, u128 from, u128 *number) {
     while (numbers_next_taken(&range->numbers, from, range->size, number)) {
         const interval *hole = exclusion_find(&range->excluded, *number);
-        if (hole == NULL && (range->kept_back == NULL ||
-                             cooldown_state_of(range->kept_back, *number) == COOLDOWN_ABSENT))
+        if (hole == NULL && kept_back_state(range, *number) == COOLDOWN_ABSENT)
             return true;
         u128 last = hole != NULL ? hole->last : *number;
         if (last == range->size - 1)
@@ -143,11 +142,7 @@ static void clear_unheld(const ipalloc_range *range, uint8_t *out, size_t length
     }
     if (range->kept_back == NULL)
         return;
-    uint64_t count = 0;
-    for (int side = 0; side < 2; side++)
-        count += cooldown_count(range->kept_back, side, COOLDOWN_RESTING) +
-                 cooldown_count(range->kept_back, side, COOLDOWN_RESTED);
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; i < cooldown_total(range->kept_back); i++) {
         u128 number = cooldown_at(range->kept_back, i);
         if (number < end)
             *byte_of(out, length, number) &= (uint8_t) ~(1u << (unsigned)(number % 8));
@@ -241,16 +236,10 @@ static bool is_idle(const ipalloc_range *range) {
             count_value(high.cooling)) == 0;
 }
 
-static int take_one(ipalloc_range *range, u128 number) {
-    if (range->kept_back != NULL && cooldown_remove(range->kept_back, number))
-        return IPALLOC_OK; /* it waited in line */
-    return numbers_take(&range->numbers, number);
-}
-
 static int take_all(ipalloc_range *range, snapshot_bits bits) {
     u128 number;
     for (u128 from = 0; next_bit(bits, from, &number); from = number + 1) {
-        int status = take_one(range, number);
+        int status = range_take_settled(range, number);
         if (status == IPALLOC_OK)
             continue;
         u128 undone;
