@@ -254,7 +254,7 @@ int sqlite_scan(void *self, ipalloc_bytes prefix, ipalloc_bytes after, size_t li
                 ipalloc_visit visit, void *context, uint64_t *at_revision, ipalloc_error *error) {
     sqlite_store *s = self;
     connection *c;
-    snapshot at;
+    snapshot at = {0};
     delivery d;
     int status = borrow(s, &c, error);
     if (status != IPALLOC_OK)
