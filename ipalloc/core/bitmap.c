@@ -168,7 +168,6 @@ bitmap_band bitmap_band_of(const bitmap *map, uint64_t begin, uint64_t end) {
         return (bitmap_band){.empty = true, .first_mask = 0, .last_mask = 0};
     bitmap_band b = {.first = begin / WORD_BITS, .last = (end - 1) / WORD_BITS};
     b.words = b.last - b.first + 1;
-    b.words_of_first_line = ~0u << b.first % LINE_WORDS;
     b.first_mask = UINT64_MAX << begin % WORD_BITS;
     b.last_mask = UINT64_MAX >> -end % WORD_BITS;
     b.is_rest = end == map->size; /* an empty band is no rest of anything */
@@ -282,6 +281,10 @@ bool bitmap_prove_full(bitmap *map, uint64_t *stamp, uint64_t *number) {
     }
     open_number(map, *number); /* its release may not have come this far: I3 */
     return false;
+}
+
+bool bitmap_looks_full(const bitmap *map) {
+    return !has_flags(atomic_load_relaxed(root_of(map))); /* relaxed: a hint */
 }
 
 bool bitmap_still_full(const bitmap *map, uint64_t stamp) {

@@ -45,7 +45,6 @@ bool bitmap_claim_any(bitmap *map, hooks *h, enum bitmap_choice choice, uint64_t
 typedef struct bitmap_band {
     uint64_t first, last, words; /* both ends included, and how many */
     uint64_t first_mask, last_mask;
-    unsigned words_of_first_line; /* by bit */
     bool empty;
     bool is_rest; /* it ends where the map ends */
 } bitmap_band;
@@ -66,6 +65,9 @@ bool bitmap_find_any(const bitmap *map, hooks *h, enum bitmap_choice choice, uin
 /* Prove that at some instant during this call no number was free. On true, *stamp can be handed to
  * bitmap_still_full. On false, *number is a number that was seen free. */
 bool bitmap_prove_full(bitmap *map, uint64_t *stamp, uint64_t *number);
+
+/* Does no flag stand? A hint that bitmap_prove_full will say true. One load. */
+bool bitmap_looks_full(const bitmap *map);
 
 /* Was the map full without interruption since the proof that gave `stamp`? One load. */
 bool bitmap_still_full(const bitmap *map, uint64_t stamp);

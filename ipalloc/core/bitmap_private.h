@@ -271,7 +271,4 @@ static INLINE uint64_t bitmap_claim_in_words(bitmap *map, hooks *h, const bitmap
     return total > 0 && claim_pick(map, &p) ? pick_number(&p) : BITMAP_NONE;
 }
 
-/* The claim for all cases that are left over. */
-uint64_t bitmap_claim_widely(bitmap *map, hooks *h, const bitmap_band *b);
-
 #endif

@@ -34,16 +34,23 @@ static INLINE unsigned words_with_room(const bitmap *map, uint64_t line, bool fa
     return mask;
 }
 
-/* The same for a line at an end of the band: only what is free within it counts. */
-static NOINLINE unsigned words_with_room_in_band(const bitmap *map, const bitmap_band *b,
-                                                 uint64_t line) {
-    unsigned mask = 0;
-    for (unsigned i = 0; i < LINE_WORDS; i++) {
-        uint64_t word = line * LINE_WORDS + i;
-        uint64_t seen = atomic_load_relaxed(&map->leaves[word]); /* relaxed: hints */
-        mask |= (unsigned)(within_band(b, word, seen) != 0) << i;
+/* Those of `words` that are in the band and have room in it, for a line at an end of the band. */
+static INLINE unsigned words_within_band(const bitmap *map, const bitmap_band *b, uint64_t line,
+                                         unsigned words) {
+    uint64_t first = line * LINE_WORDS; /* relaxed loads: hints */
+    if (b->first >= first) {
+        unsigned place = (unsigned)(b->first - first);
+        words &= ~0u << place;
+        if (within_band(b, b->first, atomic_load_relaxed(&map->leaves[b->first])) == 0)
+            words &= ~(1u << place);
     }
-    return mask;
+    if (b->last < first + LINE_WORDS) {
+        unsigned place = (unsigned)(b->last - first);
+        words &= (2u << place) - 1;
+        if (within_band(b, b->last, atomic_load_relaxed(&map->leaves[b->last])) == 0)
+            words &= ~(1u << place);
+    }
+    return words;
 }
 
 static INLINE unsigned choose_any(uint64_t bits, bool fast, uint64_t *random) {
@@ -59,7 +66,7 @@ static INLINE unsigned pick_in_line(const bitmap *map, const bitmap_band *b, boo
         bitmap_close_flag(map, 0, line);
     bool edge = line == b->first / LINE_WORDS || line == b->last / LINE_WORDS;
     if (edge)
-        words = words_with_room_in_band(map, b, line);
+        words = words_within_band(map, b, line, words);
     if (words == 0)
         return 0;
     out->word = line * LINE_WORDS + choose_any(words, fast, &random);
@@ -131,7 +138,7 @@ static NOINLINE unsigned pick_in_every_line(const bitmap *map, hooks *h, const b
  * far as a hint can tell. */
 static INLINE unsigned pick_by_flags(const bitmap *map, hooks *h, const bitmap_band *b, bool fast,
                                      pick *out) {
-    if (!has_flags(atomic_load_relaxed(root_of(map)))) /* relaxed: bitmap_prove_full looks again */
+    if (bitmap_looks_full(map))
         return 0;
     uint64_t random = next_random(h, fast), line = 0;
     bool drawn = draw_open_line(map, b, fast, &random, &line) ||
@@ -189,10 +196,6 @@ static NOINLINE uint64_t claim_in_lines_plain(bitmap *map, hooks *h, const bitma
 BITS_FAST static NOINLINE uint64_t claim_in_lines_fast(bitmap *map, hooks *h,
                                                        const bitmap_band *b) {
     return claim_in_lines(map, h, b, true);
-}
-
-uint64_t bitmap_claim_widely(bitmap *map, hooks *h, const bitmap_band *b) {
-    return is_fast(map, h) ? claim_in_lines_fast(map, h, b) : claim_in_lines_plain(map, h, b);
 }
 
 BITS_FAST static NOINLINE uint64_t claim_fast(bitmap *map, hooks *h, const bitmap_band *b) {

@@ -296,6 +296,7 @@ static int read_port(const ipalloc_range *range, uint16_t port, range_offset *ou
 /* --- the calls by address ----------------------------------------------------------------------
  */
 
+/* Everything but the usual claim. */
 static NOINLINE int allocate_otherwise(ipalloc_range *range, ipalloc_addr *out) {
     range_offset offset;
     int status = range_allocate(range, &offset);
@@ -304,22 +305,13 @@ static NOINLINE int allocate_otherwise(ipalloc_range *range, ipalloc_addr *out) 
     return status;
 }
 
-static NOINLINE int allocate_widely(ipalloc_range *range, ipalloc_addr *out) {
-    uint64_t number =
-        bitmap_claim_widely(range->numbers.dense, &range->hooks, &range->bands[RANGE_BAND_DYNAMIC]);
-    if (number == BITMAP_NONE)
-        return allocate_otherwise(range, out);
-    write_addr(range->family, range->first_value + number, out);
-    return IPALLOC_OK;
-}
-
 /* The usual claim, with everything it needs in one function: each call and each saved register
  * would be felt. */
 BITS_FAST static NOINLINE int allocate_in_words(ipalloc_range *range, ipalloc_addr *out) {
     uint64_t number = bitmap_claim_in_words(range->numbers.dense, &range->hooks,
                                             &range->bands[RANGE_BAND_DYNAMIC], true);
     if (number == BITMAP_NONE)
-        return allocate_widely(range, out);
+        return allocate_otherwise(range, out);
     write_addr(range->family, range->first_value + number, out);
     return IPALLOC_OK;
 }

@@ -191,26 +191,30 @@ static int claim_lock_free(ipalloc_range *range, u128 number) {
 }
 
 /* Some free number of a band, or BITMAP_NONE, which proves nothing. */
-static uint64_t claim_in_band(ipalloc_range *range, enum range_band band) {
+static inline uint64_t claim_in_band(ipalloc_range *range, enum range_band band) {
     const bitmap_band *b = &range->bands[band];
     if (range->strategy == IPALLOC_STRATEGY_RANDOM)
         return bitmap_claim_random(range->numbers.dense, &range->hooks, b);
     return bitmap_claim_lowest(range->numbers.dense, b);
 }
 
-/* Claim from the bitmap until there is something, or until FULL is proved. */
+/* Claim from the bitmap until there is something, or until FULL is proved. Where no flag stands,
+ * that is likely, and quickly done. */
 static int allocate_lock_free(ipalloc_range *range, range_offset *out) {
-    uint64_t number, stamp;
-    do {
-        number = claim_in_band(range, RANGE_BAND_DYNAMIC);
+    uint64_t stamp;
+    for (;;) {
+        if (bitmap_looks_full(range->numbers.dense) && prove_full_lock_free(range, &stamp))
+            return IPALLOC_E_FULL;
+        uint64_t number = claim_in_band(range, RANGE_BAND_DYNAMIC);
         if (number == BITMAP_NONE)
             number = claim_in_band(range, RANGE_BAND_STATIC);
         if (number != BITMAP_NONE) {
             out->value = number;
             return IPALLOC_OK;
         }
-    } while (!prove_full_lock_free(range, &stamp));
-    return IPALLOC_E_FULL;
+        if (prove_full_lock_free(range, &stamp))
+            return IPALLOC_E_FULL;
+    }
 }
 
 /* --- what range_internal.h offers --------------------------------------------------------------
