@@ -41,7 +41,7 @@ struct generations {
  */
 
 generations *generations_create(const hooks *h, uint64_t size, uint64_t split, uint64_t rest_ms) {
-    assert(split <= size);
+    assert(split <= size && rest_ms > 0);
     generations *g = hooks_alloc_zeroed(h, sizeof *g);
     if (g == NULL)
         return NULL;
@@ -49,8 +49,7 @@ generations *generations_create(const hooks *h, uint64_t size, uint64_t split, u
     g->size = size;
     g->split = split;
     g->words = size / WORD_BITS + (size % WORD_BITS != 0);
-    uint64_t half = rest_ms / 2 + rest_ms % 2;
-    g->epoch_ms = half > 0 ? half : 1;
+    g->epoch_ms = rest_ms / 2 + rest_ms % 2;
     g->epoch = rest_clock_now(&g->clock) / g->epoch_ms;
     for (int slot = 0; slot < SLOTS; slot++)
         g->slots[slot].first_word = g->words;

@@ -1,12 +1,12 @@
 /*
  * generations.h: released numbers of a dense range that must rest, in two bits a number.
  *
- * Time is cut into epochs of half a rest (rounded up, at least 1 ms), by the clock of rest_clock.h.
- * All numbers released in one epoch are a generation, and rest together until that epoch and the
- * two after it are over: a rest lasts at least rest_ms and at most 1.5 times that, and 2 ms for
- * rounding. To remember each release by itself takes 28 bytes a number (cooldown.h); a generation,
- * of which only three can be resting, takes 2 bits: none, or which. That also makes put and remove
- * O(1), and the counts.
+ * Time is cut into epochs of half a rest (rounded up to a millisecond), by the clock of
+ * rest_clock.h. All numbers released in one epoch are a generation, and rest together until that
+ * epoch and the two after it are over: a rest lasts at least rest_ms and at most 1.5 times that,
+ * and 2 ms for rounding. To remember each release by itself takes 28 bytes a number (cooldown.h); a
+ * generation, of which only three can be resting, takes 2 bits: none, or which. That also makes put
+ * and remove O(1), and the counts.
  *
  * Whoever comes by after an epoch has ended looks at the clock and takes out what has rested: one
  * pass over the words, for generations that are not empty. Between numbers of one generation there
@@ -21,8 +21,8 @@
 
 typedef struct generations generations;
 
-/* Numbers 0..size-1, counted apart below and from `split` on. NULL when out of memory. `h` gives
- * memory and the wall clock and must outlive it. */
+/* Numbers 0..size-1, counted apart below and from `split` on; rest_ms > 0. NULL when out of memory.
+ * `h` gives memory and the wall clock and must outlive it. */
 generations *generations_create(const hooks *h, uint64_t size, uint64_t split, uint64_t rest_ms);
 void generations_destroy(generations *g);
 
