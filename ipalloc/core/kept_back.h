@@ -43,8 +43,9 @@ static inline enum cooldown_state kept_back_state_of(const kept_back *k, u128 nu
 /* Look at the clock: what has rested is free in `n`, or waits in line. Returns how many. */
 uint64_t kept_back_settle(kept_back *k, numbers *n);
 
-/* Keep back a number that is not in here, settled, released at that wall clock time. OK, and it is
- * still absent where it has rested long enough and needs no line; NOMEM (queue). */
+/* Keep back a number that is not in here, released at that wall clock time. Settle first, under the
+ * same lock: generations know no later time than that of the last settling. OK, and it is still
+ * absent where it has rested long enough and needs no line; NOMEM (queue). */
 int kept_back_put(kept_back *k, u128 number, uint64_t released_at_wall_ms);
 
 /* Forget a number. false: it was not in here. */

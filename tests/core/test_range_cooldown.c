@@ -199,6 +199,24 @@ START_TEST(a_rest_is_as_long_as_the_header_says) {
 }
 END_TEST
 
+/* Nobody has looked at the clock since the claim. */
+START_TEST(a_release_after_a_long_silence_rests_its_full_time) {
+    for (int undo = 0; undo < 2; undo++) {
+        make_range("10.0.0.0/27", (ipalloc_range_options){.cool_down_ms = REST});
+        ck_assert_status(claim(20), IPALLOC_OK);
+        world.wall += 10 * REST;
+        uint64_t released_at = world.wall;
+        ck_assert_status(undo ? range_unclaim(range, (range_offset){20}, released_at) : release(20),
+                         IPALLOC_OK);
+        world.wall = end_of_rest(released_at) - 1;
+        ck_assert_int_eq(state_of(20), RANGE_COOLING);
+        world.wall++;
+        ck_assert_int_eq(state_of(20), RANGE_FREE);
+        destroy_range();
+    }
+}
+END_TEST
+
 START_TEST(a_proof_of_full_ends_when_a_rest_does) {
     make_range("10.0.0.0/27", (ipalloc_range_options){.cool_down_ms = REST});
     fill();
@@ -322,6 +340,7 @@ int main(void) {
     tcase_add_test(tc, a_full_range_reuses_the_longest_rested_if_asked);
     tcase_add_test(tc, a_cooling_address_can_be_claimed_by_name_whatever_else_cools);
     tcase_add_loop_test(tc, a_rest_is_as_long_as_the_header_says, 0, 5);
+    tcase_add_test(tc, a_release_after_a_long_silence_rests_its_full_time);
     tcase_add_test(tc, a_proof_of_full_ends_when_a_rest_does);
     tcase_add_test(tc, an_undone_claim_cools_on);
     tcase_add_test(tc, rests_can_be_loaded);
