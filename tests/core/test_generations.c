@@ -259,6 +259,22 @@ START_TEST(a_release_after_the_clock_went_back_rests_its_full_time) {
 }
 END_TEST
 
+START_TEST(a_clock_that_goes_back_from_the_end_of_time_does_not_wrap_around) {
+    generations *g = make_with(10);
+    world.wall_ms = UINT64_MAX - 100;
+    put(g, 1, world.wall_ms);
+    world.wall_ms = 1000;
+    ck_assert(rests(g, 1)); /* what was lost is added from now on */
+    world.wall_ms += 200;
+    ck_assert(!rests(g, 1)); /* time stands still at its end */
+    put(g, 2, world.wall_ms);
+    put(g, 3, UINT64_MAX);
+    world.wall_ms += 200;
+    ck_assert(rests(g, 2) && rests(g, 3));
+    destroy(g);
+}
+END_TEST
+
 START_TEST(a_release_in_the_future_counts_as_one_of_now) {
     generations *g = make();
     put(g, 1, UINT64_MAX);
@@ -593,6 +609,7 @@ int main(void) {
         a_clock_that_jumps_over_epochs_ends_exactly_the_rests_that_are_over,
         a_clock_that_goes_back_ends_no_rest_earlier,
         a_release_after_the_clock_went_back_rests_its_full_time,
+        a_clock_that_goes_back_from_the_end_of_time_does_not_wrap_around,
         a_release_in_the_future_counts_as_one_of_now,
         restored_entries_rest_from_their_release_on_in_whatever_order_they_come,
         an_entry_that_has_rested_long_enough_is_not_put_to_rest,

@@ -148,6 +148,19 @@ START_TEST(a_full_range_reuses_the_longest_rested_if_asked) {
 }
 END_TEST
 
+START_TEST(a_full_range_without_cool_down_has_nothing_to_reuse) {
+    static const char *const CIDRS[] = {"10.0.0.0/24", "fd00::/64"};
+    for (int sparse = 0; sparse < 2; sparse++) {
+        make_range(CIDRS[sparse], (ipalloc_range_options){.reuse_cooling_when_full = true});
+        range_offset last = {range_usable_size(range) - 1};
+        ck_assert_status(range_exclude(range, (range_offset){1}, last), IPALLOC_OK);
+        ck_assert_int_eq(allocate(), 0);
+        ck_assert_int_eq(allocate(), IPALLOC_E_FULL);
+        destroy_range();
+    }
+}
+END_TEST
+
 START_TEST(a_cooling_address_can_be_claimed_by_name_whatever_else_cools) {
     make_range("10.0.0.0/27", (ipalloc_range_options){.cool_down_ms = REST});
     ck_assert_status(claim(3), IPALLOC_OK);
@@ -338,6 +351,7 @@ int main(void) {
     tcase_add_test(tc, a_released_address_cools_and_is_then_free);
     tcase_add_test(tc, a_reserve_takes_a_cooling_address_unless_refused);
     tcase_add_test(tc, a_full_range_reuses_the_longest_rested_if_asked);
+    tcase_add_test(tc, a_full_range_without_cool_down_has_nothing_to_reuse);
     tcase_add_test(tc, a_cooling_address_can_be_claimed_by_name_whatever_else_cools);
     tcase_add_loop_test(tc, a_rest_is_as_long_as_the_header_says, 0, 5);
     tcase_add_test(tc, a_release_after_a_long_silence_rests_its_full_time);
