@@ -123,7 +123,9 @@ static int include_locked(ipalloc_range *range, interval wanted) {
 int range_include(ipalloc_range *range, range_offset first, range_offset last) {
     assert(first.value <= last.value && last.value < range->size);
     range_lock(range);
+    range_bulk_begin(range); /* whoever saw a bit taken and then no exclusions must look again */
     int status = include_locked(range, (interval){first.value, last.value});
+    range_bulk_end(range);
     range_unlock(range);
     return status;
 }
