@@ -7,8 +7,10 @@
  */
 #include "pair.h"
 
+#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     STATIC_BAND_NUMBERS = 256, /* of a /16 and larger */
@@ -49,7 +51,10 @@ static uint32_t range_claim_one(void *range, uint64_t *random) {
 }
 
 static void range_release_one(void *range, uint32_t number) {
-    ipalloc_addr address = addr_of(number);
+    static const ipalloc_addr ipv4 = {.family = 4};
+    uint32_t big_endian = htobe32(0x0a000000 | number);
+    ipalloc_addr address = ipv4;
+    memcpy(address.bytes, &big_endian, sizeof big_endian);
     int status = ipalloc_range_release(range, &address);
     if (status != IPALLOC_OK)
         broken("ipalloc_range_release", status);

@@ -9,11 +9,19 @@
  *
  * Cost: ranges up to 2^24 addresses are a bitmap of 1.004 bits an address and no memory is
  * allocated after creation; larger ones are sparse, with memory in proportion to what is held (60
- * bytes per held random address, 1 where they cluster). Cool-down and oldest-freed keep an exact
- * queue: a dense range allocates 28 to 32 bytes an address for it when it is made, of which only
- * those of addresses that were ever released are touched, and one bit an address. Claims and
- * releases in a dense range without cool-down and not oldest-freed are lock-free (a release or
- * lookup takes a lock while something is excluded); all others take one lock.
+ * bytes per held random address, 1 where they cluster). Claims and releases in a dense range
+ * without cool-down and not oldest-freed are lock-free (a release or lookup takes a lock while
+ * something is excluded); all others take one lock.
+ * Cool-down: a bitmap remembers the generation in which an address was released, not the time:
+ * 2 bits more an address, rather than 28 bytes, nothing allocated after creation, and a release is
+ * O(1). A generation is what is released within half a cool-down, and is free again all at once: a
+ * rest lasts at least cool_down_ms and at most 1.5 times that and 2 ms, and what has rested longest
+ * is the lowest address of the oldest generation. Sparse ranges keep an exact queue: a rest lasts
+ * cool_down_ms, for 52 to 104 bytes per address that rests at once.
+ * Oldest-freed needs the order of all releases, and keeps the exact queue with or without
+ * cool-down. It is not frugal: dense, 32 bytes and one bit an address are allocated when the range
+ * is made (of which only those of addresses that were ever released are touched): 32 MiB for 2^20
+ * addresses. Sparse, 56 to 112 bytes per address that was ever used.
  *
  * IPALLOC_E_FULL is linearizable: at some instant during the call nothing was free.
  * Calls here return a status only; there is nothing to add to it.
@@ -49,9 +57,11 @@ typedef struct ipalloc_range_options {
     uint32_t strategy;            /* enum ipalloc_strategy */
     bool use_all_addresses;       /* the first and the last address are usable too; the static
                                      band is as long as without, and so ends one earlier */
-    bool reuse_cooling_when_full; /* rather than FULL, give the longest-rested cooling one */
+    bool reuse_cooling_when_full; /* rather than FULL, give the longest-rested cooling one (dense:
+                                     the lowest of the oldest generation, see above) */
     bool refuse_reserve_cooling;  /* reserve of a cooling address is TAKEN (default: it is given) */
-    uint64_t cool_down_ms;        /* rest after a release before it is free again; 0: none */
+    uint64_t cool_down_ms;        /* rest after a release before it is free again; 0: none. So
+                                     long at least; dense, up to 1.5 times that: see above */
 } ipalloc_range_options;
 
 /* Make an empty range over `cidr`. The caller destroys it.
@@ -80,6 +90,37 @@ IPALLOC_API int ipalloc_range_reserve(ipalloc_range *range, const ipalloc_addr *
  * cooling or excluded; nothing changed); NOT_IN_RANGE; NOMEM (sparse, with cool-down or
  * oldest-freed; nothing changed). */
 IPALLOC_API int ipalloc_range_release(ipalloc_range *range, const ipalloc_addr *address);
+
+/* Take `count` free addresses at once, or none. They come from the same bands as single ones, in
+ * rows from a random place on (lowest first where that is the strategy): far cheaper than one by
+ * one, and not spread as evenly. OK; FULL (at some instant during the call fewer than `count` were
+ * free, counting what it had taken itself as free; nothing changed); NOMEM (sparse; nothing
+ * changed, except that what waited in an oldest-freed line may come as never used); INVALID. count
+ * 0 is OK. */
+IPALLOC_API int ipalloc_range_allocate_many(ipalloc_range *range, ipalloc_addr *out, size_t count);
+
+/* Give back `count` addresses at once; cheapest where neighbours stand together, as
+ * ipalloc_range_allocate_many returns them.
+ * OK; NOT_FOUND (some were not held, or stand twice; all others are released); NOT_IN_RANGE (one is
+ * outside; nothing changed); NOMEM (sparse, with cool-down or oldest-freed: some stay held);
+ * INVALID. */
+IPALLOC_API int ipalloc_range_release_many(ipalloc_range *range, const ipalloc_addr *addresses,
+                                           size_t count);
+
+/* Take a whole block: all addresses of some CIDR of this prefix length, aligned as CIDRs are, at a
+ * random place (the lowest where that is the strategy), above the static band if one is free there.
+ * Blocks of up to 2^IPALLOC_BLOCK_BITS_MAX addresses. At half fill and random placement there are
+ * none above 8: who needs many large blocks, keeps a range for them. OK; FULL (no such block was
+ * found free, or none fits the range; a hint where others claim and release meanwhile); NOMEM
+ * (sparse; nothing changed); INVALID (prefix length). Takes the lock. */
+#define IPALLOC_BLOCK_BITS_MAX 16
+IPALLOC_API int ipalloc_range_allocate_block(ipalloc_range *range, uint8_t prefix_length,
+                                             ipalloc_cidr *out);
+
+/* Give back all addresses of a CIDR. OK; NOT_FOUND (some were not held; all others are released);
+ * NOT_IN_RANGE (not wholly inside; nothing changed); NOMEM as above; INVALID (prefix length, or
+ * bits beyond it). */
+IPALLOC_API int ipalloc_range_release_block(ipalloc_range *range, const ipalloc_cidr *block);
 
 /* Is it held? false for free, cooling, excluded and foreign addresses. */
 IPALLOC_API bool ipalloc_range_has(const ipalloc_range *range, const ipalloc_addr *address);
@@ -123,6 +164,11 @@ IPALLOC_API int ipalloc_range_get_stats(const ipalloc_range *range, ipalloc_rang
  * A cursor need not be held nor inside the range: the walk goes on behind it, all of IPv4 being
  * before IPv6. OK; NOT_FOUND (no further one; the cursor is untouched). */
 IPALLOC_API int ipalloc_range_next(const ipalloc_range *range, ipalloc_addr *cursor);
+
+/* The same, up to `capacity` steps at once into `out`; the cursor moves to the last of them.
+ * OK (*count is at least 1); NOT_FOUND (no further one; *count is 0); INVALID (capacity 0). */
+IPALLOC_API int ipalloc_range_next_many(const ipalloc_range *range, ipalloc_addr *cursor,
+                                        ipalloc_addr *out, size_t capacity, size_t *count);
 
 /* The same for port ranges; *cursor starts at 0 with *started false. */
 IPALLOC_API int ipalloc_range_next_port(const ipalloc_range *range, uint16_t *cursor,

@@ -22,20 +22,7 @@ static bool is_excluded(const ipalloc_range *range, u128 number) {
  */
 
 void range_settle(ipalloc_range *range) {
-    cooldown *kept_back = range->kept_back;
-    if (kept_back == NULL)
-        return;
-    uint64_t now = cooldown_now(kept_back);
-    u128 number;
-    while (cooldown_due(kept_back, now, &number)) {
-        if (range->strategy == IPALLOC_STRATEGY_OLDEST_FREED) {
-            cooldown_promote(kept_back, number);
-        } else {
-            cooldown_remove(kept_back, number);
-            numbers_release(&range->numbers, number);
-        }
-        range->freed_count++;
-    }
+    range->freed_count += kept_back_settle(&range->kept_back, &range->numbers);
 }
 
 enum range_state range_state_settled(const ipalloc_range *range, u128 number) {
@@ -61,13 +48,11 @@ static bool find_settled(ipalloc_range *range, enum range_band band, number_skip
     if (numbers_find_any(&range->numbers, &range->hooks, choice_of(range), bounds.begin, bounds.end,
                          skip, number))
         return true;
-    return range->strategy == IPALLOC_STRATEGY_OLDEST_FREED &&
-           cooldown_oldest_rested(range->kept_back, band == RANGE_BAND_DYNAMIC, skip.skip,
-                                  skip.context, number);
+    return kept_back_oldest_in_line(&range->kept_back, band == RANGE_BAND_DYNAMIC, skip, number);
 }
 
 int range_take_settled(ipalloc_range *range, u128 number) {
-    if (range->kept_back != NULL && cooldown_remove(range->kept_back, number))
+    if (kept_back_remove(&range->kept_back, number))
         return IPALLOC_OK; /* it was taken all along */
     if (is_excluded(range, number))
         return IPALLOC_E_TAKEN;
@@ -85,60 +70,63 @@ static int claim_any_settled(ipalloc_range *range, enum range_band band, range_o
     return status;
 }
 
-static int claim_cooling_settled(ipalloc_range *range, range_offset *out) {
+static int reuse_oldest_settled(ipalloc_range *range, range_offset *out) {
     u128 number;
-    if (range->kept_back == NULL || !cooldown_oldest_resting(range->kept_back, &number))
+    if (!kept_back_oldest_resting(&range->kept_back, &number))
         return IPALLOC_E_FULL;
-    cooldown_remove(range->kept_back, number);
+    kept_back_remove(&range->kept_back, number);
     out->value = number;
     return IPALLOC_OK;
 }
 
-static int allocate_settled(ipalloc_range *range, range_offset *out) {
+int range_allocate_settled(ipalloc_range *range, range_offset *out) {
     int status = claim_any_settled(range, RANGE_BAND_DYNAMIC, out);
     if (status == IPALLOC_E_FULL)
         status = claim_any_settled(range, RANGE_BAND_STATIC, out);
     if (status == IPALLOC_E_FULL && range->reuse_cooling_when_full)
-        status = claim_cooling_settled(range, out);
+        status = reuse_oldest_settled(range, out);
     return status;
 }
 
-static void free_settled(ipalloc_range *range, u128 number) {
+void range_free_now_settled(ipalloc_range *range, u128 number) {
     bool was_taken = numbers_release(&range->numbers, number);
     assert(was_taken);
     (void)was_taken;
     range->freed_count++;
 }
 
-/* Put a taken number to rest, or in line. OK; NOMEM. */
+/* Put a taken number to rest, or in line, or free it where it has rested enough. OK; NOMEM. */
 static int keep_back(ipalloc_range *range, u128 number, uint64_t released_at_wall_ms) {
-    int status = cooldown_put(range->kept_back, number, released_at_wall_ms);
-    if (status == IPALLOC_OK && cooldown_state_of(range->kept_back, number) == COOLDOWN_RESTED)
+    int status = kept_back_put(&range->kept_back, number, released_at_wall_ms);
+    if (status != IPALLOC_OK)
+        return status;
+    enum cooldown_state state = kept_back_state(range, number);
+    if (state == COOLDOWN_ABSENT)
+        range_free_now_settled(range, number);
+    else if (state == COOLDOWN_RESTED)
         range->freed_count++;
-    return status;
+    return IPALLOC_OK;
 }
 
 static int release_settled(ipalloc_range *range, u128 number, uint64_t released_at_wall_ms) {
     if (range_state_settled(range, number) != RANGE_HELD)
         return IPALLOC_E_NOT_FOUND;
-    if (range->kept_back != NULL)
+    if (kept_back_in_use(&range->kept_back))
         return keep_back(range, number, released_at_wall_ms);
-    free_settled(range, number);
+    range_free_now_settled(range, number);
     return IPALLOC_OK;
 }
 
 u128 range_free_settled(const ipalloc_range *range, enum range_band band) {
     range_bounds bounds = band_bounds(range, band);
-    u128 free = numbers_count_free(&range->numbers, bounds.begin, bounds.end);
-    if (range->kept_back != NULL)
-        free += cooldown_count(range->kept_back, band == RANGE_BAND_DYNAMIC, COOLDOWN_RESTED);
-    return free;
+    return numbers_count_free(&range->numbers, bounds.begin, bounds.end) +
+           kept_back_count(&range->kept_back, band == RANGE_BAND_DYNAMIC, COOLDOWN_RESTED);
 }
 
 static bool is_full_settled(ipalloc_range *range) {
-    if (range->kept_back != NULL && cooldown_count(range->kept_back, 0, COOLDOWN_RESTED) +
-                                            cooldown_count(range->kept_back, 1, COOLDOWN_RESTED) >
-                                        0)
+    if (kept_back_count(&range->kept_back, 0, COOLDOWN_RESTED) +
+            kept_back_count(&range->kept_back, 1, COOLDOWN_RESTED) >
+        0)
         return false;
     if (range->numbers.sparse != NULL)
         return sparse_count_free(range->numbers.sparse, 0, range->size) == 0;
@@ -190,24 +178,31 @@ static int claim_lock_free(ipalloc_range *range, u128 number) {
     }
 }
 
-/* Claim from the bitmap until there is something, or until FULL is proved. */
+/* Some free number of a band, or BITMAP_NONE, which proves nothing. */
+static inline uint64_t claim_in_band(ipalloc_range *range, enum range_band band) {
+    const bitmap_band *b = &range->bands[band];
+    if (range->strategy == IPALLOC_STRATEGY_RANDOM)
+        return bitmap_claim_random(range->numbers.dense, &range->hooks, b);
+    return bitmap_claim_lowest(range->numbers.dense, b);
+}
+
+/* Claim from the bitmap until there is something, or until FULL is proved. Where no flag stands,
+ * that is likely, and quickly done. */
 static int allocate_lock_free(ipalloc_range *range, range_offset *out) {
-    bitmap *map = range->numbers.dense;
-    uint64_t number, stamp;
-    do {
-        for (int i = 0; i < 2; i++) {
-            range_bounds bounds =
-                band_bounds(range, i == 0 ? RANGE_BAND_DYNAMIC : RANGE_BAND_STATIC);
-            if (bounds.begin == bounds.end)
-                continue;
-            if (!bitmap_claim_any(map, &range->hooks, choice_of(range), (uint64_t)bounds.begin,
-                                  (uint64_t)bounds.end, &number))
-                continue;
+    uint64_t stamp;
+    for (;;) {
+        if (bitmap_looks_full(range->numbers.dense) && prove_full_lock_free(range, &stamp))
+            return IPALLOC_E_FULL;
+        uint64_t number = claim_in_band(range, RANGE_BAND_DYNAMIC);
+        if (number == BITMAP_NONE)
+            number = claim_in_band(range, RANGE_BAND_STATIC);
+        if (number != BITMAP_NONE) {
             out->value = number;
             return IPALLOC_OK;
         }
-    } while (!prove_full_lock_free(range, &stamp));
-    return IPALLOC_E_FULL;
+        if (prove_full_lock_free(range, &stamp))
+            return IPALLOC_E_FULL;
+    }
 }
 
 /* --- what range_internal.h offers --------------------------------------------------------------
@@ -218,7 +213,7 @@ int range_allocate(ipalloc_range *range, range_offset *out) {
         return allocate_lock_free(range, out);
     range_lock(range);
     range_settle(range);
-    int status = allocate_settled(range, out);
+    int status = range_allocate_settled(range, out);
     range_unlock(range);
     return status;
 }
@@ -231,23 +226,24 @@ int range_claim_any(ipalloc_range *range, enum range_band band, range_offset *ou
         range_unlock(range);
         return status;
     }
-    range_bounds bounds = band_bounds(range, band);
-    uint64_t number;
-    if (bounds.begin == bounds.end ||
-        !bitmap_claim_any(range->numbers.dense, &range->hooks, choice_of(range),
-                          (uint64_t)bounds.begin, (uint64_t)bounds.end, &number))
+    uint64_t number = claim_in_band(range, band);
+    if (number == BITMAP_NONE)
         return IPALLOC_E_FULL;
     out->value = number;
     return IPALLOC_OK;
 }
 
-int range_claim_cooling(ipalloc_range *range, range_offset *out) {
-    if (range->kept_back == NULL)
-        return IPALLOC_E_FULL;
+int range_claim_cooling(ipalloc_range *range, range_offset offset) {
+    assert(offset.value < range->size);
+    if (!range->locked)
+        return IPALLOC_E_NOT_FOUND;
     range_lock(range);
-    int status = claim_cooling_settled(range, out);
+    range_settle(range);
+    bool cools = range_state_settled(range, offset.value) == RANGE_COOLING;
+    if (cools)
+        kept_back_remove(&range->kept_back, offset.value);
     range_unlock(range);
-    return status;
+    return cools ? IPALLOC_OK : IPALLOC_E_NOT_FOUND;
 }
 
 int range_claim(ipalloc_range *range, range_offset offset) {
@@ -281,6 +277,7 @@ int range_release(ipalloc_range *range, range_offset offset, uint64_t released_a
     if (!range->locked)
         return release_lock_free(range, offset.value);
     range_lock(range);
+    range_settle(range);
     int status = release_settled(range, offset.value, released_at_wall_ms);
     range_unlock(range);
     return status;
@@ -291,13 +288,14 @@ int range_unclaim(ipalloc_range *range, range_offset offset, uint64_t cooled_sin
     if (!range->locked)
         return release_lock_free(range, offset.value);
     range_lock(range);
+    range_settle(range);
     int status = IPALLOC_E_NOT_FOUND;
     if (range_state_settled(range, offset.value) == RANGE_HELD) {
         /* Where no memory is left for the rest, losing the rest is better than losing the number.
          */
-        if (range->kept_back == NULL || cooled_since_wall_ms == 0 ||
+        if (!kept_back_in_use(&range->kept_back) || cooled_since_wall_ms == 0 ||
             keep_back(range, offset.value, cooled_since_wall_ms) != IPALLOC_OK)
-            free_settled(range, offset.value);
+            range_free_now_settled(range, offset.value);
         status = IPALLOC_OK;
     }
     range_unlock(range);
@@ -308,14 +306,14 @@ static int restore_cooling_settled(ipalloc_range *range, u128 number,
                                    uint64_t released_at_wall_ms) {
     if (range_state_settled(range, number) != RANGE_FREE)
         return IPALLOC_E_TAKEN;
-    if (range->kept_back == NULL)
+    if (!kept_back_in_use(&range->kept_back))
         return IPALLOC_OK; /* nothing rests here: it is free */
     int status = range_take_settled(range, number);
     if (status != IPALLOC_OK)
         return status;
     status = keep_back(range, number, released_at_wall_ms);
     if (status != IPALLOC_OK)
-        free_settled(range, number);
+        range_free_now_settled(range, number);
     return status;
 }
 

@@ -14,12 +14,13 @@
 #ifndef IPALLOC_CORE_RANGE_PRIVATE_H
 #define IPALLOC_CORE_RANGE_PRIVATE_H
 
-#include "core/cooldown.h"
 #include "core/exclusion.h"
-#include "core/numbers.h"
+#include "core/kept_back.h"
 #include "core/range_internal.h"
 
+#include <endian.h>
 #include <pthread.h>
+#include <string.h>
 
 struct ipalloc_range {
     hooks hooks;
@@ -34,9 +35,11 @@ struct ipalloc_range {
     enum ipalloc_strategy strategy;
     bool reuse_cooling_when_full, refuse_reserve_cooling;
     bool locked;
+    bool claims_in_words; /* the usual claim may be tried: see ipalloc_range_allocate */
 
     numbers numbers;
-    cooldown *kept_back; /* NULL without cool-down unless the strategy is oldest-freed */
+    bitmap_band bands[2]; /* dense: by enum range_band */
+    kept_back kept_back;
     exclusion_set excluded;
     atomic_word has_exclusions; /* lock-free ranges: 0 spares the lock */
     atomic_word bulk_epoch;     /* lock-free ranges: odd while a bulk change runs */
@@ -54,7 +57,31 @@ static inline range_bounds band_bounds(const ipalloc_range *range, enum range_ba
 }
 
 static inline enum cooldown_state kept_back_state(const ipalloc_range *range, u128 number) {
-    return range->kept_back == NULL ? COOLDOWN_ABSENT : cooldown_state_of(range->kept_back, number);
+    return kept_back_state_of(&range->kept_back, number);
+}
+
+/* Lock-free, and nothing is excluded: a release is one of the bitmap. seq_cst: partner is the store
+ * of range_exclude, which comes before the bits are taken. */
+static inline bool range_is_simple(const ipalloc_range *range) {
+    return !range->locked && atomic_load_seq(&range->has_exclusions) == 0;
+}
+
+/* The time of a release, where it matters. */
+static inline uint64_t range_now(const ipalloc_range *range) {
+    return kept_back_in_use(&range->kept_back) ? hooks_wall_ms(&range->hooks) : 0;
+}
+
+/* What every allocation writes; the address at `number`, as range_addr_of. */
+static inline void range_write_addr(const ipalloc_range *range, u128 number, ipalloc_addr *out) {
+    u128 value = range->first_value + number;
+    uint64_t high = htobe64((uint64_t)(value >> 64)), low = htobe64((uint64_t)value);
+    if (range->family == 4) {
+        high = htobe64(value << 32);
+        low = 0;
+    }
+    out->family = range->family;
+    memcpy(out->bytes, &high, sizeof high);
+    memcpy(out->bytes + sizeof high, &low, sizeof low);
 }
 
 /* Take the lock of a range that the caller may have as const. */
@@ -82,6 +109,12 @@ void range_settle(ipalloc_range *range);
 
 /* Take what is free, or kept back and to be given all the same. OK; TAKEN; NOMEM. */
 int range_take_settled(ipalloc_range *range, u128 number);
+
+/* As range_allocate. */
+int range_allocate_settled(ipalloc_range *range, range_offset *out);
+
+/* A taken number is free, without a rest. */
+void range_free_now_settled(ipalloc_range *range, u128 number);
 
 enum range_state range_state_settled(const ipalloc_range *range, u128 number);
 
