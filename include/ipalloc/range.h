@@ -91,13 +91,13 @@ IPALLOC_API int ipalloc_range_reserve(ipalloc_range *range, const ipalloc_addr *
  * oldest-freed; nothing changed). */
 IPALLOC_API int ipalloc_range_release(ipalloc_range *range, const ipalloc_addr *address);
 
-/* Take `count` free addresses at once, or none. They come from the same bands as single ones, in
- * rows from a random place on (lowest first where that is the strategy): far cheaper than one by
- * one, and not spread as evenly. OK; FULL (at some instant during the call fewer than `count` were
- * free, counting what it had taken itself as free; nothing changed); NOMEM (sparse; nothing
- * changed, except that what waited in an oldest-freed line may come as never used); INVALID. count
- * 0 is OK. */
-IPALLOC_API int ipalloc_range_allocate_many(ipalloc_range *range, ipalloc_addr *out, size_t count);
+/* Take up to `count` free addresses at once; *got says how many were taken and stand in `out`. They
+ * come from the same bands as single ones, in rows from a random place on (lowest first where that
+ * is the strategy): far cheaper than one by one, and not spread as evenly. OK (all of them; count 0
+ * is OK); FULL (*got of them: with those, at some instant during the call nothing was free); NOMEM
+ * (sparse; *got of them); INVALID. Who wants all or none, gives back what it got. */
+IPALLOC_API int ipalloc_range_allocate_many(ipalloc_range *range, ipalloc_addr *out, size_t count,
+                                            size_t *got);
 
 /* Give back `count` addresses at once; cheapest where neighbours stand together, as
  * ipalloc_range_allocate_many returns them.

@@ -48,6 +48,10 @@ static inline void atomic_store_release(atomic_word *word, uint64_t value) {
     atomic_store_explicit(&word->value, value, memory_order_release);
 }
 
+static inline void atomic_store_seq(atomic_word *word, uint64_t value) {
+    atomic_store_explicit(&word->value, value, memory_order_seq_cst);
+}
+
 /* Compare and swap; may fail spuriously; *expected gets what was there on failure. */
 static inline bool atomic_cas_weak_seq(atomic_word *word, uint64_t *expected, uint64_t desired) {
     return atomic_compare_exchange_weak_explicit(&word->value, expected, desired,

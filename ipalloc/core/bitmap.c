@@ -207,7 +207,8 @@ bool bitmap_take(bitmap *map, uint64_t number) {
 }
 
 bool bitmap_release(bitmap *map, uint64_t number) {
-    return release_number(map, number);
+    uint64_t bit = (uint64_t)1 << number % WORD_BITS;
+    return release_in_word(map, number / WORD_BITS, bit, NULL, NULL) != 0;
 }
 
 bool bitmap_is_taken(const bitmap *map, uint64_t number) {

@@ -34,9 +34,12 @@ uint64_t bitmap_claim_lowest(bitmap *map, const bitmap_band *b) {
 bool bitmap_claim_any(bitmap *map, hooks *h, enum bitmap_choice choice, uint64_t begin,
                       uint64_t end, uint64_t *number) {
     bitmap_band b = bitmap_band_of(map, begin, end);
-    *number =
+    uint64_t claimed =
         choice == BITMAP_LOWEST ? bitmap_claim_lowest(map, &b) : bitmap_claim_random(map, h, &b);
-    return *number != BITMAP_NONE;
+    if (claimed == BITMAP_NONE)
+        return false;
+    *number = claimed;
+    return true;
 }
 
 /* ---- many at once ---- */
@@ -97,12 +100,7 @@ size_t bitmap_claim_many(bitmap *map, hooks *h, enum bitmap_choice choice, uint6
 }
 
 uint64_t bitmap_release_word(bitmap *map, uint64_t word, uint64_t numbers) {
-    assert(word < map->words && (numbers & ~valid_bits(map, word)) == 0);
-    uint64_t seen = atomic_load_seq(&map->leaves[word]); /* seq_cst: see bitmap_is_taken */
-    while ((numbers & ~seen) != 0 && !exchange(map, word, &seen, seen | numbers))
-        ;
-    open_number(map, word * WORD_BITS); /* also where somebody else released them: I3 */
-    return numbers & ~seen;
+    return release_in_word(map, word, numbers, NULL, NULL);
 }
 
 /* ---- a block ---- */

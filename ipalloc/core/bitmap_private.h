@@ -179,15 +179,27 @@ static inline bool claim_bit(bitmap *map, uint64_t word, unsigned bit, uint64_t 
     return false;
 }
 
-static inline bool release_number(bitmap *map, uint64_t number) {
-    assert(number < map->size);
-    uint64_t word = number / WORD_BITS, mask = (uint64_t)1 << number % WORD_BITS;
-    uint64_t seen = atomic_load_seq(&map->leaves[word]); /* seq_cst: see bitmap_is_taken */
-    bool released = false;
-    while (!released && (seen & mask) == 0)
-        released = exchange(map, word, &seen, seen | mask);
-    open_number(map, number); /* also when somebody else released it and is not yet here: I3 */
-    return released;
+/* Release those of the numbers `mask` of a word that are taken; returns them. Where one of them was
+ * taken, and `guard` (may be NULL) was not 0 after that had been seen, nothing is released and
+ * *guarded is set: so what was taken since the guard went up is not released here. */
+static inline uint64_t release_in_word(bitmap *map, uint64_t word, uint64_t mask,
+                                       const atomic_word *guard, bool *guarded) {
+    assert(word < map->words && (mask & ~valid_bits(map, word)) == 0);
+    for (;;) {
+        /* seq_cst: see bitmap_is_taken; and it comes before the look at the guard, whose other side
+         * raises it first and takes then. */
+        uint64_t seen = atomic_load_seq(&map->leaves[word]);
+        if ((mask & ~seen) != 0) {
+            if (guard != NULL && atomic_load_seq(guard) != 0) {
+                *guarded = true;
+                return 0;
+            }
+            if (!exchange(map, word, &seen, seen | mask))
+                continue;
+        }
+        open_number(map, word * WORD_BITS); /* also where somebody else released them: I3 */
+        return mask & ~seen;
+    }
 }
 
 /* ---- the usual random claims; bitmap_random.c explains all of them ---- */

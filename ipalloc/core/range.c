@@ -321,12 +321,18 @@ static NOINLINE int release_otherwise(ipalloc_range *range, const ipalloc_addr *
 /* The usual release, as in range_release but in one function: IPv4, and nothing but the bitmap. */
 int ipalloc_range_release(ipalloc_range *range, const ipalloc_addr *address) {
     if (range == NULL || address == NULL || range->family != 4 || address->family != 4 ||
-        !range_is_simple(range))
+        range->locked)
         return release_otherwise(range, address);
     uint32_t number = (uint32_t)value_of(address) - (uint32_t)range->first_value;
     if (number >= (uint64_t)range->size) /* what lies before the first wraps around */
         return IPALLOC_E_NOT_IN_RANGE;
-    return release_number(range->numbers.dense, number) ? IPALLOC_OK : IPALLOC_E_NOT_FOUND;
+    bool guarded = false;
+    uint64_t bit = (uint64_t)1 << number % 64;
+    uint64_t released =
+        release_in_word(range->numbers.dense, number / 64, bit, &range->guard, &guarded);
+    if (guarded)
+        return release_otherwise(range, address);
+    return released != 0 ? IPALLOC_OK : IPALLOC_E_NOT_FOUND;
 }
 
 bool ipalloc_range_has(const ipalloc_range *range, const ipalloc_addr *address) {

@@ -1,18 +1,16 @@
 /*
  * range_bulk.c: many addresses at once, and aligned blocks.
  *
- * May use: the range's parts. Many addresses come from words in a row, from a random place on: one
- * exchange for all that is taken of a word, instead of one an address. All or nothing: where fewer
- * are free than asked for, FULL is proved first, as for a single address, with what was claimed so
- * far counting as taken, and then that is given back. A block is claimed under the lock and as a
- * bulk change, because it may have to be given back half taken.
+ * May use: the range's parts, bitmap_private.h. Many addresses come from words in a row, from a
+ * random place on: one exchange for all that is taken of a word, instead of one an address. What is
+ * taken stays taken, so that each of them is an allocation like any other. A block is claimed under
+ * the lock and as a bulk change, because it may have to be given back half taken.
  *
- * Cost: 1 to 2 ns an address in a lock-free range; a block is searched for over all of its size,
+ * Cost: 1 to 2 ns an address in a lock-free range; a block is searched for over all of its range,
  * from a random one on.
  */
+#include "core/bitmap_private.h"
 #include "core/range_private.h"
-
-#include <assert.h>
 
 enum { NUMBERS_AT_ONCE = 256 }; /* on the stack */
 
@@ -39,70 +37,44 @@ static size_t claim_many_in_band(ipalloc_range *range, enum range_band band, ipa
     return claimed;
 }
 
-static void give_back(ipalloc_range *range, const ipalloc_addr *addresses, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        range_offset offset;
-        int status = range_offset_of(range, &addresses[i], &offset);
-        assert(status == IPALLOC_OK);
-        status = range_unclaim(range, offset, 0);
-        assert(status == IPALLOC_OK);
-        (void)status;
-    }
-}
-
-static int allocate_many_lock_free(ipalloc_range *range, ipalloc_addr *out, size_t count) {
-    size_t claimed = 0;
+static int allocate_many_lock_free(ipalloc_range *range, ipalloc_addr *out, size_t count,
+                                   size_t *got) {
     for (;;) {
         uint64_t stamp;
-        claimed += claim_many_in_band(range, RANGE_BAND_DYNAMIC, out + claimed, count - claimed);
-        if (claimed < count)
-            claimed += claim_many_in_band(range, RANGE_BAND_STATIC, out + claimed, count - claimed);
-        if (claimed == count)
+        *got += claim_many_in_band(range, RANGE_BAND_DYNAMIC, out + *got, count - *got);
+        if (*got < count)
+            *got += claim_many_in_band(range, RANGE_BAND_STATIC, out + *got, count - *got);
+        if (*got == count)
             return IPALLOC_OK;
-        if (range_prove_full(range, &stamp) != IPALLOC_E_FULL)
-            continue;
-        give_back(range, out, claimed);
-        return IPALLOC_E_FULL;
+        if (range_prove_full(range, &stamp) == IPALLOC_E_FULL)
+            return IPALLOC_E_FULL;
     }
 }
 
-/* What an allocation could get now, one after the other. */
-static u128 count_available(const ipalloc_range *range) {
-    u128 available = range_free_settled(range, RANGE_BAND_DYNAMIC) +
-                     range_free_settled(range, RANGE_BAND_STATIC);
-    if (range->reuse_cooling_when_full)
-        available += (u128)kept_back_count(&range->kept_back, 0, COOLDOWN_RESTING) +
-                     kept_back_count(&range->kept_back, 1, COOLDOWN_RESTING);
-    return available;
-}
-
-/* Only a sparse range can run out of memory on the way, and then before it reuses what cools. */
-static int allocate_many_locked(ipalloc_range *range, ipalloc_addr *out, size_t count) {
+static int allocate_many_locked(ipalloc_range *range, ipalloc_addr *out, size_t count,
+                                size_t *got) {
+    int status = IPALLOC_OK;
     range_lock(range);
     range_settle(range);
-    int status = count_available(range) < count ? IPALLOC_E_FULL : IPALLOC_OK;
-    for (size_t i = 0; i < count && status == IPALLOC_OK; i++) {
+    while (*got < count && status == IPALLOC_OK) {
         range_offset offset;
         status = range_allocate_settled(range, &offset);
-        if (status == IPALLOC_OK) {
-            range_write_addr(range, offset.value, &out[i]);
-            continue;
-        }
-        for (size_t back = 0; back < i; back++)
-            if (range_offset_of(range, &out[back], &offset) == IPALLOC_OK)
-                range_free_now_settled(range, offset.value);
+        if (status == IPALLOC_OK)
+            range_write_addr(range, offset.value, &out[(*got)++]);
     }
     range_unlock(range);
     return status;
 }
 
-int ipalloc_range_allocate_many(ipalloc_range *range, ipalloc_addr *out, size_t count) {
-    if (range == NULL || (out == NULL && count > 0) || range->family == 0)
+int ipalloc_range_allocate_many(ipalloc_range *range, ipalloc_addr *out, size_t count,
+                                size_t *got) {
+    if (range == NULL || (out == NULL && count > 0) || got == NULL || range->family == 0)
         return IPALLOC_E_INVALID;
+    *got = 0;
     if (count == 0)
         return IPALLOC_OK;
-    return range->locked ? allocate_many_locked(range, out, count)
-                         : allocate_many_lock_free(range, out, count);
+    return range->locked ? allocate_many_locked(range, out, count, got)
+                         : allocate_many_lock_free(range, out, count, got);
 }
 
 /* --- many releases -----------------------------------------------------------------------------
@@ -114,8 +86,24 @@ typedef struct gathered {
     bool missed; /* something was not held */
 } gathered;
 
+/* Under the guard one by one: some may be excluded, or taken by a bulk change. */
+static void release_guarded(ipalloc_range *range, gathered *g) {
+    for (; g->bits != 0; g->bits &= g->bits - 1) {
+        range_offset offset = {(u128)g->word * 64 + (unsigned)__builtin_ctzll(g->bits)};
+        if (range_release(range, offset, 0) != IPALLOC_OK)
+            g->missed = true;
+    }
+}
+
 static void release_gathered(ipalloc_range *range, gathered *g) {
-    if (g->bits != 0 && bitmap_release_word(range->numbers.dense, g->word, g->bits) != g->bits)
+    if (g->bits == 0)
+        return;
+    bool guarded = false;
+    uint64_t released =
+        release_in_word(range->numbers.dense, g->word, g->bits, &range->guard, &guarded);
+    if (guarded)
+        release_guarded(range, g);
+    else if (released != g->bits)
         g->missed = true;
     g->bits = 0;
 }
@@ -129,7 +117,8 @@ static inline void gather(ipalloc_range *range, gathered *g, uint64_t number) {
     g->bits |= bit;
 }
 
-static int release_many_simple(ipalloc_range *range, const ipalloc_addr *addresses, size_t count) {
+static int release_many_lock_free(ipalloc_range *range, const ipalloc_addr *addresses,
+                                  size_t count) {
     gathered g = {0};
     for (size_t i = 0; i < count; i++) {
         range_offset offset;
@@ -140,11 +129,13 @@ static int release_many_simple(ipalloc_range *range, const ipalloc_addr *address
     return g.missed ? IPALLOC_E_NOT_FOUND : IPALLOC_OK;
 }
 
-static int release_many_one_by_one(ipalloc_range *range, const ipalloc_addr *addresses,
-                                   size_t count) {
+static int release_many_locked(ipalloc_range *range, const ipalloc_addr *addresses, size_t count) {
     int worst = IPALLOC_OK;
+    uint64_t now = range_now(range);
     for (size_t i = 0; i < count; i++) {
-        int status = ipalloc_range_release(range, &addresses[i]);
+        range_offset offset;
+        range_offset_of(range, &addresses[i], &offset);
+        int status = range_release(range, offset, now);
         if (status != IPALLOC_OK)
             worst = status;
     }
@@ -159,8 +150,8 @@ int ipalloc_range_release_many(ipalloc_range *range, const ipalloc_addr *address
         if (range_offset_of(range, &addresses[i], &offset) != IPALLOC_OK)
             return IPALLOC_E_NOT_IN_RANGE;
     }
-    return range_is_simple(range) ? release_many_simple(range, addresses, count)
-                                  : release_many_one_by_one(range, addresses, count);
+    return range->locked ? release_many_locked(range, addresses, count)
+                         : release_many_lock_free(range, addresses, count);
 }
 
 /* --- blocks ------------------------------------------------------------------------------------
@@ -284,7 +275,7 @@ int ipalloc_range_release_block(ipalloc_range *range, const ipalloc_cidr *block)
     if ((range->first_value + first.value) % size != 0)
         return IPALLOC_E_INVALID;
     int worst = IPALLOC_OK;
-    if (range_is_simple(range)) {
+    if (!range->locked) {
         gathered g = {0};
         for (u128 i = 0; i < size; i++)
             gather(range, &g, (uint64_t)(first.value + i));

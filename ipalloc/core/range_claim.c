@@ -5,6 +5,7 @@
  * let go what has rested, and then decide. Where both need the same step it has one name with
  * _settled, called under the lock.
  */
+#include "core/bitmap_private.h"
 #include "core/range_private.h"
 
 #include <assert.h>
@@ -138,11 +139,13 @@ static bool is_full_settled(ipalloc_range *range) {
  */
 
 void range_bulk_begin(ipalloc_range *range) {
+    atomic_store_seq(&range->guard, 1);    /* pairs with the load in range_is_guarded */
     atomic_add_seq(&range->bulk_epoch, 1); /* pairs with the load in range_bulk_since */
 }
 
 void range_bulk_end(ipalloc_range *range) {
     atomic_add_seq(&range->bulk_epoch, 1); /* pairs with the load in range_bulk_await */
+    atomic_store_seq(&range->guard, range->excluded.count > 0);
 }
 
 uint64_t range_bulk_await(const ipalloc_range *range) {
@@ -259,17 +262,18 @@ int range_claim(ipalloc_range *range, range_offset offset) {
     return status;
 }
 
-/* A second release that races with the exclusion of its number would free what is excluded; the
- * lock keeps the two apart as soon as anything is excluded. */
 static int release_lock_free(ipalloc_range *range, u128 number) {
-    bool excluding = atomic_load_seq(&range->has_exclusions) != 0;
-    if (excluding)
-        range_lock(range);
-    bool released = !(excluding && is_excluded(range, number)) &&
-                    bitmap_release(range->numbers.dense, (uint64_t)number);
-    if (excluding)
+    bitmap *map = range->numbers.dense;
+    uint64_t word = (uint64_t)number / 64, bit = (uint64_t)1 << (unsigned)(number % 64);
+    bool guarded = false;
+    uint64_t released = release_in_word(map, word, bit, &range->guard, &guarded);
+    if (guarded) {
+        range_lock(range); /* now no bulk change runs */
+        if (!is_excluded(range, number))
+            released = release_in_word(map, word, bit, NULL, NULL);
         range_unlock(range);
-    return released ? IPALLOC_OK : IPALLOC_E_NOT_FOUND;
+    }
+    return released != 0 ? IPALLOC_OK : IPALLOC_E_NOT_FOUND;
 }
 
 int range_release(ipalloc_range *range, range_offset offset, uint64_t released_at_wall_ms) {
@@ -380,7 +384,7 @@ enum range_state range_state_of(const ipalloc_range *range, range_offset offset)
         uint64_t epoch = range_bulk_await(range);
         if (!numbers_is_taken(&range->numbers, offset.value))
             return RANGE_FREE;
-        if (atomic_load_seq(&range->has_exclusions) == 0 && !range_bulk_since(range, epoch))
+        if (!range_is_guarded(range) && !range_bulk_since(range, epoch))
             return RANGE_HELD;
     }
     ipalloc_range *locked = range_lock(range);

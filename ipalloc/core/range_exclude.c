@@ -69,26 +69,18 @@ static void drop_kept_back(ipalloc_range *range, interval wanted) {
     }
 }
 
-static void note_exclusions(ipalloc_range *range) {
-    atomic_store_release(&range->has_exclusions, range->excluded.count > 0);
-}
-
 static int exclude_locked(ipalloc_range *range, interval wanted) {
     if (any_held(range, wanted))
         return IPALLOC_E_TAKEN;
     int status = exclusion_reserve(&range->excluded);
     if (status != IPALLOC_OK)
         return status;
-    if (range->numbers.sparse != NULL) {
+    if (range->numbers.sparse != NULL)
         drop_kept_back(range, wanted);
-    } else {
-        atomic_store_release(&range->has_exclusions,
-                             1); /* before the bits: see release_lock_free */
+    else
         status = take_bits(range, wanted);
-    }
     if (status == IPALLOC_OK)
         exclusion_add(&range->excluded, wanted);
-    note_exclusions(range);
     return status;
 }
 
@@ -114,14 +106,15 @@ static int include_locked(ipalloc_range *range, interval wanted) {
     else
         release_bits(range, wanted);
     range->freed_count++;
-    note_exclusions(range);
     return IPALLOC_OK;
 }
 
 int range_include(ipalloc_range *range, range_offset first, range_offset last) {
     assert(first.value <= last.value && last.value < range->size);
     range_lock(range);
+    range_bulk_begin(range); /* whoever saw a bit taken and then no exclusions must look again */
     int status = include_locked(range, (interval){first.value, last.value});
+    range_bulk_end(range);
     range_unlock(range);
     return status;
 }

@@ -41,9 +41,12 @@ struct ipalloc_range {
     bitmap_band bands[2]; /* dense: by enum range_band */
     kept_back kept_back;
     exclusion_set excluded;
-    atomic_word has_exclusions; /* lock-free ranges: 0 spares the lock */
-    atomic_word bulk_epoch;     /* lock-free ranges: odd while a bulk change runs */
-    uint64_t freed_count;       /* locked ranges: counts up whenever something became free */
+    /* Lock-free ranges: not 0 while a bulk change runs or something is excluded. Raised before the
+     * first bit of either is taken. Who sees a bit taken, and then this not 0, asks under the lock.
+     */
+    atomic_word guard;
+    atomic_word bulk_epoch; /* lock-free ranges: odd while a bulk change runs */
+    uint64_t freed_count;   /* locked ranges: counts up whenever something became free */
     pthread_mutex_t lock;
 };
 
@@ -60,10 +63,9 @@ static inline enum cooldown_state kept_back_state(const ipalloc_range *range, u1
     return kept_back_state_of(&range->kept_back, number);
 }
 
-/* Lock-free, and nothing is excluded: a release is one of the bitmap. seq_cst: partner is the store
- * of range_exclude, which comes before the bits are taken. */
-static inline bool range_is_simple(const ipalloc_range *range) {
-    return !range->locked && atomic_load_seq(&range->has_exclusions) == 0;
+/* Is something taken that nobody holds? seq_cst: partner is the store of range_bulk_begin. */
+static inline bool range_is_guarded(const ipalloc_range *range) {
+    return atomic_load_seq(&range->guard) != 0;
 }
 
 /* The time of a release, where it matters. */

@@ -31,8 +31,7 @@ static bool next_held(const ipalloc_range *range, u128 from, u128 *number) {
     if (!range->locked) {
         uint64_t epoch = range_bulk_await(range);
         bool found = numbers_next_taken(&range->numbers, from, range->size, number);
-        if (!found ||
-            (atomic_load_seq(&range->has_exclusions) == 0 && !range_bulk_since(range, epoch)))
+        if (!found || (!range_is_guarded(range) && !range_bulk_since(range, epoch)))
             return found;
     }
     ipalloc_range *locked = range_lock(range);
@@ -136,12 +135,10 @@ static void list_locked(const ipalloc_range *range, u128 from, listing *l) {
 static void list_held(const ipalloc_range *range, u128 from, listing *l) {
     if (!range->locked) {
         uint64_t epoch = range_bulk_await(range);
-        if (range_is_simple(range)) {
-            list_dense(range, from, true, l);
-            if (!range_bulk_since(range, epoch))
-                return;
-            l->count = 0;
-        }
+        list_dense(range, from, true, l);
+        if (!range_is_guarded(range) && !range_bulk_since(range, epoch))
+            return;
+        l->count = 0;
     }
     list_locked(range, from, l);
 }

@@ -290,16 +290,14 @@ static int take_cooling(draw *d) {
 
 /* FULL: there was one instant at which no active range had anything free. */
 static int prove_full(const ipalloc_pool *pool) {
-    uint64_t stamps[IPALLOC_POOL_RANGES_MAX] = {0};
-    range_set *set = pool->set;
-    for (size_t i = 0; i < set->count; i++)
-        if (!set->ranges[i].draining &&
-            range_prove_full(set->ranges[i].range, &stamps[i]) != IPALLOC_E_FULL)
-            return DRAW_AGAIN;
-    for (size_t i = 0; i < set->count; i++)
-        if (!set->ranges[i].draining && !range_still_full(set->ranges[i].range, stamps[i]))
-            return DRAW_AGAIN;
-    return IPALLOC_E_FULL;
+    ipalloc_range *active[IPALLOC_POOL_RANGES_MAX];
+    _Static_assert(IPALLOC_POOL_RANGES_MAX <= RANGE_PROOF_MAX, "one proof reaches a whole pool");
+    size_t count = 0;
+    for (size_t i = 0; i < pool->set->count; i++) {
+        if (!pool->set->ranges[i].draining)
+            active[count++] = pool->set->ranges[i].range;
+    }
+    return range_prove_all_full(active, count) == IPALLOC_E_FULL ? IPALLOC_E_FULL : DRAW_AGAIN;
 }
 
 static bool is_free(const draw *d, const place *p) {

@@ -52,6 +52,10 @@ static inline void atomic_store_release(atomic_word *word, uint64_t value) {
     word->value = value;
 }
 
+static inline void atomic_store_seq(atomic_word *word, uint64_t value) {
+    word->value = value;
+}
+
 static inline bool atomic_cas_seq(atomic_word *word, uint64_t *expected, uint64_t desired) {
     bool same = word->value == *expected;
     *expected = counted_change(word, same ? desired : word->value);

@@ -2,7 +2,7 @@
  * atomic_hook.h: base/atomic.h for the explorer: plain words, and every operation a choice point.
  *
  * explorer_step() may switch to another coroutine before the operation; explorer_saw() tells the
- * explorer what the operation returned, which is all that a thread can learn from the others.
+ * scheduler what the operation returned, which is all that a thread can learn from the others.
  */
 #ifndef IPALLOC_TEST_ATOMIC_HOOK_H
 #define IPALLOC_TEST_ATOMIC_HOOK_H
@@ -29,6 +29,7 @@ static inline uint64_t explorer_load(const atomic_word *word) {
 
 static inline void explorer_store(atomic_word *word, uint64_t value) {
     explorer_step();
+    explorer_saw(0); /* nothing, but it is one step further: the value may be what was there */
     word->value = value;
 }
 
@@ -55,6 +56,10 @@ static inline void atomic_store_relaxed(atomic_word *word, uint64_t value) {
 }
 
 static inline void atomic_store_release(atomic_word *word, uint64_t value) {
+    explorer_store(word, value);
+}
+
+static inline void atomic_store_seq(atomic_word *word, uint64_t value) {
     explorer_store(word, value);
 }
 

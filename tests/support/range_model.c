@@ -455,11 +455,11 @@ static void allocate_many(model *m) {
                        : below(m, 20);
     if (m->entry_count + count >= ENTRIES_MAX)
         return;
-    int status = ipalloc_range_allocate_many(m->range, got, count);
-    require_status(status, count <= available ? IPALLOC_OK : IPALLOC_E_FULL);
-    if (status == IPALLOC_E_FULL && available > 0)
-        m->freed++; /* what it gave back may have ended a proof */
-    for (size_t i = 0; i < count && status == IPALLOC_OK; i++)
+    size_t taken = SIZE_MAX;
+    require_status(ipalloc_range_allocate_many(m->range, got, count, &taken),
+                   count <= available ? IPALLOC_OK : IPALLOC_E_FULL);
+    require(taken == (count <= available ? count : (size_t)available));
+    for (size_t i = 0; i < taken; i++)
         check_one_of_many(m, number_of(m, &got[i]));
 }
 
