@@ -250,8 +250,6 @@ static void exclude_or_include(worker *w, uint32_t number) {
     end(w, &c);
 }
 
-#ifdef RANGE_HAS_MANY
-
 /* Several at once are as many operations of the same time: which instant each has is left open. */
 static void end_many(worker *w, call c, const uint32_t *numbers, size_t count) {
     c.end = atomic_add_seq(&w->recorder->instant, 1);
@@ -296,19 +294,6 @@ static void release_many(worker *w) {
     end_many(w, c, numbers, count);
 }
 
-#else /* the same programs without it */
-
-static void allocate_many(worker *w) {
-    allocate(w);
-}
-
-static void release_many(worker *w) {
-    if (w->own_count > 0)
-        release(w, pop_own(w));
-}
-
-#endif
-
 /* ---- programs ---- */
 
 /* Where what cools is given rather than FULL, only the plain allocation says FULL as a set would.
@@ -318,7 +303,7 @@ static void operate_on_any(worker *w, uint64_t chance) {
         allocate(w);
     else if (chance < 75)
         allocate_by_bands(w);
-    else if (chance < 85)
+    else if (chance < 85 && w->recorder->shape->many)
         allocate_many(w);
     else
         prove(w);

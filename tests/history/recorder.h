@@ -23,6 +23,8 @@ typedef struct range_shape {
     uint64_t cool_down_ms;
     bool reuse_cooling_when_full;
     bool excluding; /* exclusions change; then threads release only what is theirs */
+    bool many;      /* many at once, too. Not in lock-free ranges: where such a request is refused,
+                       others      have seen taken for a moment what it had to give back */
     unsigned threads, operations;
     unsigned free_max; /* at the start of a history */
 } range_shape;
