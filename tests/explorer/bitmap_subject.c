@@ -74,6 +74,8 @@ static bool perform_kind(outcome *o, const outcome *before, uint64_t *stamp) {
 
 static void perform(outcome *o, const outcome *before, uint64_t *stamp) {
     o->ok = perform_kind(o, before, stamp);
+    if (!o->ok)
+        o->number = o->called.number; /* whatever a search left there */
 }
 
 static uint64_t guarded(void) {

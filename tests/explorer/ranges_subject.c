@@ -117,6 +117,8 @@ static void perform(outcome *o, const outcome *before, uint64_t *stamp) {
     (void)before;
     (void)stamp;
     o->ok = perform_kind(o);
+    if (!o->ok)
+        o->number = o->called.number; /* whatever a search left there */
 }
 
 static uint64_t guarded(void) {

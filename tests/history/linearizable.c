@@ -99,8 +99,6 @@ static bool fits(number_set *s, const call *c) {
     switch (c->kind) {
     case CALL_ALLOCATE:
         return c->ok ? change(s, c->number, STATE_FREE, STATE_HELD) : s->free_count == 0;
-    case CALL_ALLOCATE_MANY:
-        return !c->ok && s->free_count < c->count;
     case CALL_RESERVE:
         return c->ok ? change(s, c->number, STATE_FREE, STATE_HELD)
                      : state_of(s, c->number) != STATE_FREE;
@@ -281,8 +279,8 @@ bool history_linearizable(const history *h) {
 }
 
 const char *history_describe(const history *h, char *out, size_t size) {
-    static const char *const names[CALL_KINDS] = {
-        "allocate", "allocate many", "reserve", "release", "has", "prove", "exclude", "include"};
+    static const char *const names[CALL_KINDS] = {"allocate", "reserve", "release", "has",
+                                                  "prove",    "exclude", "include"};
     size_t used = (size_t)snprintf(out, size, "%u numbers, free:", h->numbers);
     for (uint32_t i = 0; i < h->numbers && used < size; i++) {
         if (h->at_start[i] != STATE_HELD || h->at_end[i] != STATE_HELD)

@@ -17,14 +17,13 @@
 enum { HISTORY_NUMBERS_MAX = 512, HISTORY_OPERATIONS_MAX = 256 };
 
 typedef enum call_kind {
-    CALL_ALLOCATE,      /* ok: `number` was free and is held; else FULL: nothing was free */
-    CALL_ALLOCATE_MANY, /* not ok: fewer than `count` were free. (Got: as many CALL_ALLOCATE.) */
-    CALL_RESERVE,       /* ok: `number` was free and is held; else it was not free */
-    CALL_RELEASE,       /* ok: `number` was held and is free; else it was not held */
-    CALL_HAS,           /* ok: `number` is held */
-    CALL_PROVE,         /* ok: something is free; else FULL */
-    CALL_EXCLUDE,       /* ok: none of `count` numbers from `number` on was held; else one was */
-    CALL_INCLUDE,       /* ok: all of them were excluded and are free; else one was not excluded */
+    CALL_ALLOCATE, /* ok: `number` was free and is held; else FULL: nothing was free */
+    CALL_RESERVE,  /* ok: `number` was free and is held; else it was not free */
+    CALL_RELEASE,  /* ok: `number` was held and is free; else it was not held */
+    CALL_HAS,      /* ok: `number` is held */
+    CALL_PROVE,    /* ok: something is free; else FULL */
+    CALL_EXCLUDE,  /* ok: none of `count` numbers from `number` on was held; else one was */
+    CALL_INCLUDE,  /* ok: all of them were excluded and are free; else one was not excluded */
     CALL_KINDS
 } call_kind;
 

@@ -250,8 +250,6 @@ static void exclude_or_include(worker *w, uint32_t number) {
     end(w, &c);
 }
 
-#ifdef RANGE_HAS_MANY
-
 /* Several at once are as many operations of the same time: which instant each has is left open. */
 static void end_many(worker *w, call c, const uint32_t *numbers, size_t count) {
     c.end = atomic_add_seq(&w->recorder->instant, 1);
@@ -262,22 +260,23 @@ static void end_many(worker *w, call c, const uint32_t *numbers, size_t count) {
     }
 }
 
+/* FULL is one more allocation, which got nothing. */
 static void allocate_many(worker *w) {
-    call c = {.kind = CALL_ALLOCATE_MANY, .count = 2 + (uint32_t)below(w, MANY_MAX - 1)};
+    call c = {.kind = CALL_ALLOCATE, .ok = true};
     ipalloc_addr addresses[MANY_MAX];
-    uint32_t numbers[MANY_MAX], wanted = c.count;
+    uint32_t numbers[MANY_MAX];
+    size_t wanted = 2 + below(w, MANY_MAX - 1), count;
     begin(w, &c);
-    c.ok = answer(w, ipalloc_range_allocate_many(w->recorder->range, addresses, wanted),
-                  IPALLOC_E_FULL);
-    if (!c.ok) {
-        end(w, &c);
-        return;
-    }
-    for (uint32_t i = 0; i < wanted; i++)
+    bool all = answer(w, ipalloc_range_allocate_many(w->recorder->range, addresses, wanted, &count),
+                      IPALLOC_E_FULL);
+    for (size_t i = 0; i < count; i++)
         numbers[i] = number_of(w, &addresses[i]);
-    c.kind = CALL_ALLOCATE;
-    end_many(w, c, numbers, wanted);
-    for (uint32_t i = 0; i < wanted; i++)
+    end_many(w, c, numbers, count);
+    if (!all) {
+        c.ok = false;
+        end(w, &c);
+    }
+    for (size_t i = 0; i < count; i++)
         got(w, numbers[i]);
 }
 
@@ -295,19 +294,6 @@ static void release_many(worker *w) {
     c.ok = answer(w, ipalloc_range_release_many(w->recorder->range, addresses, count), IPALLOC_OK);
     end_many(w, c, numbers, count);
 }
-
-#else /* the same programs without it */
-
-static void allocate_many(worker *w) {
-    allocate(w);
-}
-
-static void release_many(worker *w) {
-    if (w->own_count > 0)
-        release(w, pop_own(w));
-}
-
-#endif
 
 /* ---- programs ---- */
 

@@ -43,8 +43,6 @@ static const example EXAMPLES[] = {
      {{CALL_ALLOCATE, false, 0, 0, 1, 6}, {CALL_RELEASE, true, 0, 1, 2, 3}, {CALL_RESERVE, true, 2, 1, 4, 5}}},
     {"FULL while a hole closes and another opens", true, "hhfh", "fhhh",
      {{CALL_ALLOCATE, false, 0, 0, 1, 6}, {CALL_RESERVE, true, 2, 1, 2, 3}, {CALL_RELEASE, true, 0, 1, 4, 5}}},
-    {"FULL of three where two are free", true, "hffh", "hffh", {{CALL_ALLOCATE_MANY, false, 0, 3, 1, 2}}},
-    {"FULL of two where two are free", false, "hffh", "hffh", {{CALL_ALLOCATE_MANY, false, 0, 2, 1, 2}}},
     {"has, beside what it sees", true, "hfhh", "hhhh",
      {{CALL_HAS, true, 1, 1, 1, 6}, {CALL_HAS, false, 1, 1, 2, 3}, {CALL_RESERVE, true, 1, 1, 4, 5}}},
     {"has, then has not, with one claim", false, "hfhh", "hhhh",
