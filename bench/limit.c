@@ -20,7 +20,6 @@ typedef struct bare_map {
 typedef struct limit {
     pairs pairs;
     bare_map maps[2]; /* the second only where every thread has its own */
-    bool own_ranges;
 } limit;
 
 static uint32_t bare_claim(void *context, uint64_t *random) {
@@ -41,13 +40,13 @@ static void bare_release(void *context, uint32_t number) {
 
 static void limit_run(void *state, unsigned thread, uint64_t count) {
     limit *l = state;
-    pair_loop(&l->pairs.holders[thread], count, &l->maps[l->own_ranges ? thread : 0], bare_claim,
-              bare_release);
+    pair_loop(&l->pairs.holders[thread], count, l->pairs.maps[thread], bare_claim, bare_release);
 }
 
+static const pair_way BARE = {limit_run, bare_claim, bare_release};
+
 static bool limit_take(void *state, unsigned thread, uint32_t number) {
-    limit *l = state;
-    bare_map *map = &l->maps[l->own_ranges ? thread : 0];
+    bare_map *map = ((limit *)state)->pairs.maps[thread];
     atomic_fetch_and(&map->words[number / 64], ~((uint64_t)1 << number % 64));
     return true;
 }
@@ -76,28 +75,17 @@ static void *limit_open(const workload *work) {
     limit *l = lines_alloc(sizeof *l);
     if (l == NULL)
         return NULL;
-    l->own_ranges = work->own_ranges;
+    l->pairs.maps[0] = &l->maps[0];
+    l->pairs.maps[1] = &l->maps[work->own_ranges ? 1 : 0];
     uint64_t size = (uint64_t)1 << work->size_bits;
     if (!bare_map_open(&l->maps[0], work->size_bits) ||
         (work->own_ranges && !bare_map_open(&l->maps[1], work->size_bits)) ||
-        !pairs_open(&l->pairs, work, 0, size, limit_take, l)) {
+        !pairs_open(&l->pairs, &BARE, work, size, limit_take, l)) {
         limit_close(l);
         return NULL;
     }
-    pairs_warm_up(&l->pairs, work, limit_run, l);
+    pairs_warm_up(l, work);
     return l;
 }
 
-static double limit_measure(void *state) {
-    limit *l = state;
-    return slice_time(limit_run, l, l->pairs.thread_count, l->pairs.slice_count);
-}
-
-const subject LIMIT_SUBJECT = {"limit", limit_open, limit_measure, limit_close, NULL};
-
-static double limit_measure_gain(void *state) {
-    limit *l = state;
-    return pairs_measure_gain(&l->pairs, limit_run, l);
-}
-
-const subject LIMIT_GAIN_SUBJECT = {"limit", limit_open, limit_measure_gain, limit_close, NULL};
+const subject LIMIT_SUBJECT = {"limit", limit_open, pairs_measure, limit_close, NULL};
