@@ -80,7 +80,7 @@ static void free_list_give(free_list *list, uint32_t number) {
     }
 }
 
-static uint32_t list_claim(void *context, uint64_t *random) {
+PAIR_STEP uint32_t list_claim(void *context, uint64_t *random) {
     peer *p = context;
     uint32_t number = UINT32_MAX, from = random_below(random, p->size);
     pthread_mutex_lock(&p->lock);
@@ -96,7 +96,7 @@ static uint32_t list_claim(void *context, uint64_t *random) {
     return number;
 }
 
-static void list_release(void *context, uint32_t number) {
+PAIR_STEP void list_release(void *context, uint32_t number) {
     peer *p = context;
     pthread_mutex_lock(&p->lock);
     free_list_give(p->set, number);

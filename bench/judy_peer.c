@@ -24,7 +24,7 @@ static uint32_t next_absent(const peer *p, const judy_set *set, Word_t from) {
     return UINT32_MAX;
 }
 
-static uint32_t judy_claim(void *context, uint64_t *random) {
+PAIR_STEP uint32_t judy_claim(void *context, uint64_t *random) {
     peer *p = context;
     pthread_mutex_lock(&p->lock);
     judy_set *set = p->set;
@@ -34,7 +34,7 @@ static uint32_t judy_claim(void *context, uint64_t *random) {
     return number;
 }
 
-static void judy_release(void *context, uint32_t number) {
+PAIR_STEP void judy_release(void *context, uint32_t number) {
     peer *p = context;
     pthread_mutex_lock(&p->lock);
     Judy1Unset(&((judy_set *)p->set)->array, number, PJE0);

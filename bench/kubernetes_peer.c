@@ -33,7 +33,7 @@ static bool scan_band(scanned_map *map, uint64_t *random, uint64_t first, uint64
     return false;
 }
 
-static uint32_t scanned_claim(void *context, uint64_t *random) {
+PAIR_STEP uint32_t scanned_claim(void *context, uint64_t *random) {
     peer *p = context;
     uint32_t number = UINT32_MAX;
     pthread_mutex_lock(&p->lock);
@@ -45,7 +45,7 @@ static uint32_t scanned_claim(void *context, uint64_t *random) {
     return number;
 }
 
-static void scanned_release(void *context, uint32_t number) {
+PAIR_STEP void scanned_release(void *context, uint32_t number) {
     peer *p = context;
     pthread_mutex_lock(&p->lock);
     scanned_map *map = p->set;

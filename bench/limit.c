@@ -5,6 +5,11 @@
  * Release: one atomic OR. Nothing is searched and nothing is checked, so no allocator that is safe
  * between threads can be faster on the same words; the random numbers are drawn as ipalloc draws
  * them. Bit 1 means free, as in ipalloc.
+ *
+ * The compare-and-swap is the cheapest of the operations that tell a claimer whether it got the bit
+ * (measured at 2^16: 5.8 ns a pair, 7.7 with fetch_and whose result is used). A blind fetch_and
+ * would be cheaper still where everything is in the first-level cache (4.7 instead of 6.4 ns at
+ * 2^8), but does not tell, so nothing can claim with it.
  */
 #include "pair.h"
 
@@ -22,7 +27,7 @@ typedef struct limit {
     bare_map maps[2]; /* the second only where every thread has its own */
 } limit;
 
-static uint32_t bare_claim(void *context, uint64_t *random) {
+PAIR_STEP uint32_t bare_claim(void *context, uint64_t *random) {
     bare_map *map = context;
     uint32_t number = random_below(random, map->size);
     _Atomic uint64_t *word = &map->words[number / 64];
@@ -33,7 +38,7 @@ static uint32_t bare_claim(void *context, uint64_t *random) {
     return number;
 }
 
-static void bare_release(void *context, uint32_t number) {
+PAIR_STEP void bare_release(void *context, uint32_t number) {
     bare_map *map = context;
     atomic_fetch_or(&map->words[number / 64], (uint64_t)1 << number % 64);
 }

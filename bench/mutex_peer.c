@@ -24,7 +24,7 @@ static uint32_t word_map_claim(word_map *map, uint64_t *random) {
     return UINT32_MAX;
 }
 
-static uint32_t locked_claim(void *context, uint64_t *random) {
+PAIR_STEP uint32_t locked_claim(void *context, uint64_t *random) {
     peer *p = context;
     pthread_mutex_lock(&p->lock);
     uint32_t number = word_map_claim(p->set, random);
@@ -32,7 +32,7 @@ static uint32_t locked_claim(void *context, uint64_t *random) {
     return number;
 }
 
-static void locked_release(void *context, uint32_t number) {
+PAIR_STEP void locked_release(void *context, uint32_t number) {
     peer *p = context;
     pthread_mutex_lock(&p->lock);
     word_map *map = p->set;

@@ -27,6 +27,10 @@ typedef struct holder {
     uint32_t victims[VICTIMS_AHEAD]; /* indexes into numbers, drawn ahead */
 } holder;
 
+/* For a subject's claim and release: they are inlined into its loop, though a pair_way names them.
+ */
+#define PAIR_STEP static inline __attribute__((always_inline))
+
 typedef uint32_t (*pair_claim)(void *map, uint64_t *random);
 typedef void (*pair_release)(void *map, uint32_t number);
 

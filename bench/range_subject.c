@@ -11,7 +11,7 @@ void range_broken(const char *what, int status) {
     exit(EXIT_FAILURE);
 }
 
-static uint32_t range_claim_one(void *range, uint64_t *random) {
+PAIR_STEP uint32_t range_claim_one(void *range, uint64_t *random) {
     (void)random; /* ipalloc draws its own */
     ipalloc_addr address;
     int status = ipalloc_range_allocate(range, &address);
@@ -20,7 +20,7 @@ static uint32_t range_claim_one(void *range, uint64_t *random) {
     return number_of(&address);
 }
 
-static void range_release_one(void *range, uint32_t number) {
+PAIR_STEP void range_release_one(void *range, uint32_t number) {
     ipalloc_addr address = addr_of(number);
     int status = ipalloc_range_release(range, &address);
     if (status != IPALLOC_OK)

@@ -16,7 +16,7 @@ static uint32_t next_free(const roaring_bitmap_t *set, uint32_t from) {
     return at.has_value ? at.current_value : UINT32_MAX;
 }
 
-static uint32_t roaring_claim(void *context, uint64_t *random) {
+PAIR_STEP uint32_t roaring_claim(void *context, uint64_t *random) {
     peer *p = context;
     pthread_mutex_lock(&p->lock);
     uint32_t number = next_free(p->set, random_below(random, p->size));
@@ -25,7 +25,7 @@ static uint32_t roaring_claim(void *context, uint64_t *random) {
     return number;
 }
 
-static void roaring_release(void *context, uint32_t number) {
+PAIR_STEP void roaring_release(void *context, uint32_t number) {
     peer *p = context;
     pthread_mutex_lock(&p->lock);
     roaring_bitmap_add(p->set, number);
