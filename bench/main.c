@@ -128,6 +128,7 @@ static void make_plan(plan *p, const command_line *options, const char *director
     quality_plan(p);
     policy_plan(p);
     sparse_plan(p);
+    walk_plan(p);
     memory_plan(p);
     durable_plan(p);
     registry_plan(p);

@@ -104,3 +104,11 @@ static double allowed_measure(void *state) {
 }
 
 const subject ALLOWED_SUBJECT = {"allowed", allowed_open, allowed_measure, free, NULL};
+
+scenario *allowed_scenario(plan *p, const char *unit, const char *name, double allowed) {
+    scenario *s = plan_add(p, unit, "%s", name);
+    s->work.allowed = allowed;
+    scenario_add(s, ALLOWED_SUBJECT);
+    scenario_budget(s, AT_MOST, 1);
+    return s;
+}

@@ -105,6 +105,9 @@ double pairs_measure_spread(void *state);
 /* A subject whose value is work->allowed: what a budget allows where there is no bare limit. */
 extern const subject ALLOWED_SUBJECT;
 
+/* A scenario with that as its limit, and at most 1 as its budget. */
+scenario *allowed_scenario(plan *p, const char *unit, const char *name, double allowed);
+
 /* The subjects that do pairs: the limit, ipalloc, and the peers (see peer.h). */
 extern const subject LIMIT_SUBJECT, RANGE_SUBJECT, MUTEX_SUBJECT, KUBERNETES_SUBJECT,
     FREE_LIST_SUBJECT, ROARING_SUBJECT, JUDY_SUBJECT;
