@@ -17,7 +17,7 @@ enum {
     SUBJECTS_MAX = 8,
     SCENARIOS_MAX = 160,
     THREADS_MAX = 64,
-    ROUNDS_MAX = 51,
+    ROUNDS_MAX = 101,
 };
 
 /* What a scenario works on; each case file reads the members that it knows. */

@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum {
-    ROUNDS_FULL = 31,
+    ROUNDS_FULL = ROUNDS_MAX,
     ROUNDS_QUICK = 7,
     ROUNDS_SMOKE = 1,
     ROUNDS_LEAST = 3,
