@@ -51,15 +51,25 @@ static inline uint64_t random_mix(uint64_t x) { /* the finalizer of splitmix64 *
     return x ^ (x >> 31);
 }
 
-/* 64 uniform bits. */
-static inline uint64_t hooks_random(hooks *h) {
-    if (!h->own_random)
-        return hooks_random_hooked(h);
+/* A linear congruential generator (Knuth's MMIX multiplier): what it returns was computed the time
+ * before, so that nobody waits for a multiplication. Its high bits are as good as random placement
+ * needs; bit i by itself repeats after 2^(i+1) draws. */
+static inline uint64_t hooks_random_own(hooks *h) {
     uint64_t thread = (uint64_t)(uintptr_t)__builtin_thread_pointer();
     atomic_word *state = &h->stripes[(thread >> 12 ^ thread >> 20) % RANDOM_STRIPES].state;
-    uint64_t next = atomic_load_relaxed(state) + 0x9e3779b97f4a7c15u;
-    atomic_store_relaxed(state, next);
-    return random_mix(next);
+    uint64_t drawn = atomic_load_relaxed(state);
+    atomic_store_relaxed(state, drawn * 6364136223846793005u + 1442695040888963407u);
+    return drawn;
+}
+
+/* 64 bits of which the high ones are uniform: for choices by multiplication. */
+static inline uint64_t hooks_random_high(hooks *h) {
+    return h->own_random ? hooks_random_own(h) : hooks_random_hooked(h);
+}
+
+/* 64 uniform bits. */
+static inline uint64_t hooks_random(hooks *h) {
+    return h->own_random ? random_mix(hooks_random_own(h)) : hooks_random_hooked(h);
 }
 
 /* Uniform below `bound` (> 0), without division in the usual case. */

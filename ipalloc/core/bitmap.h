@@ -41,6 +41,21 @@ enum bitmap_choice { BITMAP_RANDOM, BITMAP_LOWEST };
 bool bitmap_claim_any(bitmap *map, hooks *h, enum bitmap_choice choice, uint64_t begin,
                       uint64_t end, uint64_t *number);
 
+/* A half-open interval of numbers, prepared for claims. */
+typedef struct bitmap_band {
+    uint64_t first, last, words; /* both ends included, and how many */
+    uint64_t first_mask, last_mask;
+    bool empty;
+    bool is_rest; /* it ends where the map ends */
+} bitmap_band;
+
+bitmap_band bitmap_band_of(const bitmap *map, uint64_t begin, uint64_t end);
+
+/* As bitmap_claim_any, without a detour: the number, or BITMAP_NONE. */
+#define BITMAP_NONE UINT64_MAX
+uint64_t bitmap_claim_random(bitmap *map, hooks *h, const bitmap_band *band);
+uint64_t bitmap_claim_lowest(bitmap *map, const bitmap_band *band);
+
 /* The same choice without claiming. Numbers for which `skip` (may be NULL) says true are passed
  * over. */
 bool bitmap_find_any(const bitmap *map, hooks *h, enum bitmap_choice choice, uint64_t begin,
@@ -50,6 +65,9 @@ bool bitmap_find_any(const bitmap *map, hooks *h, enum bitmap_choice choice, uin
 /* Prove that at some instant during this call no number was free. On true, *stamp can be handed to
  * bitmap_still_full. On false, *number is a number that was seen free. */
 bool bitmap_prove_full(bitmap *map, uint64_t *stamp, uint64_t *number);
+
+/* Does no flag stand? A hint that bitmap_prove_full will say true. One load. */
+bool bitmap_looks_full(const bitmap *map);
 
 /* Was the map full without interruption since the proof that gave `stamp`? One load. */
 bool bitmap_still_full(const bitmap *map, uint64_t stamp);
@@ -64,9 +82,21 @@ uint64_t bitmap_count_free(const bitmap *map, uint64_t begin, uint64_t end);
 /* Taken numbers as 64-bit words: bit i of word w is number 64w+i. For snapshots. */
 uint64_t bitmap_taken_word(const bitmap *map, uint64_t word_index);
 
-/* Claim up to `wanted` free numbers of [begin, end) at once; returns how many. */
-size_t bitmap_claim_many(bitmap *map, hooks *h, uint64_t begin, uint64_t end, size_t wanted,
-                         uint64_t *numbers);
+/* Claim up to `wanted` free numbers of [begin, end) at once; returns how many. They come in order,
+ * from a random number on and around the end, or from the lowest on. Fewer than wanted is a hint
+ * that there are no more, as in bitmap_claim_any. */
+size_t bitmap_claim_many(bitmap *map, hooks *h, enum bitmap_choice choice, uint64_t begin,
+                         uint64_t end, size_t wanted, uint64_t *numbers);
+
+/* Give back numbers of one word, all of which are taken: bit i of `numbers` is number 64 word + i.
+ */
+void bitmap_release_many(bitmap *map, uint64_t word, uint64_t numbers);
+
+/* Claim a whole block [first + i size, first + (i + 1) size) within [first, end), from a random one
+ * on or the lowest. Returns its first number, or BITMAP_NONE, which is no proof. While it looks,
+ * others may see numbers taken that are given back at once. */
+uint64_t bitmap_claim_block(bitmap *map, hooks *h, enum bitmap_choice choice, uint64_t first,
+                            uint64_t end, uint64_t size);
 
 /* Inner invariants, when nothing else runs: every free leaf bit has all its flags set, no bit
  * beyond size is free. */

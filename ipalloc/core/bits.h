@@ -13,13 +13,14 @@
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
-#define BITS_FAST __attribute__((target("popcnt,bmi,bmi2")))
+#define BITS_FAST __attribute__((target("popcnt,bmi,bmi2,avx2")))
 
 /* Zen 1 and 2 have pdep, in microcode that takes longer than the plain form. */
 static inline bool bits_fast_supported(void) {
     __builtin_cpu_init();
     return __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("bmi2") &&
-           !__builtin_cpu_is("znver1") && !__builtin_cpu_is("znver2");
+           __builtin_cpu_supports("avx2") && !__builtin_cpu_is("znver1") &&
+           !__builtin_cpu_is("znver2");
 }
 
 BITS_FAST static inline unsigned bits_count_fast(uint64_t word) {
@@ -28,6 +29,18 @@ BITS_FAST static inline unsigned bits_count_fast(uint64_t word) {
 
 BITS_FAST static inline unsigned bits_select_fast(uint64_t word, unsigned rank) {
     return (unsigned)__builtin_ctzll(_pdep_u64((uint64_t)1 << rank, word));
+}
+
+/* Which of eight words, aligned to a cache line, are not 0. No atomic read: a hint, each word as it
+ * was at some instant. */
+BITS_FAST static inline unsigned bits_nonzero_fast(const void *words) {
+    const __m256i zero = _mm256_setzero_si256();
+    const __m256i *halves = words;
+    __m256i low = _mm256_cmpeq_epi64(_mm256_load_si256(&halves[0]), zero);
+    __m256i high = _mm256_cmpeq_epi64(_mm256_load_si256(&halves[1]), zero);
+    unsigned zeros = (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(low)) |
+                     (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(high)) << 4;
+    return ~zeros & 0xff;
 }
 #else
 #define BITS_FAST
@@ -70,6 +83,13 @@ static inline unsigned bits_count_fast(uint64_t word) {
 
 static inline unsigned bits_select_fast(uint64_t word, unsigned rank) {
     return bits_select_plain(word, rank);
+}
+
+static inline unsigned bits_nonzero_fast(const void *words) {
+    unsigned mask = 0;
+    for (unsigned i = 0; i < 8; i++)
+        mask |= (unsigned)(((const uint64_t *)words)[i] != 0) << i;
+    return mask;
 }
 #endif
 

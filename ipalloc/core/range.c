@@ -6,9 +6,11 @@
  * everything below works on offsets.
  */
 #include "base/error.h"
+#include "core/bitmap_private.h"
 #include "core/range_private.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <string.h>
 
 enum {
@@ -38,20 +40,29 @@ static u128 band_by_formula(u128 total, u128 share, u128 most) {
     return band > most ? most : band;
 }
 
-static u128 value_of(const ipalloc_addr *address) {
-    u128 value = 0;
-    int bytes = address->family == 4 ? 4 : 16;
-    for (int i = 0; i < bytes; i++)
-        value = value << 8 | address->bytes[i];
-    return value;
+static inline u128 value_of(const ipalloc_addr *address) {
+    uint32_t short_value;
+    uint64_t high, low;
+    if (address->family == 4) {
+        memcpy(&short_value, address->bytes, sizeof short_value);
+        return be32toh(short_value);
+    }
+    memcpy(&high, address->bytes, sizeof high);
+    memcpy(&low, address->bytes + sizeof high, sizeof low);
+    return u128_make(be64toh(high), be64toh(low));
 }
 
-static ipalloc_addr addr_of_value(uint8_t family, u128 value) {
-    ipalloc_addr address = {.family = family};
-    int bytes = family == 4 ? 4 : 16;
-    for (int i = bytes - 1; i >= 0; i--, value >>= 8)
-        address.bytes[i] = (uint8_t)value;
-    return address;
+static inline void write_addr(uint8_t family, u128 value, ipalloc_addr *out) {
+    uint64_t high = htobe64((uint64_t)(value >> 64)), low = htobe64((uint64_t)value);
+    if (family == 4) {
+        high = htobe32((uint32_t)value);
+        low = 0;
+        if (__BYTE_ORDER == __BIG_ENDIAN)
+            high <<= 32;
+    }
+    out->family = family;
+    memcpy(out->bytes, &high, sizeof high);
+    memcpy(out->bytes + sizeof high, &low, sizeof low);
 }
 
 /* What a CIDR offers. OK; INVALID. */
@@ -110,10 +121,20 @@ static bool make_kept_back(ipalloc_range *range, uint64_t cool_down_ms) {
     return range->kept_back != NULL;
 }
 
+static void make_dense(ipalloc_range *range) {
+    uint64_t split = (uint64_t)range->split, size = (uint64_t)range->size;
+    bitmap *map = bitmap_create(&range->hooks, size);
+    range->numbers.dense = map;
+    if (map == NULL)
+        return;
+    range->bands[RANGE_BAND_STATIC] = bitmap_band_of(map, 0, split);
+    range->bands[RANGE_BAND_DYNAMIC] = bitmap_band_of(map, split, size);
+}
+
 /* OK; NOMEM (the caller destroys what there is). */
 static int make_parts(ipalloc_range *range, uint64_t cool_down_ms) {
     if (range->size <= BITMAP_SIZE_MAX)
-        range->numbers.dense = bitmap_create(&range->hooks, (uint64_t)range->size);
+        make_dense(range);
     else
         range->numbers.sparse =
             sparse_create(&range->hooks, range->size, range->split, &range->excluded);
@@ -122,6 +143,8 @@ static int make_parts(ipalloc_range *range, uint64_t cool_down_ms) {
     if (!make_kept_back(range, cool_down_ms))
         return IPALLOC_E_NOMEM;
     range->locked = range->numbers.sparse != NULL || range->kept_back != NULL;
+    range->claims_in_words = !range->locked && range->strategy == IPALLOC_STRATEGY_RANDOM &&
+                             range->hooks.own_random && range->numbers.dense->fast_bits;
     return IPALLOC_OK;
 }
 
@@ -224,11 +247,10 @@ void ipalloc_range_destroy(ipalloc_range *range) {
 /* --- between addresses, ports and offsets ------------------------------------------------------
  */
 
-static int offset_of_value(const ipalloc_range *range, u128 value, range_offset *out) {
-    if (value < range->first_value || value - range->first_value >= range->size)
-        return IPALLOC_E_NOT_IN_RANGE;
+/* What lies before the first wraps around to something larger than any size. */
+static inline int offset_of_value(const ipalloc_range *range, u128 value, range_offset *out) {
     out->value = value - range->first_value;
-    return IPALLOC_OK;
+    return out->value < range->size ? IPALLOC_OK : IPALLOC_E_NOT_IN_RANGE;
 }
 
 int range_offset_of(const ipalloc_range *range, const ipalloc_addr *address, range_offset *out) {
@@ -245,7 +267,9 @@ int range_offset_of_port(const ipalloc_range *range, uint16_t port, range_offset
 
 ipalloc_addr range_addr_of(const ipalloc_range *range, range_offset offset) {
     assert(range->family != 0 && offset.value < range->size);
-    return addr_of_value(range->family, range->first_value + offset.value);
+    ipalloc_addr address;
+    write_addr(range->family, range->first_value + offset.value, &address);
+    return address;
 }
 
 uint16_t range_port_of(const ipalloc_range *range, range_offset offset) {
@@ -254,11 +278,13 @@ uint16_t range_port_of(const ipalloc_range *range, range_offset offset) {
 }
 
 /* What every call by address checks first: OK with the offset; INVALID; NOT_IN_RANGE. */
-static int read_address(const ipalloc_range *range, const ipalloc_addr *address,
-                        range_offset *out) {
+static inline int read_address(const ipalloc_range *range, const ipalloc_addr *address,
+                               range_offset *out) {
     if (range == NULL || address == NULL || range->family == 0)
         return IPALLOC_E_INVALID;
-    return range_offset_of(range, address, out);
+    if (address->family != range->family)
+        return IPALLOC_E_NOT_IN_RANGE;
+    return offset_of_value(range, value_of(address), out);
 }
 
 static int read_port(const ipalloc_range *range, uint16_t port, range_offset *out) {
@@ -270,19 +296,30 @@ static int read_port(const ipalloc_range *range, uint16_t port, range_offset *ou
 /* --- the calls by address ----------------------------------------------------------------------
  */
 
-static int release_now(ipalloc_range *range, range_offset offset) {
-    uint64_t now = range->kept_back != NULL ? hooks_wall_ms(&range->hooks) : 0;
-    return range_release(range, offset, now);
+/* Everything but the usual claim. */
+static NOINLINE int allocate_otherwise(ipalloc_range *range, ipalloc_addr *out) {
+    range_offset offset;
+    int status = range_allocate(range, &offset);
+    if (status == IPALLOC_OK)
+        write_addr(range->family, range->first_value + offset.value, out);
+    return status;
+}
+
+/* The usual claim, with everything it needs in one function: each call and each saved register
+ * would be felt. */
+BITS_FAST static NOINLINE int allocate_in_words(ipalloc_range *range, ipalloc_addr *out) {
+    uint64_t number = bitmap_claim_in_words(range->numbers.dense, &range->hooks,
+                                            &range->bands[RANGE_BAND_DYNAMIC], true);
+    if (number == BITMAP_NONE)
+        return allocate_otherwise(range, out);
+    write_addr(range->family, range->first_value + number, out);
+    return IPALLOC_OK;
 }
 
 int ipalloc_range_allocate(ipalloc_range *range, ipalloc_addr *out) {
     if (range == NULL || out == NULL || range->family == 0)
         return IPALLOC_E_INVALID;
-    range_offset offset;
-    int status = range_allocate(range, &offset);
-    if (status == IPALLOC_OK)
-        *out = range_addr_of(range, offset);
-    return status;
+    return range->claims_in_words ? allocate_in_words(range, out) : allocate_otherwise(range, out);
 }
 
 int ipalloc_range_reserve(ipalloc_range *range, const ipalloc_addr *address) {
@@ -291,10 +328,24 @@ int ipalloc_range_reserve(ipalloc_range *range, const ipalloc_addr *address) {
     return status == IPALLOC_OK ? range_claim(range, offset) : status;
 }
 
-int ipalloc_range_release(ipalloc_range *range, const ipalloc_addr *address) {
+static NOINLINE int release_otherwise(ipalloc_range *range, const ipalloc_addr *address) {
     range_offset offset;
     int status = read_address(range, address, &offset);
-    return status == IPALLOC_OK ? release_now(range, offset) : status;
+    if (status != IPALLOC_OK)
+        return status;
+    uint64_t now = range->kept_back != NULL ? hooks_wall_ms(&range->hooks) : 0;
+    return range_release(range, offset, now);
+}
+
+/* The usual release, as in range_release but in one function: IPv4, and nothing but the bitmap. */
+int ipalloc_range_release(ipalloc_range *range, const ipalloc_addr *address) {
+    if (range == NULL || address == NULL || range->family != 4 || address->family != 4 ||
+        !range_is_simple(range))
+        return release_otherwise(range, address);
+    uint32_t number = (uint32_t)value_of(address) - (uint32_t)range->first_value;
+    if (number >= (uint64_t)range->size) /* what lies before the first wraps around */
+        return IPALLOC_E_NOT_IN_RANGE;
+    return release_number(range->numbers.dense, number) ? IPALLOC_OK : IPALLOC_E_NOT_FOUND;
 }
 
 bool ipalloc_range_has(const ipalloc_range *range, const ipalloc_addr *address) {
@@ -347,7 +398,10 @@ int ipalloc_range_reserve_port(ipalloc_range *range, uint16_t port) {
 int ipalloc_range_release_port(ipalloc_range *range, uint16_t port) {
     range_offset offset;
     int status = read_port(range, port, &offset);
-    return status == IPALLOC_OK ? release_now(range, offset) : status;
+    if (status != IPALLOC_OK)
+        return status;
+    uint64_t now = range->kept_back != NULL ? hooks_wall_ms(&range->hooks) : 0;
+    return range_release(range, offset, now);
 }
 
 bool ipalloc_range_has_port(const ipalloc_range *range, uint16_t port) {

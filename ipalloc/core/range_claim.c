@@ -190,24 +190,31 @@ static int claim_lock_free(ipalloc_range *range, u128 number) {
     }
 }
 
-/* Claim from the bitmap until there is something, or until FULL is proved. */
+/* Some free number of a band, or BITMAP_NONE, which proves nothing. */
+static inline uint64_t claim_in_band(ipalloc_range *range, enum range_band band) {
+    const bitmap_band *b = &range->bands[band];
+    if (range->strategy == IPALLOC_STRATEGY_RANDOM)
+        return bitmap_claim_random(range->numbers.dense, &range->hooks, b);
+    return bitmap_claim_lowest(range->numbers.dense, b);
+}
+
+/* Claim from the bitmap until there is something, or until FULL is proved. Where no flag stands,
+ * that is likely, and quickly done. */
 static int allocate_lock_free(ipalloc_range *range, range_offset *out) {
-    bitmap *map = range->numbers.dense;
-    uint64_t number, stamp;
-    do {
-        for (int i = 0; i < 2; i++) {
-            range_bounds bounds =
-                band_bounds(range, i == 0 ? RANGE_BAND_DYNAMIC : RANGE_BAND_STATIC);
-            if (bounds.begin == bounds.end)
-                continue;
-            if (!bitmap_claim_any(map, &range->hooks, choice_of(range), (uint64_t)bounds.begin,
-                                  (uint64_t)bounds.end, &number))
-                continue;
+    uint64_t stamp;
+    for (;;) {
+        if (bitmap_looks_full(range->numbers.dense) && prove_full_lock_free(range, &stamp))
+            return IPALLOC_E_FULL;
+        uint64_t number = claim_in_band(range, RANGE_BAND_DYNAMIC);
+        if (number == BITMAP_NONE)
+            number = claim_in_band(range, RANGE_BAND_STATIC);
+        if (number != BITMAP_NONE) {
             out->value = number;
             return IPALLOC_OK;
         }
-    } while (!prove_full_lock_free(range, &stamp));
-    return IPALLOC_E_FULL;
+        if (prove_full_lock_free(range, &stamp))
+            return IPALLOC_E_FULL;
+    }
 }
 
 /* --- what range_internal.h offers --------------------------------------------------------------
@@ -231,11 +238,8 @@ int range_claim_any(ipalloc_range *range, enum range_band band, range_offset *ou
         range_unlock(range);
         return status;
     }
-    range_bounds bounds = band_bounds(range, band);
-    uint64_t number;
-    if (bounds.begin == bounds.end ||
-        !bitmap_claim_any(range->numbers.dense, &range->hooks, choice_of(range),
-                          (uint64_t)bounds.begin, (uint64_t)bounds.end, &number))
+    uint64_t number = claim_in_band(range, band);
+    if (number == BITMAP_NONE)
         return IPALLOC_E_FULL;
     out->value = number;
     return IPALLOC_OK;

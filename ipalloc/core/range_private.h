@@ -34,9 +34,11 @@ struct ipalloc_range {
     enum ipalloc_strategy strategy;
     bool reuse_cooling_when_full, refuse_reserve_cooling;
     bool locked;
+    bool claims_in_words; /* the usual claim may be tried: see ipalloc_range_allocate */
 
     numbers numbers;
-    cooldown *kept_back; /* NULL without cool-down unless the strategy is oldest-freed */
+    bitmap_band bands[2]; /* dense: by enum range_band */
+    cooldown *kept_back;  /* NULL without cool-down unless the strategy is oldest-freed */
     exclusion_set excluded;
     atomic_word has_exclusions; /* lock-free ranges: 0 spares the lock */
     atomic_word bulk_epoch;     /* lock-free ranges: odd while a bulk change runs */
@@ -55,6 +57,12 @@ static inline range_bounds band_bounds(const ipalloc_range *range, enum range_ba
 
 static inline enum cooldown_state kept_back_state(const ipalloc_range *range, u128 number) {
     return range->kept_back == NULL ? COOLDOWN_ABSENT : cooldown_state_of(range->kept_back, number);
+}
+
+/* Lock-free, and nothing is excluded: a release is one of the bitmap. seq_cst: partner is the store
+ * of range_exclude, which comes before the bits are taken. */
+static inline bool range_is_simple(const ipalloc_range *range) {
+    return !range->locked && atomic_load_seq(&range->has_exclusions) == 0;
 }
 
 /* Take the lock of a range that the caller may have as const. */

@@ -145,7 +145,7 @@ START_TEST(a_map_of_nothing_is_full) {
     ck_assert(bitmap_prove_full(map, &stamp, &number));
     ck_assert(bitmap_still_full(map, stamp));
     ck_assert(!bitmap_claim_any(map, &h, BITMAP_RANDOM, 0, 0, &number));
-    ck_assert_uint_eq(bitmap_claim_many(map, &h, 0, 0, 1, &number), 0);
+    ck_assert_uint_eq(bitmap_claim_many(map, &h, BITMAP_RANDOM, 0, 0, 1, &number), 0);
     ck_assert(bitmap_validate(map));
     bitmap_destroy(&h, map);
 }
@@ -390,8 +390,8 @@ static void one_random_operation(bitmap *map, model *m, uint64_t *state) {
     case 6:
         if (wanted > in_band)
             wanted = in_band;
-        require(bitmap_claim_many(map, &h, begin, end, wanted + (wanted == in_band), numbers) ==
-                wanted);
+        require(bitmap_claim_many(map, &h, BITMAP_RANDOM, begin, end, wanted + (wanted == in_band),
+                                  numbers) == wanted);
         for (uint64_t i = 0; i < wanted; i++)
             claim_in_model(m, begin, end, numbers[i]);
         break;
@@ -426,15 +426,15 @@ START_TEST(claiming_many_takes_what_there_is) {
     bool seen[2000] = {false};
     bitmap *map = make(2000);
     ck_assert(bitmap_take(map, 100));
-    ck_assert_uint_eq(bitmap_claim_many(map, &h, 0, 2000, 500, numbers), 500);
-    size_t more = bitmap_claim_many(map, &h, 0, 2000, 2000, numbers + 500);
+    ck_assert_uint_eq(bitmap_claim_many(map, &h, BITMAP_RANDOM, 0, 2000, 500, numbers), 500);
+    size_t more = bitmap_claim_many(map, &h, BITMAP_RANDOM, 0, 2000, 2000, numbers + 500);
     ck_assert_uint_eq(more, 1499);
     for (size_t i = 0; i < 1999; i++) {
         ck_assert(numbers[i] != 100 && numbers[i] < 2000 && !seen[numbers[i]]);
         seen[numbers[i]] = true;
     }
-    ck_assert_uint_eq(bitmap_claim_many(map, &h, 0, 2000, 1, numbers), 0);
-    ck_assert_uint_eq(bitmap_claim_many(map, &h, 0, 2000, 0, numbers), 0);
+    ck_assert_uint_eq(bitmap_claim_many(map, &h, BITMAP_RANDOM, 0, 2000, 1, numbers), 0);
+    ck_assert_uint_eq(bitmap_claim_many(map, &h, BITMAP_RANDOM, 0, 2000, 0, numbers), 0);
     ck_assert(bitmap_validate(map));
     bitmap_destroy(&h, map);
 }
