@@ -3,8 +3,10 @@
  */
 #include "range_subject.h"
 
+#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void range_broken(const char *what, int status) {
     fprintf(stderr, "ipalloc-bench: %s answered %s\n", what, ipalloc_status_name(status));
@@ -20,8 +22,15 @@ PAIR_STEP uint32_t range_claim_one(void *range, uint64_t *random) {
     return number_of(&address);
 }
 
+/* The address is written as one word and in place, as a parser would leave it: had the library to
+ * read as a word what was just written as bytes, the processor would wait, and we would measure
+ * that.
+ */
 PAIR_STEP void range_release_one(void *range, uint32_t number) {
-    ipalloc_addr address = addr_of(number);
+    static const ipalloc_addr ipv4 = {.family = 4};
+    ipalloc_addr address = ipv4;
+    uint32_t big_endian = htobe32(0x0a000000 | number);
+    memcpy(address.bytes, &big_endian, sizeof big_endian);
     int status = ipalloc_range_release(range, &address);
     if (status != IPALLOC_OK)
         range_broken("ipalloc_range_release", status);

@@ -11,9 +11,6 @@
 
 #include "pair.h"
 
-#include <endian.h>
-#include <string.h>
-
 enum { STATIC_BAND_NUMBERS = 256 /* of a /16 and larger: min(max(16, size/16), 256) */ };
 
 typedef struct range_state {
@@ -22,14 +19,11 @@ typedef struct range_state {
     uint64_t held_besides;    /* held, but not in any holder */
 } range_state;
 
-/* 10.0.0.0 + number: ranges of up to 2^24. Written as one word, as a parser would leave it: four
- * single bytes that are then read as a word would make the processor wait for them. */
+/* 10.0.0.0 + number: ranges of up to 2^24. */
 static inline ipalloc_addr addr_of(uint32_t number) {
-    static const ipalloc_addr ipv4 = {.family = 4};
-    ipalloc_addr address = ipv4;
-    uint32_t big_endian = htobe32(0x0a000000 | number);
-    memcpy(address.bytes, &big_endian, sizeof big_endian);
-    return address;
+    return (ipalloc_addr){
+        .family = 4,
+        .bytes = {10, (uint8_t)(number >> 16), (uint8_t)(number >> 8), (uint8_t)number}};
 }
 
 static inline uint32_t number_of(const ipalloc_addr *address) {
