@@ -9,11 +9,19 @@
  *
  * Cost: ranges up to 2^24 addresses are a bitmap of 1.004 bits an address and no memory is
  * allocated after creation; larger ones are sparse, with memory in proportion to what is held (60
- * bytes per held random address, 1 where they cluster). Cool-down and oldest-freed keep an exact
- * queue: a dense range allocates 28 to 32 bytes an address for it when it is made, of which only
- * those of addresses that were ever released are touched, and one bit an address. Claims and
- * releases in a dense range without cool-down and not oldest-freed are lock-free (a release or
- * lookup takes a lock while something is excluded); all others take one lock.
+ * bytes per held random address, 1 where they cluster). Claims and releases in a dense range
+ * without cool-down and not oldest-freed are lock-free (a release or lookup takes a lock while
+ * something is excluded); all others take one lock.
+ * Cool-down: a bitmap remembers the generation in which an address was released, not the time:
+ * 2 bits more an address, rather than 28 bytes, nothing allocated after creation, and a release is
+ * O(1). A generation is what is released within half a cool-down, and is free again all at once: a
+ * rest lasts at least cool_down_ms and at most 1.5 times that and 2 ms, and what has rested longest
+ * is the lowest address of the oldest generation. Sparse ranges keep an exact queue: a rest lasts
+ * cool_down_ms, for 52 to 104 bytes per address that rests at once.
+ * Oldest-freed needs the order of all releases, and keeps the exact queue with or without
+ * cool-down. It is not frugal: dense, 32 bytes and one bit an address are allocated when the range
+ * is made (of which only those of addresses that were ever released are touched): 32 MiB for 2^20
+ * addresses. Sparse, 56 to 112 bytes per address that was ever used.
  *
  * IPALLOC_E_FULL is linearizable: at some instant during the call nothing was free.
  * Calls here return a status only; there is nothing to add to it.
@@ -49,9 +57,11 @@ typedef struct ipalloc_range_options {
     uint32_t strategy;            /* enum ipalloc_strategy */
     bool use_all_addresses;       /* the first and the last address are usable too; the static
                                      band is as long as without, and so ends one earlier */
-    bool reuse_cooling_when_full; /* rather than FULL, give the longest-rested cooling one */
+    bool reuse_cooling_when_full; /* rather than FULL, give the longest-rested cooling one (dense:
+                                     the lowest of the oldest generation, see above) */
     bool refuse_reserve_cooling;  /* reserve of a cooling address is TAKEN (default: it is given) */
-    uint64_t cool_down_ms;        /* rest after a release before it is free again; 0: none */
+    uint64_t cool_down_ms;        /* rest after a release before it is free again; 0: none. So
+                                     long at least; dense, up to 1.5 times that: see above */
 } ipalloc_range_options;
 
 /* Make an empty range over `cidr`. The caller destroys it.

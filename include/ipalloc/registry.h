@@ -78,9 +78,12 @@ typedef struct ipalloc_pool_definition {
     uint16_t port_first, port_last; /* port pools */
     uint32_t strategy;              /* the rest as in ipalloc_range_options, for every range */
     uint64_t static_band_size;
-    uint64_t cool_down_ms;
+    uint64_t cool_down_ms; /* a rest lasts so long at least; in ranges of up to 2^24
+                              addresses up to 1.5 times that and 2 ms, because the memory
+                              keeps 2 bits an address and not its time (range.h);
+                              exactly so long with oldest-freed */
     bool use_all_addresses;
-    bool reuse_cooling_when_full;
+    bool reuse_cooling_when_full; /* the longest-rested of the whole pool, by the store's times */
     bool refuse_reserve_cooling;
     bool change; /* the stored definition may be changed to this one: new ranges are
                     added, ranges not listed start draining, options are replaced;

@@ -1,12 +1,15 @@
 /*
- * cooldown.c: the clock, the nodes and the four heaps behind cooldown.h.
+ * cooldown.c: the nodes and the four heaps behind cooldown.h.
  *
- * May use: base/. A node is found by its id. Laid out, the id is the number itself and one bit says
- * whether it is in use, so that nothing needs clearing. Otherwise ids come from a free list and a
- * hash table (open addressing, closed up on removal) leads from the number to its id.
- * Invariant: a node in use stands in exactly one heap, and heap.ids[node.position] is its id.
+ * May use: base/, core/rest_clock.h. A node is found by its id. Laid out, the id is the number
+ * itself and one bit says whether it is in use, so that nothing needs clearing. Otherwise ids come
+ * from a free list and a hash table (open addressing, closed up on removal) leads from the number
+ * to its id. Invariant: a node in use stands in exactly one heap, and heap.ids[node.position] is
+ * its id.
  */
 #include "core/cooldown.h"
+
+#include "core/rest_clock.h"
 
 #include <assert.h>
 #include <string.h>
@@ -31,8 +34,7 @@ typedef struct heap {
 struct cooldown {
     const hooks *hooks;
     cooldown_options options;
-    uint64_t latest_ms; /* what cooldown_now said last */
-    uint64_t lost_ms;   /* what the wall clock lost by going back */
+    rest_clock clock;
     uint64_t next_sequence;
     node *nodes;
     heap heaps[HEAPS];
@@ -84,6 +86,7 @@ cooldown *cooldown_create(const hooks *h, const cooldown_options *options) {
     if (c == NULL)
         return NULL;
     c->hooks = h;
+    c->clock.hooks = h;
     c->options = *options;
     c->first_free_id = NO_ID;
     c->seed = (uint64_t)(uintptr_t)c * 0x9e3779b97f4a7c15u;
@@ -110,25 +113,13 @@ void cooldown_destroy(cooldown *c) {
 /* --- the clock ---------------------------------------------------------------------------------
  */
 
-static uint64_t add_saturated(uint64_t a, uint64_t b) {
-    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
-
 uint64_t cooldown_now(cooldown *c) {
-    uint64_t wall = hooks_wall_ms(c->hooks);
-    uint64_t now = add_saturated(wall, c->lost_ms);
-    if (now < c->latest_ms) {
-        c->lost_ms = c->latest_ms - wall;
-        now = c->latest_ms;
-    }
-    c->latest_ms = now;
-    return now;
+    return rest_clock_now(&c->clock);
 }
 
 static uint64_t since_of(cooldown *c, uint64_t released_at_wall_ms) {
-    uint64_t now = cooldown_now(c);
-    uint64_t since = add_saturated(released_at_wall_ms, c->lost_ms);
-    return since < now ? since : now;
+    cooldown_now(c);
+    return rest_clock_since(&c->clock, released_at_wall_ms);
 }
 
 /* --- heaps -------------------------------------------------------------------------------------
@@ -378,7 +369,7 @@ bool cooldown_oldest_resting(const cooldown *c, u128 *number) {
 
 bool cooldown_due(const cooldown *c, uint64_t now, u128 *number) {
     uint32_t id = oldest_resting_id(c);
-    if (id == NO_ID || add_saturated(c->nodes[id].since, c->options.rest_ms) > now)
+    if (id == NO_ID || rest_clock_add(c->nodes[id].since, c->options.rest_ms) > now)
         return false;
     *number = number_of(c, id);
     return true;
@@ -423,6 +414,11 @@ u128 cooldown_at(const cooldown *c, uint64_t index) {
     return number_of(c, c->heaps[which].ids[index]);
 }
 
+uint64_t cooldown_word(const cooldown *c, uint64_t word) {
+    assert(c->options.laid_out && word < ((uint64_t)c->options.size + 63) / 64);
+    return c->in_use[word];
+}
+
 static bool validate_heap(const cooldown *c, int which) {
     const heap *queue = &c->heaps[which];
     for (uint32_t i = 0; i < queue->count; i++) {
@@ -434,7 +430,7 @@ static bool validate_heap(const cooldown *c, int which) {
             return false;
         if (i > 0 && older(c, id, queue->ids[(i - 1) / 2]))
             return false;
-        if (n->since > c->latest_ms || n->sequence >= c->next_sequence)
+        if (n->since > c->clock.latest_ms || n->sequence >= c->next_sequence)
             return false;
     }
     return queue->count <= queue->capacity;

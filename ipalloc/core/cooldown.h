@@ -5,9 +5,9 @@
  * before their rest is over; they leave in the order of their release. RESTED ones are free, and
  * wait in that same order; only the oldest-freed strategy keeps numbers there.
  *
- * Time is a wall clock that never goes back: when the clock does, what it lost is added from then
- * on, so that a rest ends no earlier for it, and later by at most the time nobody looked. A release
- * "in the future" counts as one of now.
+ * Exact to the millisecond, for ranges where that costs memory in proportion to use, or where the
+ * order of all releases matters; dense ranges that only rest have generations.h. Time is that of
+ * rest_clock.h.
  *
  * Four binary heaps (resting and rested, below and above `split`), ordered by release time, then by
  * arrival. Put and remove are O(log n), O(1) for a put in order. Memory, laid out: everything at
@@ -69,6 +69,9 @@ uint64_t cooldown_count(const cooldown *c, int side, enum cooldown_state state);
 /* How many there are in all; the index-th of them, in no order. */
 uint64_t cooldown_total(const cooldown *c);
 u128 cooldown_at(const cooldown *c, uint64_t index);
+
+/* Laid out: all of them as 64-bit words: bit i of word w is number 64w+i. */
+uint64_t cooldown_word(const cooldown *c, uint64_t word);
 
 /* Heap order, positions, index and counts. */
 bool cooldown_validate(const cooldown *c);

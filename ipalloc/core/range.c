@@ -109,16 +109,12 @@ static u128 split_of(const geometry *g, uint64_t asked) {
  */
 
 static bool make_kept_back(ipalloc_range *range, uint64_t cool_down_ms) {
-    bool in_line = range->strategy == IPALLOC_STRATEGY_OLDEST_FREED;
-    if (cool_down_ms == 0 && !in_line)
-        return true;
     cooldown_options options = {.size = range->size,
                                 .split = range->split,
                                 .laid_out = range->numbers.dense != NULL,
-                                .keep_rested = in_line,
+                                .keep_rested = range->strategy == IPALLOC_STRATEGY_OLDEST_FREED,
                                 .rest_ms = cool_down_ms};
-    range->kept_back = cooldown_create(&range->hooks, &options);
-    return range->kept_back != NULL;
+    return kept_back_create(&range->kept_back, &range->hooks, &options);
 }
 
 static void make_dense(ipalloc_range *range) {
@@ -142,7 +138,7 @@ static int make_parts(ipalloc_range *range, uint64_t cool_down_ms) {
         return IPALLOC_E_NOMEM;
     if (!make_kept_back(range, cool_down_ms))
         return IPALLOC_E_NOMEM;
-    range->locked = range->numbers.sparse != NULL || range->kept_back != NULL;
+    range->locked = range->numbers.sparse != NULL || kept_back_in_use(&range->kept_back);
     range->claims_in_words = !range->locked && range->strategy == IPALLOC_STRATEGY_RANDOM &&
                              range->hooks.own_random && range->numbers.dense->fast_bits;
     return IPALLOC_OK;
@@ -236,7 +232,7 @@ int ipalloc_port_range_create(uint16_t first, uint16_t last, const ipalloc_range
 void ipalloc_range_destroy(ipalloc_range *range) {
     if (range == NULL)
         return;
-    cooldown_destroy(range->kept_back);
+    kept_back_destroy(&range->kept_back);
     sparse_destroy(range->numbers.sparse);
     bitmap_destroy(&range->hooks, range->numbers.dense);
     exclusion_free(&range->excluded);
@@ -333,7 +329,7 @@ static NOINLINE int release_otherwise(ipalloc_range *range, const ipalloc_addr *
     int status = read_address(range, address, &offset);
     if (status != IPALLOC_OK)
         return status;
-    uint64_t now = range->kept_back != NULL ? hooks_wall_ms(&range->hooks) : 0;
+    uint64_t now = kept_back_in_use(&range->kept_back) ? hooks_wall_ms(&range->hooks) : 0;
     return range_release(range, offset, now);
 }
 
@@ -400,7 +396,7 @@ int ipalloc_range_release_port(ipalloc_range *range, uint16_t port) {
     int status = read_port(range, port, &offset);
     if (status != IPALLOC_OK)
         return status;
-    uint64_t now = range->kept_back != NULL ? hooks_wall_ms(&range->hooks) : 0;
+    uint64_t now = kept_back_in_use(&range->kept_back) ? hooks_wall_ms(&range->hooks) : 0;
     return range_release(range, offset, now);
 }
 

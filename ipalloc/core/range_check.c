@@ -16,10 +16,7 @@ ipalloc_band_stats range_band_stats(const ipalloc_range *range, enum range_band 
     range_bounds bounds = band_bounds(range, band);
     u128 size = bounds.end - bounds.begin;
     u128 free = range_free_settled(range, band);
-    u128 cooling =
-        range->kept_back != NULL
-            ? cooldown_count(range->kept_back, band == RANGE_BAND_DYNAMIC, COOLDOWN_RESTING)
-            : 0;
+    u128 cooling = kept_back_count(&range->kept_back, band == RANGE_BAND_DYNAMIC, COOLDOWN_RESTING);
     u128 excluded = exclusion_count(&range->excluded, bounds.begin, bounds.end);
     return (ipalloc_band_stats){.size = count_of(size),
                                 .free = count_of(free),
@@ -104,12 +101,12 @@ static bool exclusions_agree(const ipalloc_range *range) {
 
 /* What is kept back is taken, and not excluded. */
 static bool kept_back_agrees(const ipalloc_range *range) {
-    for (uint64_t i = 0; i < cooldown_total(range->kept_back); i++) {
-        u128 number = cooldown_at(range->kept_back, i);
+    uint64_t cursor = 0;
+    u128 number;
+    while (kept_back_next(&range->kept_back, &cursor, &number))
         if (!numbers_is_taken(&range->numbers, number) ||
             exclusion_find(&range->excluded, number) != NULL)
             return false;
-    }
     return true;
 }
 
@@ -136,9 +133,9 @@ static int validate_locked(const ipalloc_range *range, ipalloc_error *error) {
         return corrupt(error, "the excluded intervals are out of order");
     if (!exclusions_agree(range))
         return corrupt(error, "an excluded address can be given out");
-    if (range->kept_back != NULL && !cooldown_validate(range->kept_back))
-        return corrupt(error, "the queue of cooling addresses is out of order");
-    if (range->kept_back != NULL && !kept_back_agrees(range))
+    if (!kept_back_validate(&range->kept_back))
+        return corrupt(error, "the account of cooling addresses is out of order");
+    if (!kept_back_agrees(range))
         return corrupt(error, "a cooling address is free or excluded");
     if (!counts_agree(range, RANGE_BAND_STATIC) || !counts_agree(range, RANGE_BAND_DYNAMIC))
         return corrupt(error, "the counts contradict the held addresses");

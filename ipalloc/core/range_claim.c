@@ -22,20 +22,7 @@ static bool is_excluded(const ipalloc_range *range, u128 number) {
  */
 
 void range_settle(ipalloc_range *range) {
-    cooldown *kept_back = range->kept_back;
-    if (kept_back == NULL)
-        return;
-    uint64_t now = cooldown_now(kept_back);
-    u128 number;
-    while (cooldown_due(kept_back, now, &number)) {
-        if (range->strategy == IPALLOC_STRATEGY_OLDEST_FREED) {
-            cooldown_promote(kept_back, number);
-        } else {
-            cooldown_remove(kept_back, number);
-            numbers_release(&range->numbers, number);
-        }
-        range->freed_count++;
-    }
+    range->freed_count += kept_back_settle(&range->kept_back, &range->numbers);
 }
 
 enum range_state range_state_settled(const ipalloc_range *range, u128 number) {
@@ -61,13 +48,11 @@ static bool find_settled(ipalloc_range *range, enum range_band band, number_skip
     if (numbers_find_any(&range->numbers, &range->hooks, choice_of(range), bounds.begin, bounds.end,
                          skip, number))
         return true;
-    return range->strategy == IPALLOC_STRATEGY_OLDEST_FREED &&
-           cooldown_oldest_rested(range->kept_back, band == RANGE_BAND_DYNAMIC, skip.skip,
-                                  skip.context, number);
+    return kept_back_oldest_in_line(&range->kept_back, band == RANGE_BAND_DYNAMIC, skip, number);
 }
 
 int range_take_settled(ipalloc_range *range, u128 number) {
-    if (range->kept_back != NULL && cooldown_remove(range->kept_back, number))
+    if (kept_back_remove(&range->kept_back, number))
         return IPALLOC_OK; /* it was taken all along */
     if (is_excluded(range, number))
         return IPALLOC_E_TAKEN;
@@ -85,11 +70,11 @@ static int claim_any_settled(ipalloc_range *range, enum range_band band, range_o
     return status;
 }
 
-static int claim_cooling_settled(ipalloc_range *range, range_offset *out) {
+static int reuse_oldest_settled(ipalloc_range *range, range_offset *out) {
     u128 number;
-    if (range->kept_back == NULL || !cooldown_oldest_resting(range->kept_back, &number))
+    if (!kept_back_oldest_resting(&range->kept_back, &number))
         return IPALLOC_E_FULL;
-    cooldown_remove(range->kept_back, number);
+    kept_back_remove(&range->kept_back, number);
     out->value = number;
     return IPALLOC_OK;
 }
@@ -99,7 +84,7 @@ static int allocate_settled(ipalloc_range *range, range_offset *out) {
     if (status == IPALLOC_E_FULL)
         status = claim_any_settled(range, RANGE_BAND_STATIC, out);
     if (status == IPALLOC_E_FULL && range->reuse_cooling_when_full)
-        status = claim_cooling_settled(range, out);
+        status = reuse_oldest_settled(range, out);
     return status;
 }
 
@@ -110,18 +95,23 @@ static void free_settled(ipalloc_range *range, u128 number) {
     range->freed_count++;
 }
 
-/* Put a taken number to rest, or in line. OK; NOMEM. */
+/* Put a taken number to rest, or in line, or free it where it has rested enough. OK; NOMEM. */
 static int keep_back(ipalloc_range *range, u128 number, uint64_t released_at_wall_ms) {
-    int status = cooldown_put(range->kept_back, number, released_at_wall_ms);
-    if (status == IPALLOC_OK && cooldown_state_of(range->kept_back, number) == COOLDOWN_RESTED)
+    int status = kept_back_put(&range->kept_back, number, released_at_wall_ms);
+    if (status != IPALLOC_OK)
+        return status;
+    enum cooldown_state state = kept_back_state(range, number);
+    if (state == COOLDOWN_ABSENT)
+        free_settled(range, number);
+    else if (state == COOLDOWN_RESTED)
         range->freed_count++;
-    return status;
+    return IPALLOC_OK;
 }
 
 static int release_settled(ipalloc_range *range, u128 number, uint64_t released_at_wall_ms) {
     if (range_state_settled(range, number) != RANGE_HELD)
         return IPALLOC_E_NOT_FOUND;
-    if (range->kept_back != NULL)
+    if (kept_back_in_use(&range->kept_back))
         return keep_back(range, number, released_at_wall_ms);
     free_settled(range, number);
     return IPALLOC_OK;
@@ -129,16 +119,14 @@ static int release_settled(ipalloc_range *range, u128 number, uint64_t released_
 
 u128 range_free_settled(const ipalloc_range *range, enum range_band band) {
     range_bounds bounds = band_bounds(range, band);
-    u128 free = numbers_count_free(&range->numbers, bounds.begin, bounds.end);
-    if (range->kept_back != NULL)
-        free += cooldown_count(range->kept_back, band == RANGE_BAND_DYNAMIC, COOLDOWN_RESTED);
-    return free;
+    return numbers_count_free(&range->numbers, bounds.begin, bounds.end) +
+           kept_back_count(&range->kept_back, band == RANGE_BAND_DYNAMIC, COOLDOWN_RESTED);
 }
 
 static bool is_full_settled(ipalloc_range *range) {
-    if (range->kept_back != NULL && cooldown_count(range->kept_back, 0, COOLDOWN_RESTED) +
-                                            cooldown_count(range->kept_back, 1, COOLDOWN_RESTED) >
-                                        0)
+    if (kept_back_count(&range->kept_back, 0, COOLDOWN_RESTED) +
+            kept_back_count(&range->kept_back, 1, COOLDOWN_RESTED) >
+        0)
         return false;
     if (range->numbers.sparse != NULL)
         return sparse_count_free(range->numbers.sparse, 0, range->size) == 0;
@@ -245,13 +233,17 @@ int range_claim_any(ipalloc_range *range, enum range_band band, range_offset *ou
     return IPALLOC_OK;
 }
 
-int range_claim_cooling(ipalloc_range *range, range_offset *out) {
-    if (range->kept_back == NULL)
-        return IPALLOC_E_FULL;
+int range_claim_cooling(ipalloc_range *range, range_offset offset) {
+    assert(offset.value < range->size);
+    if (!range->locked)
+        return IPALLOC_E_NOT_FOUND;
     range_lock(range);
-    int status = claim_cooling_settled(range, out);
+    range_settle(range);
+    bool cools = range_state_settled(range, offset.value) == RANGE_COOLING;
+    if (cools)
+        kept_back_remove(&range->kept_back, offset.value);
     range_unlock(range);
-    return status;
+    return cools ? IPALLOC_OK : IPALLOC_E_NOT_FOUND;
 }
 
 int range_claim(ipalloc_range *range, range_offset offset) {
@@ -285,6 +277,7 @@ int range_release(ipalloc_range *range, range_offset offset, uint64_t released_a
     if (!range->locked)
         return release_lock_free(range, offset.value);
     range_lock(range);
+    range_settle(range);
     int status = release_settled(range, offset.value, released_at_wall_ms);
     range_unlock(range);
     return status;
@@ -295,11 +288,12 @@ int range_unclaim(ipalloc_range *range, range_offset offset, uint64_t cooled_sin
     if (!range->locked)
         return release_lock_free(range, offset.value);
     range_lock(range);
+    range_settle(range);
     int status = IPALLOC_E_NOT_FOUND;
     if (range_state_settled(range, offset.value) == RANGE_HELD) {
         /* Where no memory is left for the rest, losing the rest is better than losing the number.
          */
-        if (range->kept_back == NULL || cooled_since_wall_ms == 0 ||
+        if (!kept_back_in_use(&range->kept_back) || cooled_since_wall_ms == 0 ||
             keep_back(range, offset.value, cooled_since_wall_ms) != IPALLOC_OK)
             free_settled(range, offset.value);
         status = IPALLOC_OK;
@@ -312,7 +306,7 @@ static int restore_cooling_settled(ipalloc_range *range, u128 number,
                                    uint64_t released_at_wall_ms) {
     if (range_state_settled(range, number) != RANGE_FREE)
         return IPALLOC_E_TAKEN;
-    if (range->kept_back == NULL)
+    if (!kept_back_in_use(&range->kept_back))
         return IPALLOC_OK; /* nothing rests here: it is free */
     int status = range_take_settled(range, number);
     if (status != IPALLOC_OK)

@@ -47,10 +47,8 @@ static int take_bits(ipalloc_range *range, interval wanted) {
     interval stretch;
     while (next_stretch(range, wanted, &from, &stretch)) {
         for (u128 number = stretch.first; number <= stretch.last; number++) {
-            if (kept_back_state(range, number) != COOLDOWN_ABSENT) {
-                cooldown_remove(range->kept_back, number);
-                continue;
-            }
+            if (kept_back_remove(&range->kept_back, number))
+                continue; /* taken all along */
             if (bitmap_take(range->numbers.dense, (uint64_t)number))
                 continue;
             assert(!range->locked);
@@ -66,7 +64,7 @@ static int take_bits(ipalloc_range *range, interval wanted) {
 static void drop_kept_back(ipalloc_range *range, interval wanted) {
     u128 number = wanted.first;
     while (numbers_next_taken(&range->numbers, number, wanted.last + 1, &number)) {
-        cooldown_remove(range->kept_back, number);
+        kept_back_remove(&range->kept_back, number);
         numbers_release(&range->numbers, number++);
     }
 }

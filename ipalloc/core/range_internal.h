@@ -32,13 +32,19 @@ int range_allocate(ipalloc_range *range, range_offset *out);
  * NOMEM. */
 int range_claim_any(ipalloc_range *range, enum range_band band, range_offset *out);
 
-/* Claim the longest-rested cooling offset, rested or not. OK; FULL (nothing cools). */
-int range_claim_cooling(ipalloc_range *range, range_offset *out);
+/* Claim this offset, which cools. OK; NOT_FOUND (it does not cool, or no longer). */
+int range_claim_cooling(ipalloc_range *range, range_offset offset);
 
 /* As ipalloc_range_reserve and ipalloc_range_release; release tells when it happened (wall clock)
- * for the cool-down: the rest ends cool_down_ms after that. */
+ * for the cool-down: the rest lasts at least cool_down_ms from then on. */
 int range_claim(ipalloc_range *range, range_offset offset);
 int range_release(ipalloc_range *range, range_offset offset, uint64_t released_at_wall_ms);
+
+/* No rest is longer, however it is rounded (range.h). Saturated. */
+static inline uint64_t range_rest_ms_max(uint64_t cool_down_ms) {
+    uint64_t more = cool_down_ms / 2 + 2;
+    return cool_down_ms > UINT64_MAX - more ? UINT64_MAX : cool_down_ms + more;
+}
 
 /* Undo a claim that never became a lease: free at once, without cool-down; an offset that cooled
  * when it was claimed cools on (`cooled_since_wall_ms` != 0). */
@@ -48,7 +54,8 @@ int range_unclaim(ipalloc_range *range, range_offset offset, uint64_t cooled_sin
 int range_exclude(ipalloc_range *range, range_offset first, range_offset last);
 int range_include(ipalloc_range *range, range_offset first, range_offset last);
 
-/* While loading: put a free offset to rest as if it had been released then. OK; TAKEN; NOMEM. */
+/* While loading, in any order: put a free offset to rest as if it had been released then; it stays
+ * free if it has rested long enough. OK; TAKEN; NOMEM. */
 int range_restore_cooling(ipalloc_range *range, range_offset offset, uint64_t released_at_wall_ms);
 
 /* The pick that range_claim_any would make, without claiming; offsets for which `skip` says true

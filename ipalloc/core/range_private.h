@@ -14,9 +14,8 @@
 #ifndef IPALLOC_CORE_RANGE_PRIVATE_H
 #define IPALLOC_CORE_RANGE_PRIVATE_H
 
-#include "core/cooldown.h"
 #include "core/exclusion.h"
-#include "core/numbers.h"
+#include "core/kept_back.h"
 #include "core/range_internal.h"
 
 #include <pthread.h>
@@ -38,7 +37,7 @@ struct ipalloc_range {
 
     numbers numbers;
     bitmap_band bands[2]; /* dense: by enum range_band */
-    cooldown *kept_back;  /* NULL without cool-down unless the strategy is oldest-freed */
+    kept_back kept_back;
     exclusion_set excluded;
     atomic_word has_exclusions; /* lock-free ranges: 0 spares the lock */
     atomic_word bulk_epoch;     /* lock-free ranges: odd while a bulk change runs */
@@ -56,7 +55,7 @@ static inline range_bounds band_bounds(const ipalloc_range *range, enum range_ba
 }
 
 static inline enum cooldown_state kept_back_state(const ipalloc_range *range, u128 number) {
-    return range->kept_back == NULL ? COOLDOWN_ABSENT : cooldown_state_of(range->kept_back, number);
+    return kept_back_state_of(&range->kept_back, number);
 }
 
 /* Lock-free, and nothing is excluded: a release is one of the bitmap. seq_cst: partner is the store

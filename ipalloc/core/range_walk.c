@@ -90,6 +90,12 @@ static uint8_t *byte_of(uint8_t *bytes, size_t length, u128 number) {
     return &bytes[length - 1 - (size_t)(number / 8)];
 }
 
+/* A word of a dense range: what is held, and what is excluded. */
+static uint64_t not_free_word(const ipalloc_range *range, uint64_t index) {
+    return bitmap_taken_word(range->numbers.dense, index) &
+           ~kept_back_word(&range->kept_back, index);
+}
+
 /* The bytes that the held numbers need; 0 for none. */
 static u128 bytes_needed(const ipalloc_range *range) {
     u128 last, number;
@@ -109,7 +115,7 @@ static u128 bytes_needed(const ipalloc_range *range) {
     for (u128 end = (range->size + 63) / 64 * 64; end > 0; end -= 64) {
         u128 found = 0;
         bool any = false;
-        if (bitmap_taken_word(range->numbers.dense, (uint64_t)(end / 64 - 1)) == 0)
+        if (not_free_word(range, (uint64_t)(end / 64 - 1)) == 0)
             continue;
         for (u128 from = end - 64; range_next_held(range, from, &number) && number < end;
              from = number + 1) {
@@ -126,25 +132,18 @@ static u128 bytes_needed(const ipalloc_range *range) {
 
 static void write_words(const ipalloc_range *range, uint8_t *out, size_t length) {
     for (size_t i = 0; i * 8 < length; i++) {
-        uint64_t word = bitmap_taken_word(range->numbers.dense, i);
+        uint64_t word = not_free_word(range, i);
         for (size_t j = 0; j < 8 && i * 8 + j < length; j++)
             out[length - 1 - (i * 8 + j)] = (uint8_t)(word >> (8 * j));
     }
 }
 
-/* Clear the bits of what is taken in the bitmap but not held. */
-static void clear_unheld(const ipalloc_range *range, uint8_t *out, size_t length) {
+/* Clear the bits of what is excluded. */
+static void clear_excluded(const ipalloc_range *range, uint8_t *out, size_t length) {
     u128 end = (u128)length * 8;
     for (size_t i = 0; i < range->excluded.count; i++) {
         interval one = range->excluded.intervals[i];
         for (u128 number = one.first; number <= one.last && number < end; number++)
-            *byte_of(out, length, number) &= (uint8_t) ~(1u << (unsigned)(number % 8));
-    }
-    if (range->kept_back == NULL)
-        return;
-    for (uint64_t i = 0; i < cooldown_total(range->kept_back); i++) {
-        u128 number = cooldown_at(range->kept_back, i);
-        if (number < end)
             *byte_of(out, length, number) &= (uint8_t) ~(1u << (unsigned)(number % 8));
     }
 }
@@ -180,7 +179,7 @@ static int snapshot_locked(const ipalloc_range *range, uint8_t *out, size_t capa
         write_walked(range, out, *length);
     } else {
         write_words(range, out, *length);
-        clear_unheld(range, out, *length);
+        clear_excluded(range, out, *length);
         *length = trim(out, *length);
     }
     return IPALLOC_OK;

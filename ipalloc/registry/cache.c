@@ -255,10 +255,10 @@ static void hold_claim(void *context, claim *c) {
         range_claim(range->range, offset); /* where it fails, the commit's conditions decide */
 }
 
-/* Over and done with; an oldest-freed range still lines them up. */
+/* Over and done with, whatever the range makes of it; an oldest-freed one still lines them up. */
 static bool is_forgotten(const build *b, uint64_t released_ms) {
     return b->definition->strategy != IPALLOC_STRATEGY_OLDEST_FREED && b->now_ms >= released_ms &&
-           b->now_ms - released_ms >= b->definition->cool_down_ms;
+           b->now_ms - released_ms >= range_rest_ms_max(b->definition->cool_down_ms);
 }
 
 static int rest_cooling(void *context, const ipalloc_entry *entry) {

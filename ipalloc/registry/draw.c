@@ -260,8 +260,7 @@ static int consider_cooling(void *context, const ipalloc_entry *entry) {
     return IPALLOC_OK;
 }
 
-/* Claim what has rested longest in the range of `p`, which was seen cooling; DRAW_AGAIN where
- * somebody was faster. */
+/* Claim `p`, which was seen cooling; DRAW_AGAIN where somebody was faster, or its rest is over. */
 static int take_cooling_place(draw *d, const place *p) {
     range_offset offset;
     pool_range *range = pool_find_range(d->pool, p, &offset);
@@ -271,11 +270,11 @@ static int take_cooling_place(draw *d, const place *p) {
     }
     claim_table *claims = &d->txn->registry->claims;
     claims_lock(claims);
-    int status = range_claim_cooling(range->range, &offset);
+    int status = range_claim_cooling(range->range, offset);
     if (status == IPALLOC_OK)
         list_claim(d->txn, d->lease, range, offset);
     claims_unlock(claims);
-    return status == IPALLOC_E_FULL ? DRAW_AGAIN : status;
+    return status == IPALLOC_E_NOT_FOUND ? DRAW_AGAIN : status;
 }
 
 static int take_cooling(draw *d) {

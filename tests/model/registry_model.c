@@ -389,7 +389,7 @@ static void commit_view(model *m, const model_txn *t, const view *v) {
     if (v->slots == 0) {
         c->owner = NO_OWNER;
         uint64_t rest = m->pools[v->pool].cool_down_ms;
-        c->rested_at_ms = rest > 0 ? m->now_ms + rest : 0;
+        c->rested_at_ms = rest > 0 ? test_end_of_rest(m->now_ms, rest) : 0;
         c->cooling_version = rest > 0 ? m->commits : 0;
         forget_sparse_cell(m, c);
     } else if (!v->was_held) {

@@ -23,6 +23,11 @@ static bool open_with_clock(fixture *f, int kind) {
     return fixture_open(f, kind, &HOOKS);
 }
 
+/* The ranges here are dense: a rest ends with a generation. */
+static uint64_t end_of_rest(uint64_t released_ms) {
+    return test_end_of_rest(released_ms, REST_MS);
+}
+
 static void release(fixture *f, ipalloc_pool *pool, const char *owner, const ipalloc_grant *grant) {
     OK(f, ipalloc_release(f->registry, pool, owner, &grant->address, 0, &f->error));
 }
@@ -39,12 +44,18 @@ START_TEST(a_released_address_rests_over_a_restart) {
     ck_assert_uint_eq(cooling_of(pool), 1);
     ck_assert_uint_eq(free_of(pool), 0);
     IS(&f, ipalloc_allocate(f.registry, pool, "Service/c", SLOT, NULL, &f.error), IPALLOC_E_FULL);
-    clock_ms += REST_MS / 2;
-    fixture_reopen(&f);
-    pool = open_pool(&f, "services");
-    ck_assert_uint_eq(cooling_of(pool), 1);
-    IS(&f, ipalloc_allocate(f.registry, pool, "Service/c", SLOT, NULL, &f.error), IPALLOC_E_FULL);
-    clock_ms += REST_MS / 2;
+    uint64_t released_ms = clock_ms;
+    const uint64_t resting_ms[] = {released_ms + REST_MS / 2, end_of_rest(released_ms) - 1};
+    for (int i = 0; i < 2; i++) {
+        clock_ms = resting_ms[i];
+        fixture_reopen(&f);
+        pool = open_pool(&f, "services");
+        ck_assert_uint_eq(cooling_of(pool), 1);
+        IS(&f, ipalloc_allocate(f.registry, pool, "Service/c", SLOT, NULL, &f.error),
+           IPALLOC_E_FULL);
+    }
+    clock_ms++;
+    ck_assert_uint_ge(clock_ms, released_ms + REST_MS);
     fixture_reopen(&f);
     pool = open_pool(&f, "services");
     ck_assert_uint_eq(free_of(pool), 1);
@@ -67,7 +78,7 @@ START_TEST(a_clock_that_went_back_ends_the_rest_no_earlier) {
     clock_ms -= 10 * REST_MS;
     fixture_reopen(&f);
     pool = open_pool(&f, "services");
-    clock_ms += REST_MS - 1;
+    clock_ms = end_of_rest(clock_ms) - 1; /* as if released now */
     IS(&f, ipalloc_allocate(f.registry, pool, "Service/c", SLOT, NULL, &f.error), IPALLOC_E_FULL);
     clock_ms += 1;
     allocate(&f, pool, "Service/c", SLOT);
@@ -85,11 +96,14 @@ START_TEST(a_clock_that_goes_back_while_open_neither_ends_the_rest_nor_hangs) {
     ipalloc_grant one = allocate(&f, pool, "Service/a", SLOT);
     allocate(&f, pool, "Service/b", SLOT);
     release(&f, pool, "Service/a", &one);
+    uint64_t left_ms = end_of_rest(clock_ms) - clock_ms - REST_MS / 2;
     clock_ms += REST_MS / 2;
     ck_assert_uint_eq(cooling_of(pool), 1);
     clock_ms -= REST_MS;
     IS(&f, ipalloc_allocate(f.registry, pool, "Service/c", SLOT, NULL, &f.error), IPALLOC_E_FULL);
-    clock_ms += REST_MS / 2; /* half before the jump and half after it */
+    clock_ms += left_ms - 1; /* part of it before the jump and the rest after it */
+    IS(&f, ipalloc_allocate(f.registry, pool, "Service/c", SLOT, NULL, &f.error), IPALLOC_E_FULL);
+    clock_ms++;
     allocate(&f, pool, "Service/c", SLOT);
     assert_sound(&f);
     fixture_close(&f);
@@ -131,7 +145,7 @@ START_TEST(an_aborted_reserve_of_a_cooling_address_lets_it_cool_on) {
     ipalloc_grant one = allocate(&f, pool, "Service/a", SLOT);
     allocate(&f, pool, "Service/b", SLOT);
     release(&f, pool, "Service/a", &one);
-    clock_ms += REST_MS - 10;
+    clock_ms = end_of_rest(clock_ms) - 10;
     ipalloc_txn *txn = begin(&f, "Service/c");
     OK(&f, ipalloc_txn_reserve(txn, pool, SLOT, &one.address, NULL, &f.error));
     ck_assert_uint_eq(cooling_of(pool), 0);

@@ -160,6 +160,17 @@ static bool keeps_back(const model *m) {
     return m->shape.cool_down_ms > 0 || m->shape.strategy == IPALLOC_STRATEGY_OLDEST_FREED;
 }
 
+/* Dense and not in line: addresses rest by generations of half a rest. */
+static bool rests_by_generation(const model *m) {
+    return m->shape.strategy != IPALLOC_STRATEGY_OLDEST_FREED && m->size <= (u128)1 << 24;
+}
+
+static uint64_t end_of_rest(const model *m, uint64_t since) {
+    if (rests_by_generation(m))
+        return test_end_of_rest(since, m->shape.cool_down_ms);
+    return since + m->shape.cool_down_ms;
+}
+
 static void end_rest(model *m, entry *e) {
     m->freed++;
     if (m->shape.strategy == IPALLOC_STRATEGY_OLDEST_FREED)
@@ -170,7 +181,7 @@ static void end_rest(model *m, entry *e) {
 
 static void settle(model *m) {
     for (size_t i = m->entry_count; i-- > 0;)
-        if (m->entries[i].state == COOLING && m->entries[i].since + m->shape.cool_down_ms <= m->now)
+        if (m->entries[i].state == COOLING && end_of_rest(m, m->entries[i].since) <= m->now)
             end_rest(m, &m->entries[i]);
 }
 
@@ -195,6 +206,20 @@ static entry *oldest(model *m, u128 begin, u128 end, enum entry_state state) {
             continue;
         if (best == NULL || e->since < best->since ||
             (e->since == best->since && e->sequence < best->sequence))
+            best = e;
+    }
+    return best;
+}
+
+/* What is given where nothing is free: by generation, the lowest of the oldest. */
+static entry *longest_rested(model *m) {
+    if (!rests_by_generation(m))
+        return oldest(m, 0, m->size, COOLING);
+    entry *best = NULL;
+    for (size_t i = 0; i < m->entry_count; i++) {
+        entry *e = &m->entries[i];
+        if (e->state == COOLING &&
+            (best == NULL || end_of_rest(m, e->since) < end_of_rest(m, best->since)))
             best = e;
     }
     return best;
@@ -285,7 +310,7 @@ static void allocate(model *m) {
         claimed(m, got.value);
         return;
     }
-    entry *rested = oldest(m, 0, m->size, COOLING);
+    entry *rested = longest_rested(m);
     if (m->shape.reuse_cooling_when_full && rested != NULL) {
         require_status(status, IPALLOC_OK);
         require(got.value == rested->number);
@@ -353,14 +378,14 @@ static void restore_cooling(model *m) {
 }
 
 static void claim_cooling(model *m) {
-    range_offset got;
-    entry *rested = oldest(m, 0, m->size, COOLING);
-    int status = range_claim_cooling(m->range, &got);
-    require_status(status, rested != NULL ? IPALLOC_OK : IPALLOC_E_FULL);
-    if (rested == NULL)
-        return;
-    require(got.value == rested->number);
-    rested->state = HELD;
+    settle(m);
+    u128 number = any_number(m);
+    entry *e = find(m, number);
+    bool cools = e != NULL && e->state == COOLING;
+    require_status(range_claim_cooling(m->range, offset(number)),
+                   cools ? IPALLOC_OK : IPALLOC_E_NOT_FOUND);
+    if (cools)
+        e->state = HELD;
 }
 
 static bool skip_odd(void *context, range_offset number) {
@@ -437,6 +462,8 @@ static void include(model *m) {
 
 static void step_clock(model *m) {
     uint64_t step = below(m, m->shape.cool_down_ms + 2);
+    if (below(m, 16) == 0)
+        step *= 5;
     if (below(m, 4) > 0) {
         m->wall += step;
         m->now += step;

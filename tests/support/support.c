@@ -38,6 +38,11 @@ uint64_t test_scaled(uint64_t full) {
     return scaled > 0 ? scaled : 1;
 }
 
+uint64_t test_end_of_rest(uint64_t released_ms, uint64_t cool_down_ms) {
+    uint64_t half = cool_down_ms / 2 + cool_down_ms % 2;
+    return (released_ms / half + 3) * half;
+}
+
 int test_main(Suite *suite) {
     test_seed(); /* before any fork, so that every test of the program shares it */
     SRunner *runner = srunner_create(suite);

@@ -19,6 +19,10 @@ uint64_t test_random(uint64_t *state);
 /* `full` scaled by TEST_SCALE, at least 1. */
 uint64_t test_scaled(uint64_t full);
 
+/* When the rest of an address ends that a dense range has put to rest (range.h): it rests together
+ * with all that were released in the same half of a cool-down, until two more halves are over. */
+uint64_t test_end_of_rest(uint64_t released_ms, uint64_t cool_down_ms);
+
 /* Run one suite under Check; returns the exit code for main. */
 int test_main(Suite *suite);
 
