@@ -91,6 +91,37 @@ IPALLOC_API int ipalloc_range_reserve(ipalloc_range *range, const ipalloc_addr *
  * oldest-freed; nothing changed). */
 IPALLOC_API int ipalloc_range_release(ipalloc_range *range, const ipalloc_addr *address);
 
+/* Take `count` free addresses at once, or none. They come from the same bands as single ones, in
+ * rows from a random place on (lowest first where that is the strategy): far cheaper than one by
+ * one, and not spread as evenly. OK; FULL (at some instant during the call fewer than `count` were
+ * free, counting what it had taken itself as free; nothing changed); NOMEM (sparse; nothing
+ * changed, except that what waited in an oldest-freed line may come as never used); INVALID. count
+ * 0 is OK. */
+IPALLOC_API int ipalloc_range_allocate_many(ipalloc_range *range, ipalloc_addr *out, size_t count);
+
+/* Give back `count` addresses at once; cheapest where neighbours stand together, as
+ * ipalloc_range_allocate_many returns them.
+ * OK; NOT_FOUND (some were not held, or stand twice; all others are released); NOT_IN_RANGE (one is
+ * outside; nothing changed); NOMEM (sparse, with cool-down or oldest-freed: some stay held);
+ * INVALID. */
+IPALLOC_API int ipalloc_range_release_many(ipalloc_range *range, const ipalloc_addr *addresses,
+                                           size_t count);
+
+/* Take a whole block: all addresses of some CIDR of this prefix length, aligned as CIDRs are, at a
+ * random place (the lowest where that is the strategy), above the static band if one is free there.
+ * Blocks of up to 2^IPALLOC_BLOCK_BITS_MAX addresses. At half fill and random placement there are
+ * none above 8: who needs many large blocks, keeps a range for them. OK; FULL (no such block was
+ * found free, or none fits the range; a hint where others claim and release meanwhile); NOMEM
+ * (sparse; nothing changed); INVALID (prefix length). Takes the lock. */
+#define IPALLOC_BLOCK_BITS_MAX 16
+IPALLOC_API int ipalloc_range_allocate_block(ipalloc_range *range, uint8_t prefix_length,
+                                             ipalloc_cidr *out);
+
+/* Give back all addresses of a CIDR. OK; NOT_FOUND (some were not held; all others are released);
+ * NOT_IN_RANGE (not wholly inside; nothing changed); NOMEM as above; INVALID (prefix length, or
+ * bits beyond it). */
+IPALLOC_API int ipalloc_range_release_block(ipalloc_range *range, const ipalloc_cidr *block);
+
 /* Is it held? false for free, cooling, excluded and foreign addresses. */
 IPALLOC_API bool ipalloc_range_has(const ipalloc_range *range, const ipalloc_addr *address);
 
@@ -133,6 +164,11 @@ IPALLOC_API int ipalloc_range_get_stats(const ipalloc_range *range, ipalloc_rang
  * A cursor need not be held nor inside the range: the walk goes on behind it, all of IPv4 being
  * before IPv6. OK; NOT_FOUND (no further one; the cursor is untouched). */
 IPALLOC_API int ipalloc_range_next(const ipalloc_range *range, ipalloc_addr *cursor);
+
+/* The same, up to `capacity` steps at once into `out`; the cursor moves to the last of them.
+ * OK (*count is at least 1); NOT_FOUND (no further one; *count is 0); INVALID (capacity 0). */
+IPALLOC_API int ipalloc_range_next_many(const ipalloc_range *range, ipalloc_addr *cursor,
+                                        ipalloc_addr *out, size_t capacity, size_t *count);
 
 /* The same for port ranges; *cursor starts at 0 with *started false. */
 IPALLOC_API int ipalloc_range_next_port(const ipalloc_range *range, uint16_t *cursor,

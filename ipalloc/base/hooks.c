@@ -164,3 +164,15 @@ uint64_t hooks_random_below(hooks *h, uint64_t bound) {
     }
     return (uint64_t)(product >> 64);
 }
+
+u128 hooks_random_below_u128(hooks *h, u128 bound) {
+    if (bound >> 64 == 0)
+        return hooks_random_below(h, (uint64_t)bound);
+    unsigned bits = 128 - (unsigned)__builtin_clzll((uint64_t)((bound - 1) >> 64) | 1);
+    for (;;) { /* half of the draws at least are below the bound */
+        u128 drawn = u128_make(hooks_random(h), hooks_random(h));
+        drawn &= U128_MAX >> (128 - bits);
+        if (drawn < bound)
+            return drawn;
+    }
+}

@@ -11,6 +11,7 @@
 #define IPALLOC_BASE_HOOKS_H
 
 #include "base/atomic.h"
+#include "base/u128.h"
 #include <ipalloc/status.h>
 
 enum { RANDOM_STRIPES = 16 };
@@ -74,5 +75,6 @@ static inline uint64_t hooks_random(hooks *h) {
 
 /* Uniform below `bound` (> 0), without division in the usual case. */
 uint64_t hooks_random_below(hooks *h, uint64_t bound);
+u128 hooks_random_below_u128(hooks *h, u128 bound);
 
 #endif

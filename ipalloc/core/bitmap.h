@@ -82,15 +82,18 @@ uint64_t bitmap_count_free(const bitmap *map, uint64_t begin, uint64_t end);
 /* Taken numbers as 64-bit words: bit i of word w is number 64w+i. For snapshots. */
 uint64_t bitmap_taken_word(const bitmap *map, uint64_t word_index);
 
+/* The same for the numbers below 8 length, as one big-endian number of `length` bytes. */
+void bitmap_write_taken(const bitmap *map, uint8_t *out, size_t length);
+
 /* Claim up to `wanted` free numbers of [begin, end) at once; returns how many. They come in order,
  * from a random number on and around the end, or from the lowest on. Fewer than wanted is a hint
  * that there are no more, as in bitmap_claim_any. */
 size_t bitmap_claim_many(bitmap *map, hooks *h, enum bitmap_choice choice, uint64_t begin,
                          uint64_t end, size_t wanted, uint64_t *numbers);
 
-/* Give back numbers of one word, all of which are taken: bit i of `numbers` is number 64 word + i.
- */
-void bitmap_release_many(bitmap *map, uint64_t word, uint64_t numbers);
+/* Give back numbers of one word at once: bit i of `numbers` is number 64 word + i. Returns those
+ * that were taken. */
+uint64_t bitmap_release_word(bitmap *map, uint64_t word, uint64_t numbers);
 
 /* Claim a whole block [first + i size, first + (i + 1) size) within [first, end), from a random one
  * on or the lowest. Returns its first number, or BITMAP_NONE, which is no proof. While it looks,

@@ -83,11 +83,13 @@ size_t bitmap_claim_many(bitmap *map, hooks *h, enum bitmap_choice choice, uint6
     return claimed + claim_run(map, begin, start, wanted - claimed, numbers + claimed);
 }
 
-void bitmap_release_many(bitmap *map, uint64_t word, uint64_t numbers) {
-    uint64_t seen = atomic_load_relaxed(&map->leaves[word]); /* relaxed: see exchange */
-    while (!exchange(map, word, &seen, seen | numbers))
+uint64_t bitmap_release_word(bitmap *map, uint64_t word, uint64_t numbers) {
+    assert(word < map->words && (numbers & ~valid_bits(map, word)) == 0);
+    uint64_t seen = atomic_load_seq(&map->leaves[word]); /* seq_cst: see bitmap_is_taken */
+    while ((numbers & ~seen) != 0 && !exchange(map, word, &seen, seen | numbers))
         ;
-    open_number(map, word * WORD_BITS);
+    open_number(map, word * WORD_BITS); /* also where somebody else released them: I3 */
+    return numbers & ~seen;
 }
 
 /* ---- a block ---- */
@@ -121,7 +123,7 @@ static bool take_block(bitmap *map, uint64_t begin, uint64_t end) {
         if ((seen & mask) == mask)
             continue;
         for (uint64_t back = begin / WORD_BITS; back < word; back++)
-            bitmap_release_many(map, back, block_mask(back, begin, end));
+            bitmap_release_word(map, back, block_mask(back, begin, end));
         return false;
     }
     return true;

@@ -7,9 +7,32 @@
  */
 #include "core/bitmap_private.h"
 
+#include <endian.h>
+#include <string.h>
+
 uint64_t bitmap_taken_word(const bitmap *map, uint64_t word) {
     assert(word < map->words);
     return ~atomic_load_relaxed(&map->leaves[word]) & valid_bits(map, word);
+}
+
+void bitmap_write_taken(const bitmap *map, uint8_t *out, size_t length) {
+    size_t whole = length / 8, rest = length % 8;
+    assert(whole + (rest > 0) <= map->words);
+    uint8_t *end = out + length;
+    /* Only the last word has bits beyond the size, and bytes beyond it are not asked for. */
+    for (size_t i = 0; i < whole; i++) {
+        uint64_t word = htobe64(~atomic_load_relaxed(&map->leaves[i]));
+        end -= sizeof word;
+        memcpy(end, &word, sizeof word);
+    }
+    if (whole > 0 && whole == map->words) {
+        uint64_t word = htobe64(bitmap_taken_word(map, whole - 1));
+        memcpy(end, &word, sizeof word);
+    }
+    if (rest > 0) {
+        uint64_t word = htobe64(bitmap_taken_word(map, whole));
+        memcpy(out, (const uint8_t *)&word + sizeof word - rest, rest);
+    }
 }
 
 bool bitmap_next_taken(const bitmap *map, uint64_t from, uint64_t end, uint64_t *number) {

@@ -10,7 +10,6 @@
 #include "core/range_private.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <string.h>
 
 enum {
@@ -50,19 +49,6 @@ static inline u128 value_of(const ipalloc_addr *address) {
     memcpy(&high, address->bytes, sizeof high);
     memcpy(&low, address->bytes + sizeof high, sizeof low);
     return u128_make(be64toh(high), be64toh(low));
-}
-
-static inline void write_addr(uint8_t family, u128 value, ipalloc_addr *out) {
-    uint64_t high = htobe64((uint64_t)(value >> 64)), low = htobe64((uint64_t)value);
-    if (family == 4) {
-        high = htobe32((uint32_t)value);
-        low = 0;
-        if (__BYTE_ORDER == __BIG_ENDIAN)
-            high <<= 32;
-    }
-    out->family = family;
-    memcpy(out->bytes, &high, sizeof high);
-    memcpy(out->bytes + sizeof high, &low, sizeof low);
 }
 
 /* What a CIDR offers. OK; INVALID. */
@@ -264,7 +250,7 @@ int range_offset_of_port(const ipalloc_range *range, uint16_t port, range_offset
 ipalloc_addr range_addr_of(const ipalloc_range *range, range_offset offset) {
     assert(range->family != 0 && offset.value < range->size);
     ipalloc_addr address;
-    write_addr(range->family, range->first_value + offset.value, &address);
+    range_write_addr(range, offset.value, &address);
     return address;
 }
 
@@ -297,7 +283,7 @@ static NOINLINE int allocate_otherwise(ipalloc_range *range, ipalloc_addr *out) 
     range_offset offset;
     int status = range_allocate(range, &offset);
     if (status == IPALLOC_OK)
-        write_addr(range->family, range->first_value + offset.value, out);
+        range_write_addr(range, offset.value, out);
     return status;
 }
 
@@ -308,7 +294,7 @@ BITS_FAST static NOINLINE int allocate_in_words(ipalloc_range *range, ipalloc_ad
                                             &range->bands[RANGE_BAND_DYNAMIC], true);
     if (number == BITMAP_NONE)
         return allocate_otherwise(range, out);
-    write_addr(range->family, range->first_value + number, out);
+    range_write_addr(range, number, out);
     return IPALLOC_OK;
 }
 
@@ -329,8 +315,7 @@ static NOINLINE int release_otherwise(ipalloc_range *range, const ipalloc_addr *
     int status = read_address(range, address, &offset);
     if (status != IPALLOC_OK)
         return status;
-    uint64_t now = kept_back_in_use(&range->kept_back) ? hooks_wall_ms(&range->hooks) : 0;
-    return range_release(range, offset, now);
+    return range_release(range, offset, range_now(range));
 }
 
 /* The usual release, as in range_release but in one function: IPv4, and nothing but the bitmap. */
@@ -396,8 +381,7 @@ int ipalloc_range_release_port(ipalloc_range *range, uint16_t port) {
     int status = read_port(range, port, &offset);
     if (status != IPALLOC_OK)
         return status;
-    uint64_t now = kept_back_in_use(&range->kept_back) ? hooks_wall_ms(&range->hooks) : 0;
-    return range_release(range, offset, now);
+    return range_release(range, offset, range_now(range));
 }
 
 bool ipalloc_range_has_port(const ipalloc_range *range, uint16_t port) {

@@ -79,7 +79,7 @@ static int reuse_oldest_settled(ipalloc_range *range, range_offset *out) {
     return IPALLOC_OK;
 }
 
-static int allocate_settled(ipalloc_range *range, range_offset *out) {
+int range_allocate_settled(ipalloc_range *range, range_offset *out) {
     int status = claim_any_settled(range, RANGE_BAND_DYNAMIC, out);
     if (status == IPALLOC_E_FULL)
         status = claim_any_settled(range, RANGE_BAND_STATIC, out);
@@ -88,7 +88,7 @@ static int allocate_settled(ipalloc_range *range, range_offset *out) {
     return status;
 }
 
-static void free_settled(ipalloc_range *range, u128 number) {
+void range_free_now_settled(ipalloc_range *range, u128 number) {
     bool was_taken = numbers_release(&range->numbers, number);
     assert(was_taken);
     (void)was_taken;
@@ -102,7 +102,7 @@ static int keep_back(ipalloc_range *range, u128 number, uint64_t released_at_wal
         return status;
     enum cooldown_state state = kept_back_state(range, number);
     if (state == COOLDOWN_ABSENT)
-        free_settled(range, number);
+        range_free_now_settled(range, number);
     else if (state == COOLDOWN_RESTED)
         range->freed_count++;
     return IPALLOC_OK;
@@ -113,7 +113,7 @@ static int release_settled(ipalloc_range *range, u128 number, uint64_t released_
         return IPALLOC_E_NOT_FOUND;
     if (kept_back_in_use(&range->kept_back))
         return keep_back(range, number, released_at_wall_ms);
-    free_settled(range, number);
+    range_free_now_settled(range, number);
     return IPALLOC_OK;
 }
 
@@ -213,7 +213,7 @@ int range_allocate(ipalloc_range *range, range_offset *out) {
         return allocate_lock_free(range, out);
     range_lock(range);
     range_settle(range);
-    int status = allocate_settled(range, out);
+    int status = range_allocate_settled(range, out);
     range_unlock(range);
     return status;
 }
@@ -295,7 +295,7 @@ int range_unclaim(ipalloc_range *range, range_offset offset, uint64_t cooled_sin
          */
         if (!kept_back_in_use(&range->kept_back) || cooled_since_wall_ms == 0 ||
             keep_back(range, offset.value, cooled_since_wall_ms) != IPALLOC_OK)
-            free_settled(range, offset.value);
+            range_free_now_settled(range, offset.value);
         status = IPALLOC_OK;
     }
     range_unlock(range);
@@ -313,7 +313,7 @@ static int restore_cooling_settled(ipalloc_range *range, u128 number,
         return status;
     status = keep_back(range, number, released_at_wall_ms);
     if (status != IPALLOC_OK)
-        free_settled(range, number);
+        range_free_now_settled(range, number);
     return status;
 }
 

@@ -18,7 +18,9 @@
 #include "core/kept_back.h"
 #include "core/range_internal.h"
 
+#include <endian.h>
 #include <pthread.h>
+#include <string.h>
 
 struct ipalloc_range {
     hooks hooks;
@@ -64,6 +66,24 @@ static inline bool range_is_simple(const ipalloc_range *range) {
     return !range->locked && atomic_load_seq(&range->has_exclusions) == 0;
 }
 
+/* The time of a release, where it matters. */
+static inline uint64_t range_now(const ipalloc_range *range) {
+    return kept_back_in_use(&range->kept_back) ? hooks_wall_ms(&range->hooks) : 0;
+}
+
+/* What every allocation writes; the address at `number`, as range_addr_of. */
+static inline void range_write_addr(const ipalloc_range *range, u128 number, ipalloc_addr *out) {
+    u128 value = range->first_value + number;
+    uint64_t high = htobe64((uint64_t)(value >> 64)), low = htobe64((uint64_t)value);
+    if (range->family == 4) {
+        high = htobe64(value << 32);
+        low = 0;
+    }
+    out->family = range->family;
+    memcpy(out->bytes, &high, sizeof high);
+    memcpy(out->bytes + sizeof high, &low, sizeof low);
+}
+
 /* Take the lock of a range that the caller may have as const. */
 static inline ipalloc_range *range_lock(const ipalloc_range *range) {
     pthread_mutex_lock(&range->self->lock);
@@ -89,6 +109,12 @@ void range_settle(ipalloc_range *range);
 
 /* Take what is free, or kept back and to be given all the same. OK; TAKEN; NOMEM. */
 int range_take_settled(ipalloc_range *range, u128 number);
+
+/* As range_allocate. */
+int range_allocate_settled(ipalloc_range *range, range_offset *out);
+
+/* A taken number is free, without a rest. */
+void range_free_now_settled(ipalloc_range *range, u128 number);
 
 enum range_state range_state_settled(const ipalloc_range *range, u128 number);
 

@@ -70,6 +70,100 @@ int ipalloc_range_next(const ipalloc_range *range, ipalloc_addr *cursor) {
     return IPALLOC_OK;
 }
 
+/* A word of a dense range: what is held, and what is excluded. */
+static uint64_t not_free_word(const ipalloc_range *range, uint64_t index) {
+    return bitmap_taken_word(range->numbers.dense, index) &
+           ~kept_back_word(&range->kept_back, index);
+}
+
+/* What of a word of a dense range is held. */
+static uint64_t held_word(const ipalloc_range *range, uint64_t word) {
+    uint64_t held = not_free_word(range, word);
+    u128 first = (u128)word * 64;
+    interval whole = {first, first + 63};
+    for (const interval *hole;
+         held != 0 && (hole = exclusion_first_overlap(&range->excluded, whole)) != NULL;) {
+        u128 begin = hole->first > first ? hole->first - first : 0;
+        u128 end = hole->last < first + 63 ? hole->last - first : 63;
+        held &= ~(UINT64_MAX >> (63 - (unsigned)(end - begin)) << (unsigned)begin);
+        if (end == 63)
+            break;
+        whole.first = first + end + 1;
+    }
+    return held;
+}
+
+typedef struct listing {
+    ipalloc_addr *out;
+    size_t capacity, count;
+    u128 last; /* the number that was listed last */
+} listing;
+
+static void list_word(const ipalloc_range *range, uint64_t word, uint64_t held, listing *l) {
+    for (; held != 0 && l->count < l->capacity; held &= held - 1) {
+        l->last = (u128)word * 64 + (unsigned)__builtin_ctzll(held);
+        range_write_addr(range, l->last, &l->out[l->count++]);
+    }
+}
+
+static void list_dense(const ipalloc_range *range, u128 from, bool plain, listing *l) {
+    uint64_t word = (uint64_t)(from / 64), words = (uint64_t)((range->size + 63) / 64);
+    uint64_t mask = UINT64_MAX << (unsigned)(from % 64);
+    for (; word < words && l->count < l->capacity; word++, mask = UINT64_MAX) {
+        uint64_t held =
+            plain ? bitmap_taken_word(range->numbers.dense, word) : held_word(range, word);
+        list_word(range, word, held & mask, l);
+    }
+}
+
+static void list_locked(const ipalloc_range *range, u128 from, listing *l) {
+    ipalloc_range *locked = range_lock(range);
+    if (range->numbers.dense != NULL) {
+        list_dense(locked, from, false, l);
+    } else {
+        u128 number;
+        for (; l->count < l->capacity && range_next_held(locked, from, &number);
+             from = number + 1) {
+            l->last = number;
+            range_write_addr(range, number, &l->out[l->count++]);
+            if (number == range->size - 1)
+                break;
+        }
+    }
+    range_unlock(locked);
+}
+
+static void list_held(const ipalloc_range *range, u128 from, listing *l) {
+    if (!range->locked) {
+        uint64_t epoch = range_bulk_await(range);
+        if (range_is_simple(range)) {
+            list_dense(range, from, true, l);
+            if (!range_bulk_since(range, epoch))
+                return;
+            l->count = 0;
+        }
+    }
+    list_locked(range, from, l);
+}
+
+int ipalloc_range_next_many(const ipalloc_range *range, ipalloc_addr *cursor, ipalloc_addr *out,
+                            size_t capacity, size_t *count) {
+    if (range == NULL || cursor == NULL || out == NULL || count == NULL || capacity == 0 ||
+        range->family == 0)
+        return IPALLOC_E_INVALID;
+    *count = 0;
+    u128 from;
+    if (!offset_behind(range, cursor, &from))
+        return IPALLOC_E_NOT_FOUND;
+    listing l = {.out = out, .capacity = capacity};
+    list_held(range, from, &l);
+    if (l.count == 0)
+        return IPALLOC_E_NOT_FOUND;
+    range_write_addr(range, l.last, cursor);
+    *count = l.count;
+    return IPALLOC_OK;
+}
+
 int ipalloc_range_next_port(const ipalloc_range *range, uint16_t *cursor, bool *started) {
     if (range == NULL || cursor == NULL || started == NULL || range->family != 0)
         return IPALLOC_E_INVALID;
@@ -88,12 +182,6 @@ int ipalloc_range_next_port(const ipalloc_range *range, uint16_t *cursor, bool *
 
 static uint8_t *byte_of(uint8_t *bytes, size_t length, u128 number) {
     return &bytes[length - 1 - (size_t)(number / 8)];
-}
-
-/* A word of a dense range: what is held, and what is excluded. */
-static uint64_t not_free_word(const ipalloc_range *range, uint64_t index) {
-    return bitmap_taken_word(range->numbers.dense, index) &
-           ~kept_back_word(&range->kept_back, index);
 }
 
 /* The bytes that the held numbers need; 0 for none. */
@@ -130,11 +218,16 @@ static u128 bytes_needed(const ipalloc_range *range) {
     return 0;
 }
 
+/* Eight bytes a word; the highest word may have fewer. */
 static void write_words(const ipalloc_range *range, uint8_t *out, size_t length) {
+    if (!kept_back_in_use(&range->kept_back)) {
+        bitmap_write_taken(range->numbers.dense, out, length);
+        return;
+    }
     for (size_t i = 0; i * 8 < length; i++) {
-        uint64_t word = not_free_word(range, i);
-        for (size_t j = 0; j < 8 && i * 8 + j < length; j++)
-            out[length - 1 - (i * 8 + j)] = (uint8_t)(word >> (8 * j));
+        uint64_t word = htobe64(not_free_word(range, i));
+        size_t bytes = length - i * 8 < 8 ? length - i * 8 : 8;
+        memcpy(out + length - i * 8 - bytes, (const uint8_t *)&word + 8 - bytes, bytes);
     }
 }
 
