@@ -83,6 +83,8 @@ void quality_plan(plan *p);
 void policy_plan(plan *p);
 void sparse_plan(plan *p);
 void walk_plan(plan *p);
+void bulk_plan(plan *p);
+void block_plan(plan *p);
 void memory_plan(plan *p);
 void durable_plan(plan *p); /* says in the plan whether there is SQLite */
 void registry_plan(plan *p);

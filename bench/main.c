@@ -129,6 +129,8 @@ static void make_plan(plan *p, const command_line *options, const char *director
     policy_plan(p);
     sparse_plan(p);
     walk_plan(p);
+    bulk_plan(p);
+    block_plan(p);
     memory_plan(p);
     durable_plan(p);
     registry_plan(p);

@@ -14,6 +14,7 @@ enum {
     WALKED_BITS = 20,
     WALK_SLICE_NS = 400000, /* parts of a walk: a whole one would not pass undisturbed */
     SNAPSHOT_SLICE_NS = 400000,
+    STEPS_AT_ONCE = 256,
 };
 
 typedef struct walked {
@@ -42,6 +43,19 @@ static uint64_t steps_of_whole_walk(const ipalloc_range *range) {
     return steps;
 }
 
+/* The same in large steps, which must visit the same addresses. */
+static uint64_t steps_of_large_walk(const ipalloc_range *range) {
+    uint64_t steps = 0;
+    size_t count;
+    ipalloc_addr cursor = {.family = 0}, single = cursor, out[STEPS_AT_ONCE];
+    while (ipalloc_range_next_many(range, &cursor, out, STEPS_AT_ONCE, &count) == IPALLOC_OK)
+        for (size_t i = 0; i < count; i++, steps++)
+            if (ipalloc_range_next(range, &single) != IPALLOC_OK ||
+                number_of(&single) != number_of(&out[i]))
+                range_broken("a walk in large steps", IPALLOC_E_MISMATCH);
+    return steps;
+}
+
 static uint64_t bits_of_snapshot(walked *w) {
     size_t length = 0;
     uint64_t bits = 0;
@@ -56,7 +70,7 @@ static uint64_t bits_of_snapshot(walked *w) {
 static void walked_close(void *state) {
     walked *w = state;
     uint64_t held = w->held->pairs.holders[0].count;
-    if (steps_of_whole_walk(w->range) != held)
+    if (steps_of_whole_walk(w->range) != held || steps_of_large_walk(w->range) != held)
         range_broken("the count of a walk", IPALLOC_E_MISMATCH);
     if (bits_of_snapshot(w) != held)
         range_broken("the count of a snapshot", IPALLOC_E_MISMATCH);
@@ -78,6 +92,29 @@ static void *walked_open(const workload *work, slice_run run, uint64_t slice_ns)
     w->range = w->held->ranges[0];
     w->slice_count = slice_calibrate(run, w, 1, slice_ns);
     return w;
+}
+
+/* --- in large steps --------------------------------------------------------------------------- */
+
+static void many_run(void *state, unsigned thread, uint64_t count) {
+    (void)thread;
+    walked *w = state;
+    ipalloc_addr out[STEPS_AT_ONCE];
+    for (uint64_t done = 0; done < count;) {
+        size_t wanted = count - done < STEPS_AT_ONCE ? (size_t)(count - done) : STEPS_AT_ONCE, got;
+        if (ipalloc_range_next_many(w->range, &w->cursor, out, wanted, &got) != IPALLOC_OK)
+            w->cursor.family = 0; /* again from the first */
+        done += got;
+        __asm__ volatile("" : : "r"(out) : "memory"); /* they are wanted */
+    }
+}
+
+static void *many_open(const workload *work) {
+    return walked_open(work, many_run, WALK_SLICE_NS);
+}
+
+static double many_measure(void *state) {
+    return slice_time(many_run, state, 1, ((walked *)state)->slice_count);
 }
 
 /* --- one by one ------------------------------------------------------------------------------- */
@@ -164,7 +201,8 @@ static double copy_measure(void *state) {
 static const subject COPY_SUBJECT = {"memcpy", copy_open, copy_measure, copy_close, NULL};
 static const subject SNAPSHOT_SUBJECT = {"ipalloc", snapshot_open, snapshot_measure, walked_close,
                                          NULL};
-static const subject NEXT_SUBJECT = {"ipalloc", next_open, next_measure, walked_close, NULL};
+static const subject MANY_SUBJECT = {"ipalloc", many_open, many_measure, walked_close, NULL};
+static const subject NEXT_SUBJECT = {"one-by-one", next_open, next_measure, walked_close, NULL};
 
 /* --- the scenarios ---------------------------------------------------------------------------- */
 
@@ -175,6 +213,7 @@ static void half_held(scenario *s) {
 
 void walk_plan(plan *p) {
     scenario *walk = allowed_scenario(p, "ns", "range/walk/2^20", 1.2);
+    scenario_add(walk, MANY_SUBJECT);
     scenario_add(walk, NEXT_SUBJECT);
     half_held(walk);
     scenario *snapshot = plan_add(p, "us", "range/snapshot/2^20");
