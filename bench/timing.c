@@ -17,12 +17,6 @@
 #include <sys/resource.h>
 #include <time.h>
 
-uint64_t now_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 enum {
     LONG_NS = 3000000, /* processor time beyond which no slice runs from end to end */
     SMOKE_SLICE_NS = 20000,
@@ -42,14 +36,20 @@ typedef struct schedule {
     uint64_t run_ns;
 } schedule;
 
-static uint64_t timeval_ns(struct timeval t) {
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_usec * 1000u;
+static uint64_t clock_ns(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t now_ns(void) {
+    return clock_ns(CLOCK_MONOTONIC);
 }
 
 static schedule schedule_now(void) {
     struct rusage usage;
     getrusage(RUSAGE_THREAD, &usage);
-    return (schedule){usage.ru_nivcsw, timeval_ns(usage.ru_utime) + timeval_ns(usage.ru_stime)};
+    return (schedule){usage.ru_nivcsw, clock_ns(CLOCK_THREAD_CPUTIME_ID)};
 }
 
 typedef struct slice {
