@@ -8,12 +8,25 @@
  */
 #include "core/bitmap_private.h"
 
+/* As the last of a random claim does: spares the next claim a visit. relaxed: bitmap_close_flag
+ * looks again. */
+static void close_line_if_empty(const bitmap *map, uint64_t line) {
+    uint64_t room = 0;
+    for (unsigned i = 0; i < LINE_WORDS; i++)
+        room |= atomic_load_relaxed(&map->leaves[line * LINE_WORDS + i]);
+    if (room == 0)
+        bitmap_close_flag(map, 0, line);
+}
+
 uint64_t bitmap_claim_lowest(bitmap *map, const bitmap_band *b) {
     uint64_t number;
     while (bitmap_first_free(map, b, &number)) {
         pick p = {number / WORD_BITS, number % WORD_BITS, false};
-        if (claim_pick(map, &p))
-            return number; /* else somebody was faster, and the system as a whole went on */
+        if (!claim_pick(map, &p))
+            continue; /* somebody was faster, and the system as a whole went on */
+        if (atomic_load_relaxed(&map->leaves[p.word]) == 0)
+            close_line_if_empty(map, p.word / LINE_WORDS);
+        return number;
     }
     return BITMAP_NONE;
 }

@@ -61,21 +61,21 @@ static INLINE unsigned choose_any(uint64_t bits, bool fast, uint64_t *random) {
  * words there were to choose from. */
 static INLINE unsigned pick_in_line(const bitmap *map, const bitmap_band *b, bool fast,
                                     uint64_t line, uint64_t random, pick *out) {
-    unsigned words = words_with_room(map, line, fast);
-    if (words == 0)
+    unsigned with_room = words_with_room(map, line, fast), words = with_room;
+    if (with_room == 0)
         bitmap_close_flag(map, 0, line);
-    bool edge = line == b->first / LINE_WORDS || line == b->last / LINE_WORDS;
-    if (edge)
-        words = words_within_band(map, b, line, words);
+    if (line == b->first / LINE_WORDS || line == b->last / LINE_WORDS)
+        words = words_within_band(map, b, line, with_room);
     if (words == 0)
         return 0;
     out->word = line * LINE_WORDS + choose_any(words, fast, &random);
     /* relaxed: the exchange of the claim validates what is chosen here. */
-    uint64_t room = within_band(b, out->word, atomic_load_relaxed(&map->leaves[out->word]));
+    uint64_t seen = atomic_load_relaxed(&map->leaves[out->word]);
+    uint64_t room = within_band(b, out->word, seen);
     if (room == 0)
         return 0;
     out->bit = choose_any(room, fast, &random);
-    out->last_of_line = !edge && (words & (words - 1)) == 0 && (room & (room - 1)) == 0;
+    out->last_of_line = (with_room & (with_room - 1)) == 0 && (seen & (seen - 1)) == 0;
     return count(words, fast);
 }
 

@@ -272,8 +272,11 @@ int ipalloc_range_allocate_block(ipalloc_range *range, uint8_t prefix_length, ip
 int ipalloc_range_release_block(ipalloc_range *range, const ipalloc_cidr *block) {
     u128 size;
     range_offset first;
-    if (range == NULL || block == NULL || range->family == 0 ||
-        read_block_size(range, block->prefix_length, &size) != IPALLOC_OK)
+    if (range == NULL || block == NULL || range->family == 0)
+        return IPALLOC_E_INVALID;
+    if (block->base.family != range->family)
+        return IPALLOC_E_NOT_IN_RANGE;
+    if (read_block_size(range, block->prefix_length, &size) != IPALLOC_OK)
         return IPALLOC_E_INVALID;
     if (range_offset_of(range, &block->base, &first) != IPALLOC_OK ||
         range->size - first.value < size)

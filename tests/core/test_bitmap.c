@@ -9,7 +9,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* Check writes to a pipe on every ck_assert, passed or not: too slow for loops of millions. */
 #define require(condition)                          \
@@ -147,45 +146,6 @@ START_TEST(a_map_of_nothing_is_full) {
     ck_assert(!bitmap_claim_any(map, &h, BITMAP_RANDOM, 0, 0, &number));
     ck_assert_uint_eq(bitmap_claim_many(map, &h, BITMAP_RANDOM, 0, 0, 1, &number), 0);
     ck_assert(bitmap_validate(map));
-    bitmap_destroy(&h, map);
-}
-END_TEST
-
-static uint64_t monotonic_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-START_TEST(the_one_free_number_of_the_largest_map_is_found_quickly) {
-    enum { ROUNDS = 2000, MICROSECONDS = 100 }; /* a scan of all leaves would take longer */
-    uint64_t size = BITMAP_SIZE_MAX, stamp, number, state = test_seed();
-    bitmap *map = make(size);
-    take_all(map, size);
-    require(bitmap_prove_full(map, &stamp, &number));
-    uint64_t start = monotonic_us();
-    for (int i = 0; i < ROUNDS; i++) {
-        uint64_t hole = test_random(&state) % size;
-        require(bitmap_release(map, hole));
-        require(bitmap_claim_any(map, &h, choice_of(_i), 0, size, &number));
-        require(number == hole);
-    }
-    require(monotonic_us() - start < (uint64_t)ROUNDS * MICROSECONDS);
-    require(bitmap_validate(map));
-    bitmap_destroy(&h, map);
-}
-END_TEST
-
-START_TEST(full_asked_again_costs_nothing) {
-    enum { ROUNDS = 10000, MICROSECONDS = 10 };
-    uint64_t size = BITMAP_SIZE_MAX, stamp, number;
-    bitmap *map = make(size);
-    take_all(map, size);
-    require(bitmap_prove_full(map, &stamp, &number));
-    uint64_t start = monotonic_us();
-    for (int i = 0; i < ROUNDS; i++)
-        require(bitmap_prove_full(map, &stamp, &number));
-    require(monotonic_us() - start < (uint64_t)ROUNDS * MICROSECONDS);
     bitmap_destroy(&h, map);
 }
 END_TEST
@@ -542,8 +502,6 @@ int main(void) {
     tcase_add_loop_test(tc, every_size_to_1100_fills_and_empties, 0, 2);
     tcase_add_loop_test(tc, sizes_around_a_summary_word_fill_and_empty, 0, COUNT(BIG_SIZES));
     tcase_add_test(tc, a_map_of_nothing_is_full);
-    tcase_add_loop_test(tc, the_one_free_number_of_the_largest_map_is_found_quickly, 0, 2);
-    tcase_add_test(tc, full_asked_again_costs_nothing);
     tcase_add_test(tc, a_map_for_which_there_is_no_memory_is_null);
     tcase_add_test(tc, a_release_ends_full_for_good);
     tcase_add_loop_test(tc, a_claim_stays_in_its_band_and_takes_all_of_it, 0, COUNT(BANDS));

@@ -331,20 +331,23 @@ static void reserve(model *m) {
         claimed(m, number);
 }
 
-static void release(model *m) {
-    u128 number = any_number(m);
-    entry *e = find(m, number);
-    bool held = e != NULL && e->state == HELD;
-    require_status(range_release(m->range, offset(number), m->wall),
-                   held ? IPALLOC_OK : IPALLOC_E_NOT_FOUND);
-    if (!held)
-        return;
+static void released(model *m, entry *e) {
     if (keeps_back(m)) {
         put_to_rest(m, e, m->now);
     } else {
         erase(m, e);
         m->freed++;
     }
+}
+
+static void release(model *m) {
+    u128 number = any_number(m);
+    entry *e = find(m, number);
+    bool held = e != NULL && e->state == HELD;
+    require_status(range_release(m->range, offset(number), m->wall),
+                   held ? IPALLOC_OK : IPALLOC_E_NOT_FOUND);
+    if (held)
+        released(m, e);
 }
 
 static void unclaim(model *m) {
@@ -413,6 +416,171 @@ static void peek_then_claim(model *m) {
     check_pick(m, band, got.value);
     claimed(m, got.value);
 }
+
+/* --- many at once ------------------------------------------------------------------------------
+ */
+
+enum { MANY_MAX = 300 };
+
+static u128 number_of(const model *m, const ipalloc_addr *address) {
+    range_offset at;
+    require_status(range_offset_of(m->range, address, &at), IPALLOC_OK);
+    return at.value;
+}
+
+static ipalloc_addr address_of(const model *m, u128 number) {
+    return range_addr_of(m->range, offset(number));
+}
+
+/* One of many: given by the rules, or at the end what cools. */
+static void check_one_of_many(model *m, u128 number) {
+    require(number < m->size && !is_excluded(m, number));
+    entry *e = find(m, number);
+    require(e == NULL || e->state == IN_LINE || e->state == COOLING);
+    if (e != NULL && e->state == COOLING)
+        require(m->shape.reuse_cooling_when_full && is_full(m) && e == longest_rested(m));
+    else if (number < m->split)
+        require(count_free(m, RANGE_BAND_DYNAMIC) == 0);
+    claimed(m, number);
+}
+
+static void allocate_many(model *m) {
+    settle(m);
+    ipalloc_addr got[MANY_MAX];
+    u128 available = count_free(m, RANGE_BAND_DYNAMIC) + count_free(m, RANGE_BAND_STATIC);
+    if (m->shape.reuse_cooling_when_full)
+        available += count_entries(m, 0, m->size, COOLING);
+    size_t count = below(m, 4) == 0 && available < MANY_MAX - 2
+                       ? (size_t)available + below(m, 2) /* all there is, and one too many */
+                       : below(m, 20);
+    if (m->entry_count + count >= ENTRIES_MAX)
+        return;
+    int status = ipalloc_range_allocate_many(m->range, got, count);
+    require_status(status, count <= available ? IPALLOC_OK : IPALLOC_E_FULL);
+    if (status == IPALLOC_E_FULL && available > 0)
+        m->freed++; /* what it gave back may have ended a proof */
+    for (size_t i = 0; i < count && status == IPALLOC_OK; i++)
+        check_one_of_many(m, number_of(m, &got[i]));
+}
+
+static void release_many(model *m) {
+    ipalloc_addr addresses[20];
+    size_t count = below(m, 20), missed = 0;
+    u128 number = any_number(m);
+    for (size_t i = 0; i < count; i++) {
+        addresses[i] = address_of(m, number);
+        number = below(m, 4) == 0 ? any_number(m) : (number + 1) % m->size;
+    }
+    settle(m);
+    for (size_t i = 0; i < count; i++) {
+        entry *e = find(m, number_of(m, &addresses[i]));
+        bool held = e != NULL && e->state == HELD;
+        missed += !held;
+        if (held)
+            released(m, e);
+    }
+    require_status(ipalloc_range_release_many(m->range, addresses, count),
+                   missed > 0 ? IPALLOC_E_NOT_FOUND : IPALLOC_OK);
+}
+
+static uint8_t whole_prefix(const model *m) {
+    return address_of(m, 0).family == 4 ? 32 : 128;
+}
+
+static u128 value_of_address(const ipalloc_addr *address) {
+    u128 value = 0;
+    for (int i = 0; i < (address->family == 4 ? 4 : 16); i++)
+        value = value << 8 | address->bytes[i];
+    return value;
+}
+
+static bool is_free_block(model *m, u128 begin, u128 size) {
+    for (size_t i = lower_bound(m, begin);
+         i < m->entry_count && m->entries[i].number < begin + size; i++)
+        if (m->entries[i].state != IN_LINE)
+            return false;
+    return count_excluded(m, begin, begin + size) == 0;
+}
+
+/* The first free block of [begin, end), by trying each. */
+static bool any_free_block(model *m, u128 begin, u128 end, u128 size) {
+    ipalloc_addr first = address_of(m, begin);
+    u128 from = begin + -value_of_address(&first) % size;
+    for (; from + size <= end; from += size)
+        if (is_free_block(m, from, size))
+            return true;
+    return false;
+}
+
+static void allocate_block(model *m) {
+    settle(m);
+    ipalloc_cidr got;
+    unsigned bits = (unsigned)below(m, 6);
+    u128 size = (u128)1 << bits;
+    if (m->entry_count + size >= ENTRIES_MAX)
+        return;
+    int status = ipalloc_range_allocate_block(m->range, (uint8_t)(whole_prefix(m) - bits), &got);
+    if (m->size > ENTRIES_MAX && status == IPALLOC_OK) {
+        /* too many blocks to try each; there always is one */
+    } else {
+        bool above = m->split < m->size && any_free_block(m, m->split, m->size, size);
+        require_status(status,
+                       above || any_free_block(m, 0, m->size, size) ? IPALLOC_OK : IPALLOC_E_FULL);
+        if (status == IPALLOC_OK && above)
+            require(number_of(m, &got.base) >= m->split);
+    }
+    if (status != IPALLOC_OK)
+        return;
+    u128 begin = number_of(m, &got.base);
+    require(value_of_address(&got.base) % size == 0 && got.prefix_length == whole_prefix(m) - bits);
+    require(begin + size <= m->size && is_free_block(m, begin, size));
+    for (u128 number = begin; number < begin + size; number++)
+        claimed(m, number);
+}
+
+static void release_block(model *m) {
+    unsigned bits = (unsigned)below(m, 6), missed = 0;
+    u128 size = (u128)1 << bits, number = any_number(m);
+    ipalloc_addr first = address_of(m, number);
+    u128 behind = value_of_address(&first) % size;
+    if (behind > number)
+        return; /* the block begins before the range */
+    number -= behind;
+    ipalloc_cidr block = {address_of(m, number), (uint8_t)(whole_prefix(m) - bits)};
+    int expected = m->size - number < size ? IPALLOC_E_NOT_IN_RANGE : IPALLOC_OK;
+    settle(m);
+    for (u128 i = 0; i < size && expected != IPALLOC_E_NOT_IN_RANGE; i++) {
+        entry *e = find(m, number + i);
+        bool held = e != NULL && e->state == HELD;
+        missed += !held;
+        if (held)
+            released(m, e);
+    }
+    if (missed > 0)
+        expected = IPALLOC_E_NOT_FOUND;
+    require_status(ipalloc_range_release_block(m->range, &block), expected);
+}
+
+static void operate_on_many(model *m) {
+    if (m->shape.cidr == NULL)
+        return;
+    switch (below(m, 4)) {
+    case 0:
+        m->filling ? allocate_many(m) : release_many(m);
+        break;
+    case 1:
+        release_many(m);
+        break;
+    case 2:
+        m->filling ? allocate_block(m) : release_block(m);
+        break;
+    default:
+        release_block(m);
+    }
+}
+
+/* --- intervals ---------------------------------------------------------------------------------
+ */
 
 static void pick_interval(model *m, u128 *first, u128 *last) {
     *first = any_number(m);
@@ -558,6 +726,29 @@ static void compare_walk(model *m) {
     require(!walk_on(m, &cursor, &port, &started, &number));
 }
 
+static void compare_walk_in_steps(model *m) {
+    ipalloc_addr cursor = {0}, got[7];
+    size_t count = 0, at = 0, capacity = 1 + below(m, 7);
+    if (m->shape.cidr == NULL)
+        return;
+    for (size_t i = 0; i < m->entry_count; i++) {
+        if (m->entries[i].state != HELD)
+            continue;
+        if (at == count) {
+            require_status(ipalloc_range_next_many(m->range, &cursor, got, capacity, &count),
+                           IPALLOC_OK);
+            require(count > 0 && count <= capacity);
+            require(ipalloc_addr_compare(&cursor, &got[count - 1]) == 0);
+            at = 0;
+        }
+        require(number_of(m, &got[at++]) == m->entries[i].number);
+    }
+    require(at == count);
+    require_status(ipalloc_range_next_many(m->range, &cursor, got, capacity, &count),
+                   IPALLOC_E_NOT_FOUND);
+    require(count == 0);
+}
+
 static void make_range(model *m, ipalloc_range **out) {
     ipalloc_hooks hooks = {
         .size = sizeof hooks, .context = m, .wall_clock_ms = hooked_clock, .random = hooked_random};
@@ -636,6 +827,7 @@ static void compare_all(model *m) {
     compare_stats(m);
     compare_states(m);
     compare_walk(m);
+    compare_walk_in_steps(m);
     compare_snapshot(m);
     ipalloc_error error;
     ck_assert_status_error(ipalloc_range_validate(m->range, &error), IPALLOC_OK, &error);
@@ -671,9 +863,12 @@ static void operate(model *m) {
     }
     if (below(m, 2000) == 0)
         m->filling = !m->filling;
-    switch (below(m, 16)) {
+    switch (below(m, 17)) {
     case 0:
         peek_then_claim(m);
+        return;
+    case 16:
+        operate_on_many(m);
         return;
     case 1:
         below(m, 8) == 0 ? exclude(m) : include(m);
