@@ -39,7 +39,7 @@ static void print_left(double seconds) {
 
 void progress_show(const progress *g, const char *name) {
     double spent = (double)(now_ns() - g->begin_ns) / 1e9;
-    fprintf(stderr, "%s[%u/%u] %s  %.0f s", g->terminal ? "\r\033[K" : "", g->done + 1, g->total,
+    fprintf(stderr, "%s[%u/%u] %s %.0f s", g->terminal ? "\r\033[K" : "", g->done + 1, g->total,
             name, spent);
     if (g->done > 0)
         print_left(spent / g->seconds_done * (g->seconds_total - g->seconds_done));
