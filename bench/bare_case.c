@@ -17,13 +17,17 @@
 enum {
     STRETCH_MS = 400,
     STRETCH_QUICK_MS = 150,
+    STRETCH_SMOKE_MS = 10,
     PRELOADED = 100000,
     PRELOADED_QUICK = 20000,
+    PRELOADED_SMOKE = 1000,
     ONE_SHOTS_CAPTURED = 100000,
     ONE_SHOTS_CAPTURED_QUICK = 20000,
 };
 
 uint64_t durable_preloaded(const workload *work) {
+    if (work->smoke)
+        return PRELOADED_SMOKE;
     return work->quick ? PRELOADED_QUICK : PRELOADED;
 }
 
@@ -31,7 +35,6 @@ uint64_t durable_preloaded(const workload *work) {
 static capture *shared_capture(const workload *work) {
     static capture *made;
     if (made == NULL) {
-        fprintf(stderr, "capturing what one-shots write...\n");
         made = capture_make(durable_preloaded(work),
                             work->quick ? ONE_SHOTS_CAPTURED_QUICK : ONE_SHOTS_CAPTURED);
     }
@@ -39,7 +42,8 @@ static capture *shared_capture(const workload *work) {
 }
 
 uint64_t durable_stretch_ns(const workload *work) {
-    return (uint64_t)(work->quick ? STRETCH_QUICK_MS : STRETCH_MS) * 1000000;
+    int quick_ms = work->smoke ? STRETCH_SMOKE_MS : STRETCH_QUICK_MS;
+    return (uint64_t)(work->quick ? quick_ms : STRETCH_MS) * 1000000;
 }
 
 /* Every state has files of its own. */

@@ -14,10 +14,10 @@
 
 enum {
     SCENARIO_NAME_MAX = 48,
-    SUBJECTS_MAX = 4,
-    SCENARIOS_MAX = 96,
+    SUBJECTS_MAX = 8,
+    SCENARIOS_MAX = 160,
     THREADS_MAX = 64,
-    ROUNDS_MAX = 51,
+    ROUNDS_MAX = 101,
 };
 
 /* What a scenario works on; each case file reads the members that it knows. */
@@ -25,21 +25,25 @@ typedef struct workload {
     uint32_t size_bits; /* a range of 2^size_bits addresses */
     uint64_t held;      /* addresses (or leases) held while measuring */
     uint32_t threads;
-    bool own_ranges; /* a range of its own for every thread */
-    bool bands;      /* static and dynamic band as in KEP-3070, the dynamic one full */
-    bool quick;      /* short form */
+    uint32_t strategy;      /* enum ipalloc_strategy */
+    uint32_t prefix_length; /* of the blocks that are held */
+    bool own_ranges;        /* a range of its own for every thread */
+    bool bands;             /* static and dynamic band as in KEP-3070, the dynamic one full */
+    bool quick;             /* short form */
+    bool smoke;             /* shortest form, which is quick too: does it run at all? */
     uint64_t cool_down_ms;
-    double allowed; /* see ALLOWED_SUBJECT */
+    uint64_t at_once; /* addresses in one call */
+    double allowed;   /* see ALLOWED_SUBJECT */
 
     const char *directory; /* for the files of durable stores */
 } workload;
 
 typedef struct subject {
-    const char *name;
+    const char *name;                    /* NULL: it was not there to be built in */
     void *(*open)(const workload *work); /* NULL: it could not be set up; said on stderr */
     double (*measure)(void *state);      /* one round; NAN: disturbed, to be repeated */
-    void (*close)(void *state);
-    const workload *work; /* NULL: the scenario's own */
+    void (*close)(void *state);          /* exits where the subject's answers were wrong */
+    const workload *work;                /* NULL: the scenario's own */
 } subject;
 
 enum budget_kind { NO_BUDGET, AT_MOST, AT_LEAST }; /* of ipalloc's ratio to the limit */
@@ -52,11 +56,12 @@ typedef struct scenario {
     subject subjects[SUBJECTS_MAX]; /* [0] is the limit, [1] is ipalloc */
     enum budget_kind budget_kind;
     double budget;
-    uint32_t rounds; /* 0: as many as the command line says */
+    uint32_t rounds;         /* 0: as many as the command line says */
+    double seconds_expected; /* 0: guessed from the workload; for the progress line only */
 } scenario;
 
 typedef struct plan {
-    bool quick;
+    bool quick, smoke;
     bool has_sqlite;
     const char *directory; /* for the files of durable stores */
     uint32_t count;
@@ -66,12 +71,20 @@ typedef struct plan {
 /* Add a scenario without subjects; NULL never (SCENARIOS_MAX is checked by exiting). */
 scenario *plan_add(plan *p, const char *unit, const char *name_format, ...)
     __attribute__((format(printf, 3, 4)));
-void scenario_add(scenario *s, subject one);
+void scenario_add(scenario *s, subject one); /* one without a name is left out */
 void scenario_budget(scenario *s, enum budget_kind kind, double budget);
+
+/* The same subject, another thing measured about it. */
+subject measuring(subject one, double (*measure)(void *state));
 
 /* The case files. */
 void range_plan(plan *p);
+void quality_plan(plan *p);
+void policy_plan(plan *p);
 void sparse_plan(plan *p);
+void walk_plan(plan *p);
+void bulk_plan(plan *p);
+void block_plan(plan *p);
 void memory_plan(plan *p);
 void durable_plan(plan *p); /* says in the plan whether there is SQLite */
 void registry_plan(plan *p);
@@ -80,13 +93,17 @@ void registry_plan(plan *p);
 
 uint64_t now_ns(void);
 
-/* Time `run(state, thread, count)` on `threads` threads that start together. Nanoseconds per
- * operation and thread; NAN where a thread was switched out meanwhile. */
+/* Time `run(state, thread, count)` on `threads` threads that start together; several of them stop
+ * together too, when the first has done its count. Nanoseconds per operation and thread; NAN where
+ * a thread was switched out meanwhile. */
 typedef void (*slice_run)(void *state, unsigned thread, uint64_t count);
 double slice_time(slice_run run, void *state, unsigned threads, uint64_t count);
 
-/* How many operations make a slice of about `slice_ns`. */
+/* How many operations make a slice of about `slice_ns`; at least one. */
 uint64_t slice_calibrate(slice_run run, void *state, unsigned threads, uint64_t slice_ns);
+
+/* From now on slices are tiny, and disturbed ones count: nobody will read the figures. */
+void slice_smoke(void);
 
 typedef struct summary {
     double median;
@@ -96,18 +113,43 @@ typedef struct summary {
 /* Sorts `values`. */
 summary summarize(double *values, size_t count);
 
-/* --- report.c --------------------------------------------------------------------------------- */
+/* --- run.c ------------------------------------------------------------------------------------ */
 
 typedef struct result {
     summary value;
     summary ratio; /* to the limit; NAN for the limit itself */
     uint32_t rounds;
-    uint32_t repeated; /* rounds thrown away because a thread was switched out */
+    uint32_t repeated; /* measurements thrown away because a thread was switched out */
 } result;
 
-void report_head(bool json);
-void report_line(bool json, const scenario *s, size_t subject_index, const result *r);
-bool result_meets(const scenario *s, const result *r);
+/* Open, measure, close. false: a subject could not be set up, or was never measured. */
+bool scenario_run(const scenario *s, result out[SUBJECTS_MAX]);
+
+/* --- report.c --------------------------------------------------------------------------------- */
+
+typedef struct report {
+    bool table, json; /* on stdout */
+    void *lines;      /* a FILE that gets JSON lines too, or NULL */
+} report;
+
+void report_head(const report *r, bool quick);
+void report_scenario(const report *r, const scenario *s, const result results[SUBJECTS_MAX]);
+
+/* --- progress.c ------------------------------------------------------------------------------- */
+
+/* On stderr: one line that is rewritten where that is a terminal, else a line for each scenario. */
+typedef struct progress {
+    uint32_t total, done;
+    double seconds_total, seconds_done; /* as expected of the scenarios */
+    uint64_t begin_ns;
+    bool terminal;
+} progress;
+
+void progress_begin(progress *g);                    /* after progress_count for each scenario */
+void progress_count(progress *g, const scenario *s); /* it will run */
+void progress_show(const progress *g, const char *name); /* it begins */
+void progress_clear(const progress *g);                  /* before anything else is printed */
+void progress_done(progress *g, const scenario *s);
 
 /* --- random numbers: splitmix64, the generator that ipalloc uses by default ----------------- */
 

@@ -101,6 +101,7 @@ void durable_plan(plan *p) {
         scenario *s = plan_add(p, "op/s", "durable/one-shot/%u-threads", CASES[i].threads);
         s->work.threads = CASES[i].threads;
         s->rounds = s->work.quick ? 5 : 15;
+        s->seconds_expected = 4 * s->rounds * (double)durable_stretch_ns(&s->work) / 1e9;
         scenario_add(s, BARE_SUBJECT);
         scenario_add(s, DURABLE_SUBJECT);
         scenario_add(s, APPEND_SUBJECT);

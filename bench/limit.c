@@ -5,6 +5,11 @@
  * Release: one atomic OR. Nothing is searched and nothing is checked, so no allocator that is safe
  * between threads can be faster on the same words; the random numbers are drawn as ipalloc draws
  * them. Bit 1 means free, as in ipalloc.
+ *
+ * The compare-and-swap is the cheapest of the operations that tell a claimer whether it got the bit
+ * (measured at 2^16: 5.8 ns a pair, 7.7 with fetch_and whose result is used). A blind fetch_and
+ * would be cheaper still where everything is in the first-level cache (4.7 instead of 6.4 ns at
+ * 2^8), but does not tell, so nothing can claim with it.
  */
 #include "pair.h"
 
@@ -20,10 +25,9 @@ typedef struct bare_map {
 typedef struct limit {
     pairs pairs;
     bare_map maps[2]; /* the second only where every thread has its own */
-    bool own_ranges;
 } limit;
 
-static uint32_t bare_claim(void *context, uint64_t *random) {
+PAIR_STEP uint32_t bare_claim(void *context, uint64_t *random) {
     bare_map *map = context;
     uint32_t number = random_below(random, map->size);
     _Atomic uint64_t *word = &map->words[number / 64];
@@ -34,20 +38,20 @@ static uint32_t bare_claim(void *context, uint64_t *random) {
     return number;
 }
 
-static void bare_release(void *context, uint32_t number) {
+PAIR_STEP void bare_release(void *context, uint32_t number) {
     bare_map *map = context;
     atomic_fetch_or(&map->words[number / 64], (uint64_t)1 << number % 64);
 }
 
 static void limit_run(void *state, unsigned thread, uint64_t count) {
     limit *l = state;
-    pair_loop(&l->pairs.holders[thread], count, &l->maps[l->own_ranges ? thread : 0], bare_claim,
-              bare_release);
+    pair_loop(&l->pairs.holders[thread], count, l->pairs.maps[thread], bare_claim, bare_release);
 }
 
+static const pair_way BARE = {limit_run, bare_claim, bare_release};
+
 static bool limit_take(void *state, unsigned thread, uint32_t number) {
-    limit *l = state;
-    bare_map *map = &l->maps[l->own_ranges ? thread : 0];
+    bare_map *map = ((limit *)state)->pairs.maps[thread];
     atomic_fetch_and(&map->words[number / 64], ~((uint64_t)1 << number % 64));
     return true;
 }
@@ -76,28 +80,17 @@ static void *limit_open(const workload *work) {
     limit *l = lines_alloc(sizeof *l);
     if (l == NULL)
         return NULL;
-    l->own_ranges = work->own_ranges;
+    l->pairs.maps[0] = &l->maps[0];
+    l->pairs.maps[1] = &l->maps[work->own_ranges ? 1 : 0];
     uint64_t size = (uint64_t)1 << work->size_bits;
     if (!bare_map_open(&l->maps[0], work->size_bits) ||
         (work->own_ranges && !bare_map_open(&l->maps[1], work->size_bits)) ||
-        !pairs_open(&l->pairs, work, 0, size, limit_take, l)) {
+        !pairs_open(&l->pairs, &BARE, work, size, limit_take, l)) {
         limit_close(l);
         return NULL;
     }
-    pairs_warm_up(&l->pairs, work, limit_run, l);
+    pairs_warm_up(l, work);
     return l;
 }
 
-static double limit_measure(void *state) {
-    limit *l = state;
-    return slice_time(limit_run, l, l->pairs.thread_count, l->pairs.slice_count);
-}
-
-const subject LIMIT_SUBJECT = {"limit", limit_open, limit_measure, limit_close, NULL};
-
-static double limit_measure_gain(void *state) {
-    limit *l = state;
-    return pairs_measure_gain(&l->pairs, limit_run, l);
-}
-
-const subject LIMIT_GAIN_SUBJECT = {"limit", limit_open, limit_measure_gain, limit_close, NULL};
+const subject LIMIT_SUBJECT = {"limit", limit_open, pairs_measure, limit_close, NULL};

@@ -1,16 +1,12 @@
 /*
- * memory_case.c: what a range costs in bytes and in heap allocations, counted through the hooks;
- * and how long snapshots and walks take.
+ * memory_case.c: what a range costs in bytes and in heap allocations, counted through the hooks.
  */
-#include "bench.h"
-
 #include "pair.h"
 
 #include <malloc.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { COUNTED_PAIRS = 100000, WALK_STEPS = 20000 };
+enum { COUNTED_PAIRS = 100000 };
 
 typedef struct counter {
     int64_t bytes; /* in use, as the hooks handed them out */
@@ -22,9 +18,6 @@ typedef struct counted_range {
     ipalloc_range *range;
     uint64_t held;
     ipalloc_addr *addresses;
-    uint8_t *bytes; /* of a snapshot */
-    size_t bytes_size;
-    ipalloc_addr cursor; /* of a walk */
 } counted_range;
 
 static void *count_allocate(void *context, size_t bytes) {
@@ -55,7 +48,6 @@ static void counted_close(void *state) {
     counted_range *c = state;
     ipalloc_range_destroy(c->range);
     free(c->addresses);
-    free(c->bytes);
     free(c);
 }
 
@@ -84,9 +76,7 @@ static void *counted_open(const workload *work) {
         cidr = (ipalloc_cidr){.base = {.family = 6, .bytes = {0xfd}}, .prefix_length = 64};
     c->held = work->held;
     c->addresses = calloc(work->held, sizeof *c->addresses);
-    c->bytes_size = work->size_bits < 32 ? ((size_t)1 << work->size_bits) / 8 : 1;
-    c->bytes = calloc(1, c->bytes_size);
-    if (c->addresses == NULL || c->bytes == NULL ||
+    if (c->addresses == NULL ||
         ipalloc_range_create(&cidr, &options, &c->range, NULL) != IPALLOC_OK || !counted_fill(c)) {
         counted_close(c);
         return NULL;
@@ -111,105 +101,26 @@ static double allocations_measure(void *state) {
     return (double)(c->counter.allocations - before) * 1000 / COUNTED_PAIRS;
 }
 
-static void snapshot_run(void *state, unsigned thread, uint64_t count) {
-    (void)thread;
-    counted_range *c = state;
-    size_t length;
-    for (uint64_t i = 0; i < count; i++)
-        ipalloc_range_snapshot(c->range, c->bytes, c->bytes_size, &length);
-}
-
-static double snapshot_measure(void *state) {
-    return slice_time(snapshot_run, state, 1, 10) / 1000;
-}
-
-/* So many steps of a walk, not a whole one: that would take too long to pass undisturbed. */
-static void walk_run(void *state, unsigned thread, uint64_t count) {
-    (void)thread;
-    counted_range *c = state;
-    for (uint64_t i = 0; i < count; i++)
-        if (ipalloc_range_next(c->range, &c->cursor) != IPALLOC_OK)
-            c->cursor.family = 0; /* again from the first */
-}
-
-static double walk_measure(void *state) {
-    return slice_time(walk_run, state, 1, WALK_STEPS);
-}
-
-/* --- the peer of a snapshot: a copy of the bitmap ----------------------------------------------
- */
-
-typedef struct copied {
-    size_t size;
-    uint8_t *from, *to;
-} copied;
-
-static void copy_close(void *state) {
-    copied *c = state;
-    free(c->from);
-    free(c->to);
-    free(c);
-}
-
-static void *copy_open(const workload *work) {
-    copied *c = calloc(1, sizeof *c);
-    if (c == NULL)
-        return NULL;
-    c->size = ((size_t)1 << work->size_bits) / 8;
-    c->from = malloc(c->size);
-    c->to = malloc(c->size);
-    if (c->from == NULL || c->to == NULL) {
-        copy_close(c);
-        return NULL;
-    }
-    memset(c->from, 0x5a, c->size);
-    return c;
-}
-
-static void copy_run(void *state, unsigned thread, uint64_t count) {
-    (void)thread;
-    copied *c = state;
-    for (uint64_t i = 0; i < count; i++) {
-        memcpy(c->to, c->from, c->size);
-        __asm__ volatile("" : : "r"(c->to) : "memory"); /* the copy is wanted */
-    }
-}
-
-static double copy_measure(void *state) {
-    return slice_time(copy_run, state, 1, 20) / 1000;
-}
-
-static const subject COPY_SUBJECT = {"memcpy", copy_open, copy_measure, copy_close, NULL};
 static const subject BYTES_SUBJECT = {"ipalloc", counted_open, bytes_measure, counted_close, NULL};
 static const subject HEAP_SUBJECT = {"ipalloc", counted_open, allocations_measure, counted_close,
                                      NULL};
-static const subject SNAPSHOT_SUBJECT = {"ipalloc", counted_open, snapshot_measure, counted_close,
-                                         NULL};
-static const subject WALK_SUBJECT = {"ipalloc", counted_open, walk_measure, counted_close, NULL};
 
 /* --- the scenarios ---------------------------------------------------------------------------- */
 
-static scenario *allowed_scenario(plan *p, const char *unit, const char *name, subject one,
-                                  double allowed) {
-    scenario *s = plan_add(p, unit, "%s", name);
-    s->work.allowed = allowed;
-    s->rounds = 1;
-    scenario_add(s, ALLOWED_SUBJECT);
-    scenario_add(s, one);
-    scenario_budget(s, AT_MOST, 1);
-    return s;
-}
-
 static void bytes_scenario(plan *p, const char *name, uint32_t bits, uint64_t held, double allowed,
                            uint64_t cool_down_ms) {
-    scenario *s = allowed_scenario(p, "bytes", name, BYTES_SUBJECT, allowed);
+    scenario *s = allowed_scenario(p, "bytes", name, allowed);
+    s->rounds = 1;
+    scenario_add(s, BYTES_SUBJECT);
     s->work.size_bits = bits;
     s->work.held = held;
     s->work.cool_down_ms = cool_down_ms;
 }
 
 static void heap_scenario(plan *p, const char *name, uint32_t bits, double per_thousand_max) {
-    scenario *s = allowed_scenario(p, "/1000", name, HEAP_SUBJECT, 1);
+    scenario *s = allowed_scenario(p, "/1000", name, 1);
+    s->rounds = 1;
+    scenario_add(s, HEAP_SUBJECT);
     s->work.size_bits = bits;
     s->work.held = 60000;
     scenario_budget(s, AT_MOST, per_thousand_max);
@@ -222,14 +133,4 @@ void memory_plan(plan *p) {
     bytes_scenario(p, "range/memory/sparse/2^16-held", 64, 65536, 65536 * 64, 0);
     heap_scenario(p, "range/heap/dense", 16, 0);
     heap_scenario(p, "range/heap/sparse", 64, 1);
-    scenario *walk = allowed_scenario(p, "ns", "range/walk/2^20", WALK_SUBJECT, 1.2);
-    walk->work.size_bits = 20;
-    walk->work.held = 524288;
-    walk->rounds = 0;
-    scenario *snapshot = plan_add(p, "us", "range/snapshot/2^20");
-    snapshot->work.size_bits = 20;
-    snapshot->work.held = 524288;
-    scenario_add(snapshot, COPY_SUBJECT);
-    scenario_add(snapshot, SNAPSHOT_SUBJECT);
-    scenario_budget(snapshot, AT_MOST, 3);
 }

@@ -3,6 +3,7 @@
  */
 #include "bench.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,13 +23,20 @@ scenario *plan_add(plan *p, const char *unit, const char *name_format, ...) {
     s->unit = unit;
     s->work.threads = 1;
     s->work.quick = p->quick;
+    s->work.smoke = p->smoke;
     s->work.directory = p->directory;
     return s;
 }
 
 void scenario_add(scenario *s, subject one) {
-    if (s->subject_count < SUBJECTS_MAX)
+    assert(s->subject_count < SUBJECTS_MAX);
+    if (one.name != NULL)
         s->subjects[s->subject_count++] = one;
+}
+
+subject measuring(subject one, double (*measure)(void *state)) {
+    one.measure = measure;
+    return one;
 }
 
 void scenario_budget(scenario *s, enum budget_kind kind, double budget) {

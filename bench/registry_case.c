@@ -57,7 +57,6 @@ static void *reopen_open(const workload *work) {
     snprintf(r->url, sizeof r->url, "sqlite:%s/reopen-%llu", work->directory,
              (unsigned long long)work->held);
     r->leases = work->held;
-    fprintf(stderr, "building a store of %llu leases...\n", (unsigned long long)r->leases);
     if (!preload_store(r->url, r->leases)) {
         free(r);
         return NULL;
@@ -123,6 +122,7 @@ static void reopen_scenario(plan *p, const char *name, uint64_t leases) {
     scenario *s = plan_add(p, "ms", "registry/reopen/%s-leases", name);
     s->work.held = leases;
     s->work.allowed = REOPEN_BUDGET_MS;
+    s->seconds_expected = 2e-5 * (double)leases;
     s->rounds = 5;
     scenario_add(s, ALLOWED_SUBJECT);
     scenario_add(s, REOPEN_SUBJECT);

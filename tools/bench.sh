@@ -1,11 +1,80 @@
 #!/usr/bin/env bash
-# bench.sh: `./dev bench [ARGUMENTS]`: build with optimization and run the benchmark.
+# bench.sh: `./dev bench`: build with optimization and measure.
+#
+#   ./dev bench                       everything, into bench/results/: JSON lines, plots, budgets
+#   ./dev bench --report              plots and budgets again, from the JSON lines that are there
+#   ./dev bench --instructions [CASE] instructions of a pair, counted by valgrind
+#   ./dev bench ARGUMENTS             ipalloc-bench with these arguments; nothing is written
 set -euo pipefail
 . tools/common.sh
 . tools/packages.sh
 
-install_missing "${BUILD_NEEDS[@]}"
-configure build-release -Dbuildtype=release -Dsqlite=enabled -Dbench=enabled -Dtests=disabled \
-    -Dexamples=disabled
-compile build-release
-exec build-release/bench/ipalloc-bench "$@"
+PROGRAM=build-release/bench/ipalloc-bench
+RESULTS=bench/results
+
+build_release() {
+    install_missing "${BUILD_NEEDS[@]}"
+    install_welcome "${BENCH_WELCOME[@]}"
+    configure build-release -Dbuildtype=release -Dsqlite=enabled -Dbench=enabled -Dtests=disabled \
+        -Dexamples=disabled >&2
+    compile build-release >&2
+}
+
+# Plots are welcome, not needed: without gnuplot the table of budgets is all.
+draw_plots() {
+    install_welcome "command:gnuplot gnuplot-nox"
+    if ! has_command gnuplot; then
+        say "gnuplot is not here: no plots" >&2
+        return 0
+    fi
+    local data script
+    data=$(mktemp -d "${TMPDIR:-/tmp}/ipalloc-plots-XXXXXX")
+    python3 bench/plots/data.py "$RESULTS/results.jsonl" "$data"
+    for script in bench/plots/*.gp; do
+        [ "$script" = bench/plots/style.gp ] ||
+            gnuplot -e "data='$data'; results='$RESULTS'" "$script"
+    done
+    rm -r "$data"
+}
+
+write_report() {
+    [ -f "$RESULTS/results.jsonl" ] || die "there are no results yet: run ./dev bench"
+    install_missing "command:python3 python3"
+    python3 bench/plots/budgets.py "$RESULTS/results.jsonl" >"$RESULTS/budgets.md"
+    draw_plots
+    say ""
+    cat "$RESULTS/budgets.md"
+}
+
+# The old results stay until the new ones are whole.
+measure_everything() {
+    local lines
+    build_release
+    mkdir -p "$RESULTS"
+    lines=$(mktemp "$RESULTS/.running-XXXXXX")
+    # shellcheck disable=SC2064 # this very file
+    trap "rm -f '$lines'" EXIT
+    "$PROGRAM" --output="$lines"
+    chmod 644 "$lines"
+    mv "$lines" "$RESULTS/results.jsonl"
+    write_report
+}
+
+main() {
+    case ${1:-} in
+    "") measure_everything ;;
+    --report) write_report ;;
+    --instructions)
+        shift
+        build_release
+        install_missing "command:valgrind valgrind"
+        exec bash tools/instructions.sh "$PROGRAM" "$@"
+        ;;
+    *)
+        build_release
+        exec "$PROGRAM" "$@"
+        ;;
+    esac
+}
+
+main "$@"

@@ -29,6 +29,12 @@ TEST_NEEDS=(
     "command:curl curl"
 )
 
+# Peers that are libraries: without them the benchmark compares with fewer.
+BENCH_WELCOME=(
+    "header:roaring/roaring.h libroaring-dev"
+    "header:Judy.h libjudy-dev"
+)
+
 RUN_NEEDS=(
     "command:curl curl"
 )
@@ -84,6 +90,17 @@ install_missing() {
     apt_install "${missing[@]}" || die "apt-get could not install: ${missing[*]}"
     mapfile -t missing < <(missing_packages "$@")
     [ ${#missing[@]} -eq 0 ] || die "still missing after the installation: ${missing[*]}"
+}
+
+# install_welcome NEED...: the same for what is welcome, not needed: it goes on without.
+install_welcome() {
+    local missing
+    mapfile -t missing < <(missing_packages "$@")
+    [ ${#missing[@]} -gt 0 ] || return 0
+    if may_install && apt_install "${missing[@]}"; then
+        return 0
+    fi
+    say "not here, and left out: ${missing[*]}"
 }
 
 # kubectl is welcome, not needed. Any kubectl will do; Debian's is in kubernetes-client, which
