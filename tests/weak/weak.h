@@ -31,8 +31,8 @@ enum weak_kind {
 
 enum weak_order { WEAK_RELAXED, WEAK_ACQUIRE, WEAK_RELEASE, WEAK_ACQUIRE_RELEASE };
 
-/* One kind of operation with another order: everywhere, in one function of bitmap.c (not NULL) or
- * on one line (not 0). */
+/* One kind of operation with another order: everywhere, in functions whose name contains `function`
+ * (not NULL) or on one line (not 0). */
 typedef struct weakening {
     enum weak_kind kind;
     enum weak_order order;
