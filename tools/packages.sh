@@ -29,6 +29,7 @@ TEST_NEEDS=(
     "header:zlib.h zlib1g-dev"
     "command:curl curl"
     "header++:relacy/relacy.hpp relacy-dev"
+    "command:z3 z3"
 )
 
 RUN_NEEDS=(

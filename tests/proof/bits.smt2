@@ -81,6 +81,20 @@
        (is_count s #x0000000000000004) (is_count s #x0000000000000005)
        (is_count s #x0000000000000006) (is_count s #x0000000000000007)))
 
+; Byte i of `upto` counts the bits of bytes 0..i: never less than the byte before, at most 64.
+(define-fun are_sums ((u (_ BitVec 64))) Bool
+  (and (bvule (byte u #x0000000000000000) (byte u #x0000000000000001)) (bvule (byte u #x0000000000000001) (byte u #x0000000000000002))
+       (bvule (byte u #x0000000000000002) (byte u #x0000000000000003)) (bvule (byte u #x0000000000000003) (byte u #x0000000000000004))
+       (bvule (byte u #x0000000000000004) (byte u #x0000000000000005)) (bvule (byte u #x0000000000000005) (byte u #x0000000000000006))
+       (bvule (byte u #x0000000000000006) (byte u #x0000000000000007)) (bvule (byte u #x0000000000000007) #x0000000000000040)))
+(define-fun is_passed ((u (_ BitVec 64)) (i (_ BitVec 64)) (rank (_ BitVec 64))) (_ BitVec 64)
+  (ite (bvule (byte u i) rank) #x0000000000000001 #x0000000000000000))
+(define-fun bytes_passed ((u (_ BitVec 64)) (rank (_ BitVec 64))) (_ BitVec 64)
+  (bvadd (is_passed u #x0000000000000000 rank) (is_passed u #x0000000000000001 rank)
+         (is_passed u #x0000000000000002 rank) (is_passed u #x0000000000000003 rank)
+         (is_passed u #x0000000000000004 rank) (is_passed u #x0000000000000005 rank)
+         (is_passed u #x0000000000000006 rank) (is_passed u #x0000000000000007 rank)))
+
 ; proved: bits_count_bytes counts the bits of every byte
 (declare-const w (_ BitVec 64))
 (assert (not (= (bits_count_bytes w) (sums w))))
@@ -104,37 +118,58 @@
 (declare-const s (_ BitVec 64))
 (assert (not (= (bvlshr (bvmul s every_byte) #x0000000000000038) (total s))))
 
-; proved: bits_select_plain finds the byte: the counts before it are at most the rank, with it more
+; proved: the sums of counts never fall, and the last is at most 64
 (declare-const s (_ BitVec 64))
-(declare-const rank (_ BitVec 64))
-(define-fun up () (_ BitVec 64) (bvmul s every_byte))
-(define-fun b () (_ BitVec 64) (byte_of up rank))
 (assert (are_counts s))
-(assert (bvult rank (bvlshr up #x0000000000000038)))
+(assert (not (are_sums (bvmul s every_byte))))
+
+; proved: and each is the one before and its own count
+(declare-const s (_ BitVec 64))
+(declare-const i (_ BitVec 64))
+(define-fun up () (_ BitVec 64) (bvmul s every_byte))
+(assert (are_counts s))
+(assert (and (bvugt i #x0000000000000000) (bvult i #x0000000000000008)))
+(assert (not (= (byte up i) (bvadd (byte up (bvsub i #x0000000000000001)) (byte s i)))))
+
+; proved: comparing all eight with the rank at once counts those that are at most the rank
+(declare-const u (_ BitVec 64))
+(declare-const rank (_ BitVec 64))
+(assert (are_sums u))
+(assert (bvult rank #x0000000000000040))
+(assert (not (= (byte_of u rank) (bytes_passed u rank))))
+
+; refuted: for any rank
+(declare-const u (_ BitVec 64))
+(declare-const rank (_ BitVec 64))
+(assert (are_sums u))
+(assert (not (= (byte_of u rank) (bytes_passed u rank))))
+
+; proved: that is the byte of the bit: the sums before it are at most the rank, its own is more
+(declare-const u (_ BitVec 64))
+(declare-const rank (_ BitVec 64))
+(define-fun b () (_ BitVec 64) (bytes_passed u rank))
+(assert (are_sums u))
+(assert (bvult rank (byte u #x0000000000000007)))
 (assert (not (and (bvult b #x0000000000000008)
-                  (bvugt (byte up b) rank)
+                  (bvugt (byte u b) rank)
                   (=> (not (= b #x0000000000000000))
-                      (bvule (byte up (bvsub b #x0000000000000001)) rank)))))
+                      (bvule (byte u (bvsub b #x0000000000000001)) rank)))))
 
-; refuted: the same for a rank that is the number of bits
-(declare-const s (_ BitVec 64))
+; refuted: also for a rank that is the number of bits
+(declare-const u (_ BitVec 64))
 (declare-const rank (_ BitVec 64))
-(define-fun up () (_ BitVec 64) (bvmul s every_byte))
-(define-fun b () (_ BitVec 64) (byte_of up rank))
-(assert (are_counts s))
-(assert (bvule rank (bvlshr up #x0000000000000038)))
-(assert (not (bvult b #x0000000000000008)))
+(assert (are_sums u))
+(assert (bvule rank (byte u #x0000000000000007)))
+(assert (not (bvult (bytes_passed u rank) #x0000000000000008)))
 
-; proved: and the rank left in that byte is the rank less the counts before it
-(declare-const s (_ BitVec 64))
+; proved: the rank left in that byte is the rank less the sum before it
+(declare-const u (_ BitVec 64))
 (declare-const rank (_ BitVec 64))
-(define-fun up () (_ BitVec 64) (bvmul s every_byte))
-(define-fun b () (_ BitVec 64) (byte_of up rank))
-(assert (are_counts s))
-(assert (bvult rank (bvlshr up #x0000000000000038)))
-(assert (not (= (rank_left up rank (bvshl b #x0000000000000003))
+(declare-const b (_ BitVec 64))
+(assert (bvult b #x0000000000000008))
+(assert (not (= (rank_left u rank (bvshl b #x0000000000000003))
                 (bvsub rank (ite (= b #x0000000000000000) #x0000000000000000
-                                 (byte up (bvsub b #x0000000000000001)))))))
+                                 (byte u (bvsub b #x0000000000000001)))))))
 
 ; proved: within a byte the bit found is set and has as many below it as were asked for
 (declare-const one (_ BitVec 8))

@@ -65,8 +65,12 @@ class Report:
 def facts_of(program):
     """Returns {file name: [term]}."""
     found = {}
-    lines = subprocess.run([program], capture_output=True, text=True, check=True).stdout
-    for line in lines.splitlines():
+    try:
+        said = subprocess.run([program], stdout=subprocess.PIPE, text=True, check=True,
+                              timeout=SECONDS_MAX)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as problem:
+        sys.exit("proofs: no facts about the C functions: %s" % problem)
+    for line in said.stdout.splitlines():
         name, term = line.split(" ", 1)
         found.setdefault(name, []).append(term)
     return found
