@@ -22,6 +22,17 @@
                    (bvule word (word_of (bvsub end #x0000000000000001))))
               ones #x0000000000000000)))
 
+; within_band and every_bit_if: the same without a branch
+(define-fun every_bit_if ((condition Bool)) (_ BitVec 64)
+  (bvneg (ite condition #x0000000000000001 #x0000000000000000)))
+(define-fun within_band ((begin (_ BitVec 64)) (end (_ BitVec 64)) (word (_ BitVec 64))
+                         (room (_ BitVec 64))) (_ BitVec 64)
+  (let ((first (word_of begin)) (last (word_of (bvsub end #x0000000000000001))))
+    (bvand room
+           (bvor (first_mask begin) (every_bit_if (not (= word first))))
+           (bvor (last_mask end) (every_bit_if (not (= word last))))
+           (every_bit_if (and (bvuge word first) (bvule word last))))))
+
 ; valid_bits: the numbers of a word that are below the size (and generations.c: below the split)
 (define-fun valid_bits ((size (_ BitVec 64)) (word (_ BitVec 64))) (_ BitVec 64)
   (let ((begin (bvmul word #x0000000000000040)))
@@ -52,6 +63,14 @@
 (assert (and (small begin) (small end) (small n) (bvult begin end)))
 (assert (not (= (has (band_mask begin (bvadd end #x0000000000000001) (word_of n)) n)
                 (and (bvule begin n) (bvult n end)))))
+
+; proved: within_band does the same without a branch
+(declare-const begin (_ BitVec 64))
+(declare-const end (_ BitVec 64))
+(declare-const word (_ BitVec 64))
+(declare-const room (_ BitVec 64))
+(assert (and (small begin) (small end) (bvult begin end)))
+(assert (not (= (within_band begin end word room) (bvand room (band_mask begin end word)))))
 
 ; proved: the last mask by -end % 64 is the same
 (declare-const end (_ BitVec 64))

@@ -106,21 +106,58 @@ static void say_size(hooks *h, uint64_t size) {
     bitmap_destroy(h, map);
 }
 
+#ifdef HAS_BITMAP_PRIVATE
+static void say_within_band(hooks *h, uint64_t begin, uint64_t end) {
+    bitmap *map = bitmap_create(h, 256);
+    need(map != NULL, "no map");
+    bitmap_band band = bitmap_band_of(map, begin, end);
+    for (uint64_t word = 0; word < 4; word++) {
+        uint64_t room = random_mix(begin * 64 + end + word);
+        printf("band.smt2 (= (within_band #x%016llx #x%016llx #x%016llx #x%016llx) #x%016llx)\n",
+               (print64)begin, (print64)end, (print64)word, (print64)room,
+               (print64)within_band(&band, word, room));
+    }
+    bitmap_destroy(h, map);
+}
+#else
+static void say_within_band(hooks *h, uint64_t begin, uint64_t end) {
+    (void)h;
+    (void)begin;
+    (void)end;
+}
+#endif
+
 static void say_masks(hooks *h) {
     static const uint64_t ENDS[] = {0, 1, 63, 64, 65, 127, 128, 130, 200, 255, 256};
     enum { COUNT = sizeof ENDS / sizeof *ENDS };
     for (int i = 0; i < COUNT; i++) {
-        for (int j = i + 1; j < COUNT; j++)
+        for (int j = i + 1; j < COUNT; j++) {
             say_band(h, ENDS[i], ENDS[j]);
+            say_within_band(h, ENDS[i], ENDS[j]);
+        }
         say_size(h, ENDS[i] + 1);
     }
 }
 
 /* ---- random numbers below a bound ---- */
 
+#ifdef HAS_BITMAP_PRIVATE
+static void say_draw(uint64_t random, uint64_t bound) {
+    uint64_t left = random, drawn = draw(&left, bound);
+    printf("scale.smt2 (and (= (high %llu %llu) %llu) (= (low %llu %llu) %llu))\n", (print64)random,
+           (print64)bound, (print64)drawn, (print64)random, (print64)bound, (print64)left);
+}
+#else
+static void say_draw(uint64_t random, uint64_t bound) {
+    (void)random;
+    (void)bound;
+}
+#endif
+
 /* A drawn number that would have to be drawn again makes no fact: the hook has no other. */
 static void say_below(hooks *h, uint64_t random, uint64_t bound) {
     uint64_t threshold = -bound % bound;
+    say_draw(random, bound);
     printf("scale.smt2 (= (threshold %llu) %llu)\n", (print64)bound, (print64)threshold);
     if (random * bound < threshold)
         return;
