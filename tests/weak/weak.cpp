@@ -221,7 +221,8 @@ static void prepare_holders(void) {
 template <int threads> struct execution : rl::test_suite<execution<threads>, threads> {
     rl::var<int> payload[PLACES_MAX];
     rl::var<int> note;
-    rl::atomic<int> signal;
+    rl::atomic<int> signal, mark;
+    bool last_answer[threads];
     uint64_t stamps[threads];
     bool proved[threads];
 
@@ -233,6 +234,7 @@ template <int threads> struct execution : rl::test_suite<execution<threads>, thr
             one($) = 0;
         note($) = 0;
         signal.store(0, rl::mo_relaxed, $);
+        mark.store(0, rl::mo_relaxed, $);
         prepare_map();
         prepare_holders();
         preparing = false;
@@ -340,6 +342,15 @@ template <int threads> struct execution : rl::test_suite<execution<threads>, thr
         case SIGNAL:
             signal.fetch_add(1, rl::mo_release, $);
             return true;
+        case MARK:
+            mark.fetch_add(1, rl::mo_seq_cst, $);
+            return true;
+        case MARKED:
+            return mark.load(rl::mo_seq_cst, $) != 0;
+        case NOT_FULL:
+            return !bitmap_prove_full(map, &stamps[self], &number);
+        case OVER:
+            return !still(self, false);
         case SIGNALLED:
             return signal.load(rl::mo_acquire, $) != 0;
         case STILL_IF:
@@ -363,6 +374,7 @@ template <int threads> struct execution : rl::test_suite<execution<threads>, thr
                 break;
             yes = perform((int)index, step, yes);
         }
+        last_answer[index] = yes;
     }
 
     void check_place(unsigned place) {
@@ -377,6 +389,10 @@ template <int threads> struct execution : rl::test_suite<execution<threads>, thr
     /* At rest: the flags are right, the leaves are what the threads say, and claims find it all. */
     void after() {
         uint64_t number;
+        bool any_yes = false;
+        for (bool yes : last_answer)
+            any_yes = any_yes || yes;
+        require(any_yes || !running->one_yes, "no one order explains the answers");
         require(bitmap_validate(map), "a free number without its flags is left");
         for (unsigned i = 0; i < place_count; i++)
             check_place(i);

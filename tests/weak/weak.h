@@ -62,6 +62,10 @@ enum weak_verb {
     DRY_RUN,          /* find, do not claim; says yes if one was seen free */
     PROVE,            /* says yes if FULL was proved */
     SIGNAL,           /* tell the others that this thread has come this far */
+    MARK,             /* the same, in the one order of all seq_cst operations */
+    MARKED,           /* says yes if another has marked */
+    NOT_FULL,         /* says no if FULL was proved */
+    OVER,             /* says no if the last proof of FULL still holds */
     SIGNALLED,        /* says yes if one has been told */
     WRITE_NOTE,       /* plain data that belongs to no number */
     READ_NOTE_UNLESS, /* if the step before said no */
@@ -84,6 +88,7 @@ typedef struct weak_program {
     enum weak_flags flags;
     unsigned switches; /* in the exhaustive search */
     weak_step threads[WEAK_THREADS_MAX][WEAK_STEPS_MAX];
+    bool one_yes; /* not all last steps may say no */
 } weak_program;
 
 typedef struct weak_search {
