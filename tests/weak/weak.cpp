@@ -37,7 +37,7 @@ enum {
 
 static const weak_program *running;
 static weak_search searching;
-static bool preparing;
+static bool preparing; /* or looking back: only one thread runs */
 
 static weak_site sites[SITES_MAX];
 static unsigned site_count;
@@ -389,6 +389,7 @@ template <int threads> struct execution : rl::test_suite<execution<threads>, thr
     /* At rest: the flags are right, the leaves are what the threads say, and claims find it all. */
     void after() {
         uint64_t number;
+        preparing = true;
         bool any_yes = false;
         for (bool yes : last_answer)
             any_yes = any_yes || yes;
