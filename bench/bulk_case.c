@@ -33,7 +33,8 @@ static ipalloc_addr *next_batch(bulk *b) {
 }
 
 static void claim_many(bulk *b, ipalloc_addr *batch) {
-    must_be_ok(ipalloc_range_allocate_many(b->range, batch, b->at_once),
+    size_t got;
+    must_be_ok(ipalloc_range_allocate_many(b->range, batch, b->at_once, &got),
                "ipalloc_range_allocate_many");
 }
 

@@ -3,7 +3,8 @@
 #
 # A need is "KIND:NAME PACKAGE": the thing that must be there, and the Debian package that brings
 # it. What is there already, from whatever source, is left alone.
-# KIND is command (in PATH), header (the C compiler finds it) or module (pkg-config finds it).
+# KIND is command (in PATH), header (the C compiler finds it), header++ (the C++ compiler does) or
+# module (pkg-config finds it).
 # shellcheck disable=SC2034 # the lists are used by those who source this
 
 BUILD_NEEDS=(
@@ -27,6 +28,8 @@ TEST_NEEDS=(
     "command:patch patch"
     "header:zlib.h zlib1g-dev"
     "command:curl curl"
+    "header++:relacy/relacy.hpp relacy-dev"
+    "command:z3 z3"
 )
 
 # Peers that are libraries: without them the benchmark compares with fewer.
@@ -44,6 +47,7 @@ is_there() {
     case $kind in
     command) has_command "$name" ;;
     header) printf '#include <%s>\n' "$name" | gcc -E -x c - >/dev/null 2>&1 ;;
+    header++) printf '#include <%s>\n' "$name" | g++ -E -x c++ - >/dev/null 2>&1 ;;
     module) pkg-config --exists "$name" 2>/dev/null ;;
     *) die "unknown kind of need: $1" ;;
     esac

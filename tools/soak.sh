@@ -14,6 +14,13 @@ SOAK_NEEDS=(
     "command:debootstrap debootstrap"
     "command:git git"
 )
+# Heavy, and for one stage only.
+CONTRACT_NEEDS=(
+    "command:frama-c frama-c-base"
+    "command:why3 why3"
+    "command:cvc4 cvc4"
+    "command:z3 z3"
+)
 SCALE=${SOAK_SCALE:-1000}
 
 broken=0
@@ -39,11 +46,17 @@ suite() { # DIRECTORY COMPILER SCALE MESON-OPTIONS...
             --print-errorlogs --num-processes "$(nproc)" --timeout-multiplier 100 --no-suite house
 }
 
-# Valgrind follows no test into a process of its own: it would be fifty times slower.
+# Valgrind follows no test into a process of its own: it would be fifty times slower. Relacy leaks
+# what it has found to be wrong, and proofs are z3's work.
 valgrind_suite() {
     CK_FORK=no TEST_SCALE=2 meson test -C build --print-errorlogs --no-suite house \
-        --timeout-multiplier 50 --num-processes "$(nproc)" \
+        --no-suite weak --no-suite proof --timeout-multiplier 50 --num-processes "$(nproc)" \
         --wrapper 'valgrind --quiet --error-exitcode=99 --leak-check=full --trace-children=no'
+}
+
+# In a shell of its own, because a package that cannot be installed ends it.
+contracts() {
+    (install_missing "${CONTRACT_NEEDS[@]}") && bash tests/proof/frama.sh
 }
 
 fresh_debian() {
@@ -64,6 +77,7 @@ main() {
     stage "gcc, long loops" suite build gcc "$SCALE"
     stage "gcc, release, long loops" suite build-soak gcc "$SCALE" -Dbuildtype=release
     stage "valgrind" valgrind_suite
+    stage "contracts of the bitmap, by Frama-C" contracts
     stage "a fresh Debian root" fresh_debian
     say ""
     [ "$broken" -eq 0 ] || die "$broken stages failed"

@@ -52,15 +52,16 @@ static inline void atomic_store_seq(atomic_word *word, uint64_t value) {
     atomic_store_explicit(&word->value, value, memory_order_seq_cst);
 }
 
-/* Compare and swap; may fail spuriously; *expected gets what was there on failure. */
+/* Compare and swap; may fail spuriously; *expected gets what was there on failure, acquired: who
+ * learns so that a number is taken is ordered after the one who took it. */
 static inline bool atomic_cas_weak_seq(atomic_word *word, uint64_t *expected, uint64_t desired) {
     return atomic_compare_exchange_weak_explicit(&word->value, expected, desired,
-                                                 memory_order_seq_cst, memory_order_relaxed);
+                                                 memory_order_seq_cst, memory_order_acquire);
 }
 
 static inline bool atomic_cas_seq(atomic_word *word, uint64_t *expected, uint64_t desired) {
     return atomic_compare_exchange_strong_explicit(&word->value, expected, desired,
-                                                   memory_order_seq_cst, memory_order_relaxed);
+                                                   memory_order_seq_cst, memory_order_acquire);
 }
 
 /* Each returns the value before. */

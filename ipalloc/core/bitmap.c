@@ -165,7 +165,7 @@ uint64_t bitmap_next_open_line(const bitmap *map, uint64_t line, uint64_t end) {
 bitmap_band bitmap_band_of(const bitmap *map, uint64_t begin, uint64_t end) {
     assert(begin <= end && end <= map->size);
     if (begin == end)
-        return (bitmap_band){.empty = true, .first_mask = 0, .last_mask = 0};
+        return (bitmap_band){.empty = true};
     bitmap_band b = {.first = begin / WORD_BITS, .last = (end - 1) / WORD_BITS};
     b.words = b.last - b.first + 1;
     b.first_mask = UINT64_MAX << begin % WORD_BITS;
