@@ -14,12 +14,11 @@
 #ifndef IPALLOC_CORE_RANGE_PRIVATE_H
 #define IPALLOC_CORE_RANGE_PRIVATE_H
 
+#include "base/lock.h"
 #include "core/cooldown.h"
 #include "core/exclusion.h"
 #include "core/numbers.h"
 #include "core/range_internal.h"
-
-#include <pthread.h>
 
 struct ipalloc_range {
     hooks hooks;
@@ -41,7 +40,7 @@ struct ipalloc_range {
     atomic_word has_exclusions; /* lock-free ranges: 0 spares the lock */
     atomic_word bulk_epoch;     /* lock-free ranges: odd while a bulk change runs */
     uint64_t freed_count;       /* locked ranges: counts up whenever something became free */
-    pthread_mutex_t lock;
+    lock lock;
 };
 
 typedef struct range_bounds {
@@ -59,12 +58,12 @@ static inline enum cooldown_state kept_back_state(const ipalloc_range *range, u1
 
 /* Take the lock of a range that the caller may have as const. */
 static inline ipalloc_range *range_lock(const ipalloc_range *range) {
-    pthread_mutex_lock(&range->self->lock);
+    lock_take(&range->self->lock);
     return range->self;
 }
 
 static inline void range_unlock(ipalloc_range *range) {
-    pthread_mutex_unlock(&range->lock);
+    lock_give(&range->lock);
 }
 
 /* Around changes of many bits, under the lock. A bulk change that is undone has had bits taken that
