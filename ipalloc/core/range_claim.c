@@ -223,7 +223,7 @@ static int allocate_lock_free(ipalloc_range *range, range_offset *out) {
 /* --- sparse ranges that keep nothing back ------------------------------------------------------
  */
 
-static int allocate_sparse(ipalloc_range *range, range_offset *out) {
+static __attribute__((noinline)) int allocate_sparse(ipalloc_range *range, range_offset *out) {
     range_lock(range);
     int status = IPALLOC_OK;
     if (range->strategy != IPALLOC_STRATEGY_RANDOM ||
@@ -234,7 +234,7 @@ static int allocate_sparse(ipalloc_range *range, range_offset *out) {
 }
 
 /* What is excluded is not in the set. */
-static int release_sparse(ipalloc_range *range, u128 number) {
+static __attribute__((noinline)) int release_sparse(ipalloc_range *range, u128 number) {
     range_lock(range);
     bool released = sparse_release_at_once(range->numbers.sparse, number) ||
                     sparse_release(range->numbers.sparse, number);
@@ -313,16 +313,20 @@ static int release_lock_free(ipalloc_range *range, u128 number) {
     return released ? IPALLOC_OK : IPALLOC_E_NOT_FOUND;
 }
 
+static __attribute__((noinline)) int release_locked(ipalloc_range *range, u128 number,
+                                                    uint64_t released_at_wall_ms) {
+    range_lock(range);
+    int status = release_settled(range, number, released_at_wall_ms);
+    range_unlock(range);
+    return status;
+}
+
 int range_release(ipalloc_range *range, range_offset offset, uint64_t released_at_wall_ms) {
     assert(offset.value < range->size);
     if (!range->locked)
         return release_lock_free(range, offset.value);
-    if (range->kept_back == NULL)
-        return release_sparse(range, offset.value);
-    range_lock(range);
-    int status = release_settled(range, offset.value, released_at_wall_ms);
-    range_unlock(range);
-    return status;
+    return range->kept_back == NULL ? release_sparse(range, offset.value)
+                                    : release_locked(range, offset.value, released_at_wall_ms);
 }
 
 int range_unclaim(ipalloc_range *range, range_offset offset, uint64_t cooled_since_wall_ms) {

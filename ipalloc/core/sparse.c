@@ -62,7 +62,7 @@ static uint64_t taken_of(const sparse *set, u128 key) {
     lone_place lone = lone_find(&set->lone, hash, key << 6);
     if (lone.line != NULL)
         return bit_of(lone_number(&set->lone, lone));
-    const leaf *one = leaf_find(&set->leaves, hash, key);
+    const sparse_leaf *one = leaf_find(&set->leaves, hash, key);
     return one != NULL ? one->taken : 0;
 }
 
@@ -111,6 +111,7 @@ static void sort_keys(sparse *set) {
         if (set->leaves.slots[i].taken != 0)
             set->sorted[set->sorted_end++] = leaf_key(&set->leaves.slots[i]);
     assert(set->sorted_end == count_leaves(set));
+    set->claims_at_once = false;
     qsort(set->sorted, set->sorted_end, sizeof *set->sorted, compare_keys);
 }
 
@@ -170,7 +171,7 @@ static bool next_key(sparse *set, u128 from, u128 *key) {
 /* --- take, release, look -----------------------------------------------------------------------
  */
 
-static int take_in_leaf(leaf *one, u128 number) {
+static int take_in_leaf(sparse_leaf *one, u128 number) {
     if (one->taken & bit_of(number))
         return IPALLOC_E_TAKEN;
     one->taken |= bit_of(number);
@@ -186,6 +187,7 @@ static int take_beside_lone(sparse *set, uint64_t hash, lone_place place, u128 n
         return IPALLOC_E_NOMEM;
     leaf_put(&set->leaves, hash, key_of(number), bit_of(lone) | bit_of(number));
     set->leaves_upper += key_of(number) >= key_of(set->split);
+    set->claims_at_once = false;
     lone_remove(&set->lone, &set->key, hash, place);
     lone_shrink(&set->lone, &set->key, set->hooks);
     return IPALLOC_OK;
@@ -195,7 +197,7 @@ static int take_beside_lone(sparse *set, uint64_t hash, lone_place place, u128 n
 static int take(sparse *set, sparse_side *of, uint64_t hash, u128 number) {
     int status = IPALLOC_OK;
     lone_place place = lone_find(&set->lone, hash, number);
-    leaf *one;
+    sparse_leaf *one;
     if (place.line != NULL) {
         status = take_beside_lone(set, hash, place, number);
     } else if ((one = leaf_find(&set->leaves, hash, key_of(number))) != NULL) {
@@ -216,7 +218,7 @@ int sparse_take(sparse *set, u128 number) {
 }
 
 static bool release_in_leaf(sparse *set, uint64_t hash, u128 number) {
-    leaf *one = leaf_find(&set->leaves, hash, key_of(number));
+    sparse_leaf *one = leaf_find(&set->leaves, hash, key_of(number));
     if (one == NULL || (one->taken & bit_of(number)) == 0)
         return false;
     one->taken &= ~bit_of(number);
@@ -305,7 +307,7 @@ bool sparse_last_taken(const sparse *set, u128 *number) {
     for (size_t cursor = 0; lone_next(&set->lone, &cursor, &lone);)
         greatest(lone_number(&set->lone, lone), &found, number);
     for (size_t i = 0; i < leaf_capacity(&set->leaves); i++) {
-        const leaf *one = &set->leaves.slots[i];
+        const sparse_leaf *one = &set->leaves.slots[i];
         if (one->taken != 0)
             greatest((leaf_key(one) << 6) + 63 - (unsigned)__builtin_clzll(one->taken), &found,
                      number);
@@ -382,13 +384,26 @@ static u128 random_index(sparse *set, hooks *h, const sparse_side *of) {
     return index;
 }
 
-/* Draw the next candidate for a side, unless it was drawn ahead. Who uses it resets ahead.of. */
+static void drop_ahead(sparse *set) {
+    set->ahead.of = NULL;
+    set->claims_at_once = false;
+}
+
+/* Draw the next candidate for a side, unless it was drawn ahead. Who uses it drops it. */
 static void draw(sparse *set, hooks *h, const sparse_side *of) {
     if (set->ahead.of == of)
         return;
     set->ahead.of = of;
     set->ahead.number = exclusion_nth_included(set->excluded, of->begin, random_index(set, h, of));
     set->ahead.hash = hash_in(set, set->ahead.number);
+}
+
+static void draw_ahead(sparse *set, hooks *h, const sparse_side *of) {
+    draw(set, h, of);
+    if (set->lone.words != NULL)
+        sparse_prefetch(set, set->ahead.hash);
+    set->claims_at_once =
+        of == &set->sides[1] && !set->lone.wide && set->leaves_upper == 0 && set->sorted == NULL;
 }
 
 /* Near the end of a range drawing takes too long: the next free one from the last draw on. */
@@ -401,7 +416,7 @@ static bool find_random(sparse *set, hooks *h, const pick *p, u128 *number) {
     for (int i = 0; i < RANDOM_PROBES; i++) {
         draw(set, h, p->of);
         *number = set->ahead.number;
-        set->ahead.of = NULL;
+        drop_ahead(set);
         if (!sparse_has(set, *number) && !skipped(p, *number))
             return true;
     }
@@ -413,7 +428,7 @@ static int claim_random(sparse *set, hooks *h, sparse_side *of, u128 *number) {
     for (int i = 0; i < RANDOM_PROBES && status == IPALLOC_E_TAKEN; i++) {
         draw(set, h, of);
         *number = set->ahead.number;
-        set->ahead.of = NULL;
+        drop_ahead(set);
         status = take(set, of, set->ahead.hash, *number);
     }
     if (status == IPALLOC_E_TAKEN) {
@@ -423,10 +438,8 @@ static int claim_random(sparse *set, hooks *h, sparse_side *of, u128 *number) {
         (void)found;
         status = take(set, of, hash_in(set, *number), *number);
     }
-    if (status == IPALLOC_OK) {
-        draw(set, h, of);
-        sparse_prefetch_ahead(set);
-    }
+    if (status == IPALLOC_OK)
+        draw_ahead(set, h, of);
     return status;
 }
 
@@ -449,7 +462,7 @@ static u128 mask_below(u128 bound) {
 /* Count again what the exclusions leave over, if they changed. */
 static void count_candidates(sparse *set) {
     set->exclusion_changes = set->excluded->changes;
-    set->ahead.of = NULL;
+    drop_ahead(set);
     for (int i = 0; i < 2; i++) {
         sparse_side *s = &set->sides[i];
         s->candidates = s->end - s->begin - exclusion_count(set->excluded, s->begin, s->end);
@@ -529,7 +542,7 @@ static bool validate_leaves(const sparse *set, uint64_t counts[2]) {
     const leaf_table *t = &set->leaves;
     size_t filled = 0;
     for (size_t i = 0; i < leaf_capacity(t); i++) {
-        const leaf *one = &t->slots[i];
+        const sparse_leaf *one = &t->slots[i];
         if (one->taken == 0)
             continue;
         filled++;

@@ -41,7 +41,8 @@ struct sparse {
     u128 size, split;
     sparse_side sides[2];
     sparse_candidate ahead;
-    uint64_t random; /* state of the random numbers, where the program brings none of its own */
+    bool claims_at_once; /* see sparse_claim_at_once; false is never wrong */
+    uint64_t random;     /* state of the random numbers, where the program brings none of its own */
     /* For ordered walks; NULL until one asks. Keys in `sorted` may be gone from the tables; keys
      * that came since are in `added`. */
     u128 *sorted; /* sorted_end keys, of which those before sorted_begin are gone; then `added` */
@@ -53,16 +54,17 @@ static inline uint64_t sparse_random(sparse *set, hooks *h) {
     return h->own_random ? random_mix(set->random += RANDOM_STEP) : hooks_random_hooked(h);
 }
 
-static inline void sparse_prefetch_ahead(const sparse *set) {
-    __builtin_prefetch(lone_line(&set->lone, lone_home(&set->lone, set->ahead.hash)), 1);
+/* Ask for the line of a number that hashes to `hash`, some hundred nanoseconds before it is wanted.
+ * Not before the first number. */
+static inline void sparse_prefetch(const sparse *set, uint64_t hash) {
+    __builtin_prefetch(lone_line(&set->lone, lone_home(&set->lone, hash)), 1);
 }
 
 /* The usual release: a lone number of 64 bits in its own line, on the upper side and not below what
  * is known to be free there, so that there is nothing but a count to correct. */
 static inline bool sparse_release_at_once(sparse *set, u128 number) {
     assert(number < set->size);
-    if (set->lone.filled <= set->lone.filled_min || set->sorted != NULL || set->lone.wide ||
-        number < set->sides[1].lowest_free)
+    if (number < set->sides[1].lowest_free || set->sorted != NULL || set->lone.wide)
         return false;
     uint64_t low = (uint64_t)number;
     if (!lone_remove_at_once(&set->lone, hash_short(&set->key, low >> 6), low))
@@ -71,27 +73,26 @@ static inline bool sparse_release_at_once(sparse *set, u128 number) {
     return true;
 }
 
-/* The usual random claim: the number drawn ahead for the upper side is free at the first look. Only
- * where numbers have 64 bits and nothing is excluded. Draws the next and asks for its line, so that
- * the next claim does not wait for memory. */
+/* The usual random claim: the number drawn ahead for the upper side is free at the first look. It
+ * wants numbers of 64 bits, no leaf on that side but lone ones, and no walk that wants to know;
+ * claims_at_once says so. Draws the next and asks for its line, so that the
+ * next claim does not wait for memory. */
 static inline bool sparse_claim_at_once(sparse *set, hooks *h, u128 *number) {
-    sparse_side *upper = &set->sides[1];
-    if (set->ahead.of != upper || set->leaves_upper > 0 || set->sorted != NULL || set->lone.wide ||
-        set->excluded->count > 0 || set->exclusion_changes != set->excluded->changes)
-        return false;
     uint64_t taken = (uint64_t)set->ahead.number;
-    if (!lone_put_at_once(&set->lone, set->ahead.hash, taken))
+    if (!set->claims_at_once || set->exclusion_changes != set->excluded->changes ||
+        !lone_put_at_once(&set->lone, set->ahead.hash, taken))
         return false;
+    sparse_side *upper = &set->sides[1];
     upper->taken++;
     *number = taken;
     uint64_t last = (uint64_t)(upper->candidates - 1), index;
     do
         index = sparse_random(set, h) & (uint64_t)upper->draw_mask;
     while (index > last);
-    index += (uint64_t)upper->begin;
-    set->ahead.number = index;
-    set->ahead.hash = hash_short(&set->key, index >> 6);
-    sparse_prefetch_ahead(set);
+    uint64_t next = (uint64_t)exclusion_nth_included(set->excluded, upper->begin, index);
+    set->ahead.number = next;
+    set->ahead.hash = hash_short(&set->key, next >> 6);
+    sparse_prefetch(set, set->ahead.hash);
     return true;
 }
 

@@ -135,20 +135,23 @@ bool lone_validate(const lone_table *t, const hash_key *k) {
         size_t line = (size_t)(place.line - t->words) / line_words(t);
         displaced += (line - home) & t->mask;
     }
+    bool all_counted = true;
     for (size_t i = 0; i <= t->mask; i++) {
-        uint64_t here = lone_line(t, i)[0] >> PASSED_SHIFT;
+        uint64_t marks = lone_line(t, i)[0], here = marks >> PASSED_SHIFT;
         if (here == PASSED_MAX)
-            return true; /* it may have been more */
+            all_counted = false; /* it may have been more */
+        else if (here > 0 && marks_empty(marks) != 0)
+            return false; /* nobody was fetched back */
         passed += here;
     }
-    return displaced == passed;
+    return displaced == passed || !all_counted;
 }
 
 /* --- leaves -------------------------------------------------------------------------------------
  */
 
 static bool leaf_resize(leaf_table *t, const hash_key *k, const hooks *h, size_t capacity) {
-    leaf *slots = hooks_alloc_zeroed(h, capacity * sizeof *slots);
+    sparse_leaf *slots = hooks_alloc_zeroed(h, capacity * sizeof *slots);
     if (slots == NULL)
         return false;
     leaf_table next = {.slots = slots,
@@ -173,13 +176,13 @@ bool leaf_grow(leaf_table *t, const hash_key *k, const hooks *h) {
 
 void leaf_put(leaf_table *t, uint64_t hash, u128 key, uint64_t taken) {
     assert(t->filled < t->filled_max && taken != 0);
-    leaf *one = &t->slots[leaf_position(t, hash, key)];
+    sparse_leaf *one = &t->slots[leaf_position(t, hash, key)];
     assert(one->taken == 0);
-    *one = (leaf){(uint64_t)(key >> 64), (uint64_t)key, taken};
+    *one = (sparse_leaf){(uint64_t)(key >> 64), (uint64_t)key, taken};
     t->filled++;
 }
 
-void leaf_remove(leaf_table *t, const hash_key *k, leaf *one) {
+void leaf_remove(leaf_table *t, const hash_key *k, sparse_leaf *one) {
     size_t hole = (size_t)(one - t->slots);
     for (size_t next = (hole + 1) & t->mask; t->slots[next].taken != 0;
          next = (next + 1) & t->mask) {
@@ -189,7 +192,7 @@ void leaf_remove(leaf_table *t, const hash_key *k, leaf *one) {
         t->slots[hole] = t->slots[next];
         hole = next;
     }
-    t->slots[hole] = (leaf){0};
+    t->slots[hole] = (sparse_leaf){0};
     t->filled--;
 }
 

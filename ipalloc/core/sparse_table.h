@@ -200,9 +200,10 @@ static inline bool lone_put_at_once(lone_table *t, uint64_t hash, uint64_t numbe
     return true;
 }
 
-/* Remove it if it is the first in its line whose mark is like its own, and nothing passed. */
+/* Remove it if it is the first in its line whose mark is like its own, nothing passed, and the
+ * table stays large enough for its size. */
 static inline bool lone_remove_at_once(lone_table *t, uint64_t hash, uint64_t number) {
-    if (t->words == NULL)
+    if (t->filled <= t->filled_min)
         return false;
     uint64_t *line = t->words + lone_home(t, hash) * LINE_WORDS;
     uint64_t marks = line[0], like = marks_like(marks, lone_mark(hash));
@@ -254,27 +255,27 @@ static inline bool lone_next(const lone_table *t, size_t *cursor, lone_place *pl
     return false;
 }
 
-/* The lines count exactly those who passed by. */
+/* The lines count exactly those who passed by, and only full ones were passed. */
 bool lone_validate(const lone_table *t, const hash_key *k);
 
 /* --- leaves -------------------------------------------------------------------------------------
  */
 
-typedef struct leaf {
+typedef struct sparse_leaf {
     uint64_t key_high, key_low;
     uint64_t taken; /* 0: the slot is empty */
-} leaf;
+} sparse_leaf;
 
-_Static_assert(sizeof(leaf) == 24, "the opening promises 24 bytes a leaf");
+_Static_assert(sizeof(sparse_leaf) == 24, "the opening promises 24 bytes a leaf");
 
 typedef struct leaf_table {
-    leaf *slots;
+    sparse_leaf *slots;
     size_t mask;
     unsigned shift;
     size_t filled, filled_max;
 } leaf_table;
 
-static inline u128 leaf_key(const leaf *one) {
+static inline u128 leaf_key(const sparse_leaf *one) {
     return u128_make(one->key_high, one->key_low);
 }
 
@@ -287,10 +288,10 @@ static inline size_t leaf_position(const leaf_table *t, uint64_t hash, u128 key)
 }
 
 /* The leaf of `key`; NULL if it is not here. */
-static inline leaf *leaf_find(const leaf_table *t, uint64_t hash, u128 key) {
+static inline sparse_leaf *leaf_find(const leaf_table *t, uint64_t hash, u128 key) {
     if (t->filled == 0)
         return NULL;
-    leaf *one = &t->slots[leaf_position(t, hash, key)];
+    sparse_leaf *one = &t->slots[leaf_position(t, hash, key)];
     return one->taken != 0 ? one : NULL;
 }
 
@@ -302,7 +303,7 @@ static inline bool leaf_make_room(leaf_table *t, const hash_key *k, const hooks 
 
 /* After leaf_make_room: a leaf that is not here yet. */
 void leaf_put(leaf_table *t, uint64_t hash, u128 key, uint64_t taken);
-void leaf_remove(leaf_table *t, const hash_key *k, leaf *one);
+void leaf_remove(leaf_table *t, const hash_key *k, sparse_leaf *one);
 void leaf_halve(leaf_table *t, const hash_key *k, const hooks *h);
 
 static inline void leaf_shrink(leaf_table *t, const hash_key *k, const hooks *h) {

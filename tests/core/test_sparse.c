@@ -71,6 +71,13 @@ static u128 far_apart_narrow(uint64_t index) {
     return random_mix(index + 1) >> 1;
 }
 
+/* As the range claims: at once where that is possible. */
+static int claim_any(sparse *set, enum bitmap_choice choice, bool upper, u128 *number) {
+    if (upper && choice == BITMAP_RANDOM && sparse_claim_at_once(set, &h, number))
+        return IPALLOC_OK;
+    return sparse_claim_any(set, &h, choice, upper, number);
+}
+
 static void no_memory_from_now(void) {
     memory.fail_from = memory.calls + 1;
 }
@@ -272,7 +279,7 @@ START_TEST(a_claim_without_memory_changes_nothing) {
     for (u128 i = 0; i < 1000; i++) {
         long live = memory.live, bytes = memory.bytes;
         no_memory_from_now();
-        int status = sparse_claim_any(set, &h, BITMAP_RANDOM, true, &number);
+        int status = claim_any(set, BITMAP_RANDOM, true, &number);
         memory_again();
         if (status == IPALLOC_OK)
             continue;
@@ -282,7 +289,7 @@ START_TEST(a_claim_without_memory_changes_nothing) {
         ck_assert_int_eq(memory.bytes, bytes);
         ck_assert(sparse_count_free(set, 0, size) == size - i);
         ck_assert(sparse_validate(set));
-        ck_assert_status(sparse_claim_any(set, &h, BITMAP_RANDOM, true, &number), IPALLOC_OK);
+        ck_assert_status(claim_any(set, BITMAP_RANDOM, true, &number), IPALLOC_OK);
     }
     ck_assert_int_ge(refused, 6);
     ck_assert(sparse_count_free(set, 0, size) == size - 1000);
@@ -295,11 +302,11 @@ START_TEST(allocations_are_fewer_than_one_in_a_thousand_claims) {
     u128 *held = calloc(HELD, sizeof *held);
     sparse *set = make(WIDTHS[_i].size, 256);
     for (int i = 0; i < HELD; i++)
-        require(sparse_claim_any(set, &h, BITMAP_RANDOM, true, &held[i]) == IPALLOC_OK);
+        require(claim_any(set, BITMAP_RANDOM, true, &held[i]) == IPALLOC_OK);
     for (int i = 0; i < PAIRS; i++) {
         u128 *one = &held[test_random(&state) % HELD];
         require(sparse_release(set, *one));
-        require(sparse_claim_any(set, &h, BITMAP_RANDOM, true, one) == IPALLOC_OK);
+        require(claim_any(set, BITMAP_RANDOM, true, one) == IPALLOC_OK);
     }
     ck_assert_int_le(memory.calls, (HELD + PAIRS) / 1000);
     ck_assert(sparse_validate(set));
@@ -393,10 +400,6 @@ START_TEST(numbers_that_meet_pass_full_lines_and_are_fetched_back) {
         take(set, WIDTHS[_i].number(i << 10)); /* among others that stand in the way */
     for (int round = 0; round < 20; round++)
         crowd_one_line(set, 60, 300);
-    for (size_t i = 0; i <= set->lone.mask; i++) { /* what is not full was passed by nobody */
-        uint64_t marks = lone_line(&set->lone, i)[0];
-        require(marks_empty(marks) == 0 || marks >> PASSED_SHIFT == 0);
-    }
     sparse_destroy(set);
 }
 END_TEST
@@ -474,6 +477,34 @@ START_TEST(a_walk_sees_what_was_taken_and_released_since_it_began) {
 }
 END_TEST
 
+START_TEST(what_a_walk_sorted_is_dropped_when_half_of_it_is_gone) {
+    enum { HELD = 1000 };
+    u128 *held = calloc(HELD, sizeof *held), number;
+    sparse *set = make((u128)1 << 64, 256);
+    for (int i = 0; i < HELD; i++)
+        require(claim_any(set, BITMAP_RANDOM, true, &held[i]) == IPALLOC_OK);
+    require(sparse_next_taken(set, 0, &number) && set->sorted != NULL);
+    for (int i = 0; i <= HELD / 2; i++)
+        require(sparse_release(set, held[i]));
+    ck_assert_ptr_null(set->sorted);
+    sparse_destroy(set);
+    free(held);
+}
+END_TEST
+
+START_TEST(a_walk_sees_what_was_claimed_since_it_began) {
+    sparse *set = make((u128)1 << 64, 256);
+    u128 claimed, number;
+    for (int i = 0; i < 500; i++) {
+        require(claim_any(set, BITMAP_RANDOM, true, &claimed) == IPALLOC_OK);
+        require(sparse_next_taken(set, claimed, &number) && number == claimed);
+        require(sparse_next_taken(set, claimed & ~(u128)63 & ~(u128)64, &number));
+        require(number == claimed);
+    }
+    sparse_destroy(set);
+}
+END_TEST
+
 /* ---- picks ---- */
 
 START_TEST(the_lowest_free_number_is_found_after_releases_and_inclusions) {
@@ -502,12 +533,49 @@ END_TEST
 /* Find and take in two steps, or in one. OK; FULL. */
 static int claim(sparse *set, enum bitmap_choice choice, bool at_once, bool upper, u128 *number) {
     if (at_once)
-        return sparse_claim_any(set, &h, choice, upper, number);
+        return claim_any(set, choice, upper, number);
     if (!sparse_find_any(set, &h, choice, upper ? set->split : 0, upper ? set->size : set->split,
                          NULL, NULL, number))
         return IPALLOC_E_FULL;
     return sparse_take(set, *number); /* OK only if it was free */
 }
+
+START_TEST(a_lone_number_that_is_released_is_the_lowest_free_again) {
+    sparse *set = make((u128)1 << 64, 0);
+    u128 number;
+    for (u128 leaf = 0; leaf < 50; leaf++) { /* one number of each leaf is left */
+        exclude(64 * leaf + 1, 64 * leaf + 63);
+        require(claim_any(set, BITMAP_LOWEST, true, &number) == IPALLOC_OK);
+        require(number == 64 * leaf);
+    }
+    for (u128 leaf = 49; leaf > 10; leaf--) {
+        require(sparse_release(set, 64 * leaf));
+        require(sparse_find_any(set, &h, BITMAP_LOWEST, 0, set->size, NULL, NULL, &number));
+        require(number == 64 * leaf);
+    }
+    ck_assert(sparse_validate(set));
+    sparse_destroy(set);
+}
+END_TEST
+
+START_TEST(a_claim_sees_what_was_taken_in_the_leaf_of_the_number_drawn_ahead) {
+    sparse *set = make((u128)1 << 64, 256);
+    u128 number;
+    for (int i = 0; i < 100; i++) {
+        require(claim_any(set, BITMAP_RANDOM, true, &number) == IPALLOC_OK);
+        require(set->claims_at_once); /* or the rest proves nothing */
+        u128 ahead = set->ahead.number;
+        take(set, ahead ^ 1);
+        take(set, ahead ^ 2);
+        require(claim_any(set, BITMAP_RANDOM, true, &number) == IPALLOC_OK);
+        require(sparse_has(set, ahead ^ 1) && sparse_has(set, ahead ^ 2));
+        require(sparse_validate(set));
+        require(sparse_release(set, ahead ^ 1) && sparse_release(set, ahead ^ 2));
+        require(sparse_release(set, number));
+    }
+    sparse_destroy(set);
+}
+END_TEST
 
 START_TEST(a_side_fills_to_its_last_number_and_then_there_is_none) {
     enum { SIZE = 700, SPLIT = 130 };
@@ -613,14 +681,36 @@ START_TEST(a_number_drawn_ahead_is_dropped_when_the_exclusions_change) {
     sparse *set = make((u128)1 << 64, 1000);
     for (int i = 0; i < 2000; i++) {
         u128 from = quarter * (test_random(&state) % 3), number;
-        require(sparse_claim_any(set, &h, BITMAP_RANDOM, true, &number) == IPALLOC_OK);
+        require(claim_any(set, BITMAP_RANDOM, true, &number) == IPALLOC_OK);
         require(sparse_release(set, number)); /* nothing is taken when that is excluded: */
         exclude(from, from + 2 * quarter - 1);
-        require(sparse_claim_any(set, &h, BITMAP_RANDOM, true, &number) == IPALLOC_OK);
+        require(claim_any(set, BITMAP_RANDOM, true, &number) == IPALLOC_OK);
         require(number < from || number >= from + 2 * quarter);
         require(sparse_release(set, number));
         include(set, from, from + 2 * quarter - 1);
     }
+    ck_assert(sparse_validate(set));
+    sparse_destroy(set);
+}
+END_TEST
+
+/* A poor source: 64 numbers, again and again. */
+static uint64_t drawn_from_few(void *context) {
+    (void)context;
+    return test_random(&state) << 58 | 12345;
+}
+
+START_TEST(a_number_drawn_again_is_not_given_again) {
+    u128 numbers[80];
+    h.user.random = drawn_from_few;
+    sparse *set = make((u128)1 << 64, 256);
+    for (int i = 0; i < 80; i++) {
+        require(claim_any(set, BITMAP_RANDOM, true, &numbers[i]) == IPALLOC_OK);
+        for (int k = 0; k < i; k++)
+            require(numbers[k] != numbers[i]);
+    }
+    for (int i = 0; i < 80; i++)
+        require(sparse_release(set, numbers[i]));
     ck_assert(sparse_validate(set));
     sparse_destroy(set);
 }
@@ -636,7 +726,7 @@ START_TEST(the_same_random_numbers_make_the_same_picks) {
         for (int i = 0; i < 6000; i++) {
             u128 number;
             bool upper = i % 7 != 0;
-            require(sparse_claim_any(sets[k], &h, BITMAP_RANDOM, upper, &number) == IPALLOC_OK);
+            require(claim_any(sets[k], BITMAP_RANDOM, upper, &number) == IPALLOC_OK);
             require(k == 0 || number == picks[i]);
             picks[i] = number;
             if (i % 3 == 0)
@@ -809,8 +899,7 @@ static void claim_one(const model *m, sparse *set) {
     u128 free = model_count_free(m, begin, end);
     if (poor)
         no_memory_from_now();
-    int status =
-        sparse_claim_any(set, &h, choice_of((int)(test_random(&state) % 4 == 0)), upper, &number);
+    int status = claim_any(set, choice_of((int)(test_random(&state) % 4 == 0)), upper, &number);
     memory_again();
     require(free == 0 ? status == IPALLOC_E_FULL
                       : status == IPALLOC_OK || (poor && status == IPALLOC_E_NOMEM));
@@ -932,12 +1021,17 @@ int main(void) {
     tcase_add_loop_test(tc, numbers_in_steps_spread_as_random_ones_do, 0, COUNT(WIDTHS));
     tcase_add_test(tc, release_and_walk_need_no_memory);
     tcase_add_test(tc, a_walk_sees_what_was_taken_and_released_since_it_began);
+    tcase_add_test(tc, a_walk_sees_what_was_claimed_since_it_began);
+    tcase_add_test(tc, what_a_walk_sorted_is_dropped_when_half_of_it_is_gone);
     tcase_add_test(tc, the_lowest_free_number_is_found_after_releases_and_inclusions);
+    tcase_add_test(tc, a_lone_number_that_is_released_is_the_lowest_free_again);
+    tcase_add_test(tc, a_claim_sees_what_was_taken_in_the_leaf_of_the_number_drawn_ahead);
     tcase_add_loop_test(tc, a_side_fills_to_its_last_number_and_then_there_is_none, 0, 4);
     tcase_add_loop_test(tc, a_pick_passes_over_what_is_skipped_and_takes_nothing, 0, 2);
     tcase_add_test(tc, random_picks_spread_over_the_whole_of_the_largest_side);
     tcase_add_loop_test(tc, random_picks_are_even_over_what_is_free, 0, 4);
     tcase_add_test(tc, a_number_drawn_ahead_is_dropped_when_the_exclusions_change);
+    tcase_add_test(tc, a_number_drawn_again_is_not_given_again);
     tcase_add_loop_test(tc, the_same_random_numbers_make_the_same_picks, 0, COUNT(WIDTHS));
     tcase_add_loop_test(tc, random_operations_match_a_list, 0, COUNT(SHAPES));
     suite_add_tcase(suite, tc);
