@@ -2,9 +2,9 @@
  * sparse_private.h: the inside of a sparse set, and its two usual steps in line.
  *
  * May use: core/sparse_table.h. For sparse.c, and for the range, which claims and releases under
- * its lock: while a step waits for its cache line, a processor works ahead as far as some three
- * hundred instructions reach, so that a pair of steps shorter than that waits for two lines at
- * once. Both steps do all or nothing; where they answer false, sparse.h has the whole of them.
+ * its lock: of a large set a step costs little but the wait for its cache line, and the fewer
+ * instructions lie between two waits, the more of them a processor does at once. Both steps do all
+ * or nothing; where they answer false, sparse.h has the whole of them.
  */
 #ifndef IPALLOC_CORE_SPARSE_PRIVATE_H
 #define IPALLOC_CORE_SPARSE_PRIVATE_H
@@ -24,7 +24,7 @@ typedef struct sparse_side { /* of `split`: the numbers below it, and those from
     uint64_t taken;
 } sparse_side;
 
-typedef struct sparse_candidate { /* drawn for the next random pick of a sparse_side */
+typedef struct sparse_candidate { /* drawn for the next random pick of a side */
     const sparse_side *of;        /* NULL: none was drawn */
     u128 number;
     uint64_t hash;
