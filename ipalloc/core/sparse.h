@@ -1,10 +1,10 @@
 /*
  * sparse.h: the taken numbers of a range that is too large to lay out.
  *
- * Two hash tables, sparse_table.h: a number that is alone among its 64 neighbours costs 18 to 37
- * bytes (31 to 61 where numbers have more than 64 bits); 64 neighbours of which more are taken
- * share one leaf of 30 to 60 bytes, 0.94 bytes per number where they cluster. The tables double and
- * halve (an eighth of what is taken must come or go in between); a claim that finds no memory
+ * Two hash tables, sparse_table.h: a number that is alone among its 64 neighbours costs 18 to 28
+ * bytes (31 to 46 where numbers have more than 64 bits); 64 neighbours of which more are taken
+ * share one leaf of 30 to 60 bytes, 0.94 bytes per number where they cluster. Tables are remade
+ * larger or smaller when a third of what they hold has come or gone; a claim that finds no memory
  * changes nothing.
  *
  * Take, release and lookup are O(1), one cache line each where numbers are alone. A random pick is

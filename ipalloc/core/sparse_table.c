@@ -8,11 +8,12 @@
 
 enum {
     LINE_BYTES = 64, /* of a cache line; elsewhere a line may cross two */
-    /* Then double. At a half, one line in seventeen is full and a processor seldom guesses wrong;
-     * wide numbers take twice the room and have to be closer together. */
+    /* Then half as large again. At that, one line in fifteen is full: the more there are, the more
+     * often a processor guesses wrong; the fewer, the less of the table its caches hold. */
     LONE_FILLED_PERCENT = 50,
-    LONE_FILLED_PERCENT_WIDE = 60,
-    LEAF_FILLED_PERCENT = 80 /* then double: 24 bytes at 40 % are 60 bytes a leaf */
+    LONE_FILLED_PERCENT_WIDE = 60, /* they take twice the room */
+    LONE_SHRINK_PERCENT = 40,      /* of that: then a third smaller, and still far from growing */
+    LEAF_FILLED_PERCENT = 80       /* then double: 24 bytes at 40 % are 60 bytes a leaf */
 };
 
 hash_key hash_key_make(uint64_t seed) {
@@ -36,10 +37,10 @@ static unsigned shift_of(size_t capacity) {
 
 /* An empty table of that many lines; its words are NULL where there is no memory. */
 static lone_table lone_make(const hooks *h, size_t lines, bool wide) {
-    lone_table t = {.mask = lines - 1, .shift = shift_of(lines), .wide = wide};
+    lone_table t = {.lines = lines, .wide = wide};
     t.filled_max =
         share_of(lines * LINE_NUMBERS, wide ? LONE_FILLED_PERCENT_WIDE : LONE_FILLED_PERCENT);
-    t.filled_min = lines > LONE_LINES_MIN ? t.filled_max / SHRINK_SHARE : 0;
+    t.filled_min = lines > LONE_LINES_MIN ? share_of(t.filled_max, LONE_SHRINK_PERCENT) : 0;
     t.memory = hooks_alloc_zeroed(h, lines * line_words(&t) * sizeof *t.words + LINE_BYTES);
     if (t.memory == NULL)
         return t;
@@ -64,7 +65,7 @@ static bool lone_resize(lone_table *t, const hash_key *k, const hooks *h, size_t
 
 /* Those who passed the lines from `from` on and stood in `to` do so no more. */
 static void uncount_passing(lone_table *t, size_t from, size_t to) {
-    for (; from != to; from = (from + 1) & t->mask) {
+    for (; from != to; from = line_after(t, from)) {
         uint64_t *line = lone_line(t, from);
         assert(line[0] >> PASSED_SHIFT > 0);
         if (line[0] >> PASSED_SHIFT < PASSED_MAX)
@@ -80,7 +81,7 @@ static bool passer_in(const lone_table *t, const hash_key *k, size_t at, size_t 
         if ((place->line[0] >> 8 * place->index & 0xff) == 0)
             continue;
         size_t home = lone_home(t, hash_of(k, key_of(lone_number(t, *place))));
-        if (((at - home) & t->mask) >= ((at - hole) & t->mask))
+        if (line_distance(t, home, at) >= line_distance(t, hole, at))
             return true;
     }
     return false;
@@ -93,7 +94,7 @@ static bool fetch_back(lone_table *t, const hash_key *k, size_t hole, size_t *fr
     do {
         if (lone_line(t, at)[0] >> PASSED_SHIFT == 0)
             return false;
-        at = (at + 1) & t->mask;
+        at = line_after(t, at);
         if (at == hole)
             return false; /* only where a count is past its maximum */
     } while (!passer_in(t, k, at, hole, &place));
@@ -116,13 +117,13 @@ void lone_remove(lone_table *t, const hash_key *k, uint64_t hash, lone_place pla
 bool lone_grow(lone_table *t, const hash_key *k, const hooks *h) {
     if (t->words == NULL)
         return lone_resize(t, k, h, LONE_LINES_MIN);
-    size_t lines = t->mask + 1;
-    return lines <= SIZE_MAX / sizeof *t->words / LINE_WORDS_WIDE / 4 &&
-           lone_resize(t, k, h, lines * 2);
+    return t->lines <= SIZE_MAX / sizeof *t->words / LINE_WORDS_WIDE / 4 &&
+           lone_resize(t, k, h, t->lines + t->lines / 2);
 }
 
-void lone_halve(lone_table *t, const hash_key *k, const hooks *h) {
-    lone_resize(t, k, h, (t->mask + 1) / 2);
+void lone_reduce(lone_table *t, const hash_key *k, const hooks *h) {
+    size_t lines = t->lines * 2 / 3;
+    lone_resize(t, k, h, lines > LONE_LINES_MIN ? lines : LONE_LINES_MIN);
 }
 
 bool lone_validate(const lone_table *t, const hash_key *k) {
@@ -133,10 +134,10 @@ bool lone_validate(const lone_table *t, const hash_key *k) {
     for (size_t cursor = 0; lone_next(t, &cursor, &place);) {
         size_t home = lone_home(t, hash_of(k, key_of(lone_number(t, place))));
         size_t line = (size_t)(place.line - t->words) / line_words(t);
-        displaced += (line - home) & t->mask;
+        displaced += line_distance(t, home, line);
     }
     bool all_counted = true;
-    for (size_t i = 0; i <= t->mask; i++) {
+    for (size_t i = 0; i < t->lines; i++) {
         uint64_t marks = lone_line(t, i)[0], here = marks >> PASSED_SHIFT;
         if (here == PASSED_MAX)
             all_counted = false; /* it may have been more */

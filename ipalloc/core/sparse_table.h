@@ -11,14 +11,15 @@
  * step costs one cache line and hardly a branch that can be guessed wrong. What finds its line full
  * goes to the next, and each line passed counts it in the eighth byte: a search ends at the first
  * line that nothing has passed. A removal from such a line fetches back one of those that passed.
- * A quarter to a half full: 18 to 37 bytes a number (31 to 61 where they are wide).
+ * A third to six tenths full, growing and shrinking by half: 18 to 28 bytes a number (31 to 46
+ * where they are wide).
  *
  * Leaves are 24 bytes a slot, by linear probing, 2/5 to 4/5 full; a slot that empties is closed up
  * at once, so that there are no tombstones.
  *
  * The hash is keyed, because addresses that people ask for by name are chosen by them: who does not
- * know the key cannot choose numbers that meet. Homes are the top bits, so that they keep their
- * order when a table doubles or halves: one pass over old and new.
+ * know the key cannot choose numbers that meet. Homes are the hash's share of the table, so that
+ * they keep their order when its size changes: one pass over old and new.
  */
 #ifndef IPALLOC_CORE_SPARSE_TABLE_H
 #define IPALLOC_CORE_SPARSE_TABLE_H
@@ -69,7 +70,7 @@ static inline uint64_t hash_of(const hash_key *k, u128 key) {
 enum {
     LONE_LINES_MIN = 8,     /* 576 bytes with what aligns them, 1088 where they are wide */
     LEAF_CAPACITY_MIN = 64, /* 1.5 KiB */
-    SHRINK_SHARE = 4 /* halve below this part of the most that may be filled: far from swinging */
+    LEAF_SHRINK_SHARE = 4   /* halve below this part of the most that may be filled */
 };
 
 /* --- lone numbers -------------------------------------------------------------------------------
@@ -88,8 +89,7 @@ static const uint64_t MARKS_EACH = 0x0001010101010101u, MARKS_SET = 0x0080808080
 typedef struct lone_table {
     uint64_t *words; /* NULL before the first number */
     void *memory;    /* the block that the words lie in, aligned to cache lines */
-    size_t mask;     /* lines - 1; there are a power of two */
-    unsigned shift;  /* 64 - log2(lines) */
+    size_t lines;
     bool wide;
     size_t filled, filled_min, filled_max; /* below and from there on another size is better */
 } lone_table;
@@ -109,7 +109,16 @@ static inline uint64_t *lone_line(const lone_table *t, size_t at) {
 }
 
 static inline size_t lone_home(const lone_table *t, uint64_t hash) {
-    return (size_t)(hash >> t->shift);
+    return (size_t)((u128)hash * t->lines >> 64);
+}
+
+static inline size_t line_after(const lone_table *t, size_t at) {
+    return at + 1 < t->lines ? at + 1 : 0;
+}
+
+/* How many steps from one line to another. */
+static inline size_t line_distance(const lone_table *t, size_t from, size_t to) {
+    return to >= from ? to - from : to + t->lines - from;
 }
 
 /* From the bits that are farthest from those of the home. */
@@ -146,7 +155,7 @@ static inline lone_place lone_find(const lone_table *t, uint64_t hash, u128 numb
         return (lone_place){0};
     uint64_t mark = lone_mark(hash);
     size_t at = lone_home(t, hash);
-    for (size_t left = t->mask + 1; left > 0; left--, at = (at + 1) & t->mask) {
+    for (size_t left = t->lines; left > 0; left--, at = line_after(t, at)) {
         uint64_t *line = lone_line(t, at);
         for (uint64_t like = marks_like(line[0], mark); like != 0; like &= like - 1) {
             lone_place place = {line, mark_index(like)};
@@ -222,7 +231,7 @@ static inline void lone_put(lone_table *t, uint64_t hash, u128 number) {
     while (marks_empty(line[0]) == 0) {
         if (line[0] >> PASSED_SHIFT < PASSED_MAX)
             line[0] += (uint64_t)1 << PASSED_SHIFT;
-        at = (at + 1) & t->mask;
+        at = line_after(t, at);
         line = lone_line(t, at);
     }
     lone_fill(t, line, lone_mark(hash), number);
@@ -231,19 +240,19 @@ static inline void lone_put(lone_table *t, uint64_t hash, u128 number) {
 /* Take out what lone_find found. */
 void lone_remove(lone_table *t, const hash_key *k, uint64_t hash, lone_place place);
 
-/* After removals: halve what has become too large; without memory for that it stays as it is. */
-void lone_halve(lone_table *t, const hash_key *k, const hooks *h);
+/* After removals: make smaller what is too large; without memory for that it stays as it is. */
+void lone_reduce(lone_table *t, const hash_key *k, const hooks *h);
 
 static inline void lone_shrink(lone_table *t, const hash_key *k, const hooks *h) {
     if (t->filled < t->filled_min)
-        lone_halve(t, k, h);
+        lone_reduce(t, k, h);
 }
 
 /* Every number, in no order: from a zeroed cursor; false at the end. */
 static inline bool lone_next(const lone_table *t, size_t *cursor, lone_place *place) {
     if (t->words == NULL)
         return false;
-    for (; *cursor < (t->mask + 1) * LINE_NUMBERS; ++*cursor) {
+    for (; *cursor < t->lines * LINE_NUMBERS; ++*cursor) {
         uint64_t *line = lone_line(t, *cursor / LINE_NUMBERS);
         unsigned index = (unsigned)(*cursor % LINE_NUMBERS);
         if ((line[0] >> 8 * index & 0xff) == 0)
@@ -307,7 +316,7 @@ void leaf_remove(leaf_table *t, const hash_key *k, sparse_leaf *one);
 void leaf_halve(leaf_table *t, const hash_key *k, const hooks *h);
 
 static inline void leaf_shrink(leaf_table *t, const hash_key *k, const hooks *h) {
-    if (t->filled < t->filled_max / SHRINK_SHARE && t->mask + 1 > LEAF_CAPACITY_MIN)
+    if (t->filled < t->filled_max / LEAF_SHRINK_SHARE && t->mask + 1 > LEAF_CAPACITY_MIN)
         leaf_halve(t, k, h);
 }
 
