@@ -90,12 +90,31 @@ static inline void atomic32_init(atomic_word32 *word, uint32_t value) {
     atomic_init(&word->value, value);
 }
 
+static inline uint32_t atomic32_load_relaxed(const atomic_word32 *word) {
+    return atomic_load_explicit(&word->value, memory_order_relaxed);
+}
+
 static inline uint32_t atomic32_load_acquire(const atomic_word32 *word) {
     return atomic_load_explicit(&word->value, memory_order_acquire);
 }
 
 static inline void atomic32_store_release(atomic_word32 *word, uint32_t value) {
     atomic_store_explicit(&word->value, value, memory_order_release);
+}
+
+/* *expected gets what was there on failure. */
+static inline bool atomic32_cas_acquire(atomic_word32 *word, uint32_t *expected, uint32_t desired) {
+    return atomic_compare_exchange_strong_explicit(&word->value, expected, desired,
+                                                   memory_order_acquire, memory_order_relaxed);
+}
+
+/* Each returns the value before. */
+static inline uint32_t atomic32_exchange_acquire(atomic_word32 *word, uint32_t value) {
+    return atomic_exchange_explicit(&word->value, value, memory_order_acquire);
+}
+
+static inline uint32_t atomic32_exchange_release(atomic_word32 *word, uint32_t value) {
+    return atomic_exchange_explicit(&word->value, value, memory_order_release);
 }
 
 #endif

@@ -78,6 +78,10 @@ static void system_wait(const atomic_word32 *word, uint32_t expected, uint64_t t
             0);
 }
 
+static void system_wake_one(const atomic_word32 *word) {
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
 static void system_wake_all(const atomic_word32 *word) {
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
@@ -100,5 +104,6 @@ const system_calls SYSTEM_CALLS = {
     .unlink = unlink,
     .process_id = system_process_id,
     .wait = system_wait,
+    .wake_one = system_wake_one,
     .wake_all = system_wake_all,
 };

@@ -46,6 +46,7 @@ typedef struct system_calls {
     int (*process_id)(void);
     /* Sleep while *word is `expected`, at most timeout_ns (0: for ever). May wake for no reason. */
     void (*wait)(const atomic_word32 *word, uint32_t expected, uint64_t timeout_ns);
+    void (*wake_one)(const atomic_word32 *word);
     void (*wake_all)(const atomic_word32 *word);
 } system_calls;
 

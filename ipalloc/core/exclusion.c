@@ -55,6 +55,7 @@ static void replace(exclusion_set *set, size_t from, size_t to, const interval *
     if (count > 0)
         memcpy(set->intervals + from, with, count * sizeof *with);
     set->count = set->count - (to - from) + count;
+    set->changes++;
 }
 
 void exclusion_add(exclusion_set *set, interval excluded) {
@@ -97,10 +98,6 @@ const interval *exclusion_first_overlap(const exclusion_set *set, interval wante
     return &set->intervals[index];
 }
 
-const interval *exclusion_find(const exclusion_set *set, u128 number) {
-    return exclusion_first_overlap(set, (interval){number, number});
-}
-
 bool exclusion_covers(const exclusion_set *set, interval wanted) {
     const interval *found = exclusion_find(set, wanted.first);
     return found != NULL && found->last >= wanted.last; /* touching ones are merged: one is all */
@@ -119,7 +116,7 @@ u128 exclusion_count(const exclusion_set *set, u128 begin, u128 end) {
     return count;
 }
 
-u128 exclusion_nth_included(const exclusion_set *set, u128 begin, u128 index) {
+u128 exclusion_nth_around(const exclusion_set *set, u128 begin, u128 index) {
     u128 number = begin + index;
     for (size_t i = first_ending_from(set, begin); i < set->count; i++) {
         interval one = set->intervals[i];

@@ -20,6 +20,7 @@ typedef struct exclusion_set {
     const hooks *hooks;
     interval *intervals;
     size_t count, capacity;
+    uint64_t changes; /* counts up with every one, for those who keep what they computed from it */
 } exclusion_set;
 
 void exclusion_init(exclusion_set *set, const hooks *h);
@@ -33,20 +34,26 @@ void exclusion_add(exclusion_set *set, interval excluded);
 /* After exclusion_reserve. */
 void exclusion_remove(exclusion_set *set, interval included);
 
-/* The interval that holds `number`; NULL if it is not excluded. */
-const interval *exclusion_find(const exclusion_set *set, u128 number);
-
 /* Is every number of `wanted` excluded? */
 bool exclusion_covers(const exclusion_set *set, interval wanted);
 
 /* The lowest interval that shares a number with `wanted`; NULL if none does. */
 const interval *exclusion_first_overlap(const exclusion_set *set, interval wanted);
 
+/* The interval that holds `number`; NULL if it is not excluded. Most ranges exclude nothing. */
+static inline const interval *exclusion_find(const exclusion_set *set, u128 number) {
+    return set->count == 0 ? NULL : exclusion_first_overlap(set, (interval){number, number});
+}
+
 /* How many numbers of [begin, end) are excluded. */
 u128 exclusion_count(const exclusion_set *set, u128 begin, u128 end);
 
 /* The index-th number from `begin` on that is not excluded; the caller knows that there is one. */
-u128 exclusion_nth_included(const exclusion_set *set, u128 begin, u128 index);
+u128 exclusion_nth_around(const exclusion_set *set, u128 begin, u128 index);
+
+static inline u128 exclusion_nth_included(const exclusion_set *set, u128 begin, u128 index) {
+    return set->count == 0 ? begin + index : exclusion_nth_around(set, begin, index);
+}
 
 /* Sorted, disjoint, not touching, and below `size`. */
 bool exclusion_validate(const exclusion_set *set, u128 size);

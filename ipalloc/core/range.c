@@ -144,10 +144,6 @@ static int make_shell(const ipalloc_hooks *user, ipalloc_range **out, ipalloc_er
     hooks_init(&range->hooks, user, NULL);
     range->memory = memory;
     range->self = range;
-    if (pthread_mutex_init(&range->lock, NULL) != 0) {
-        hooks_free(&first, memory);
-        return error_no_memory(error);
-    }
     exclusion_init(&range->excluded, &range->hooks);
     *out = range;
     return IPALLOC_OK;
@@ -222,7 +218,6 @@ void ipalloc_range_destroy(ipalloc_range *range) {
     sparse_destroy(range->numbers.sparse);
     bitmap_destroy(&range->hooks, range->numbers.dense);
     exclusion_free(&range->excluded);
-    pthread_mutex_destroy(&range->lock);
     range->hooks.user.deallocate(range->hooks.user.context, range->memory);
 }
 

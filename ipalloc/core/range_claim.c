@@ -7,6 +7,7 @@
  */
 #include "core/bitmap_private.h"
 #include "core/range_private.h"
+#include "core/sparse_private.h"
 
 #include <assert.h>
 
@@ -60,7 +61,19 @@ int range_take_settled(ipalloc_range *range, u128 number) {
     return numbers_take(&range->numbers, number);
 }
 
+/* A sparse range that keeps nothing back: find and take in one step. */
+static int claim_any_sparse(ipalloc_range *range, enum range_band band, range_offset *out) {
+    u128 number;
+    int status = sparse_claim_any(range->numbers.sparse, &range->hooks, choice_of(range),
+                                  band == RANGE_BAND_DYNAMIC, &number);
+    if (status == IPALLOC_OK)
+        out->value = number;
+    return status;
+}
+
 static int claim_any_settled(ipalloc_range *range, enum range_band band, range_offset *out) {
+    if (!kept_back_in_use(&range->kept_back))
+        return claim_any_sparse(range, band, out);
     u128 number;
     if (!find_settled(range, band, (number_skip){0}, &number))
         return IPALLOC_E_FULL;
@@ -112,10 +125,7 @@ static int keep_back(ipalloc_range *range, u128 number, uint64_t released_at_wal
 static int release_settled(ipalloc_range *range, u128 number, uint64_t released_at_wall_ms) {
     if (range_state_settled(range, number) != RANGE_HELD)
         return IPALLOC_E_NOT_FOUND;
-    if (kept_back_in_use(&range->kept_back))
-        return keep_back(range, number, released_at_wall_ms);
-    range_free_now_settled(range, number);
-    return IPALLOC_OK;
+    return keep_back(range, number, released_at_wall_ms);
 }
 
 u128 range_free_settled(const ipalloc_range *range, enum range_band band) {
@@ -208,17 +218,45 @@ static int allocate_lock_free(ipalloc_range *range, range_offset *out) {
     }
 }
 
+/* --- sparse ranges that keep nothing back ------------------------------------------------------
+ */
+
+static __attribute__((noinline)) int allocate_sparse(ipalloc_range *range, range_offset *out) {
+    range_lock(range);
+    int status = IPALLOC_OK;
+    if (range->strategy != IPALLOC_STRATEGY_RANDOM ||
+        !sparse_claim_at_once(range->numbers.sparse, &range->hooks, &out->value))
+        status = range_allocate_settled(range, out);
+    range_unlock(range);
+    return status;
+}
+
+/* What is excluded is not in the set. */
+static __attribute__((noinline)) int release_sparse(ipalloc_range *range, u128 number) {
+    range_lock(range);
+    bool released = sparse_release_at_once(range->numbers.sparse, number) ||
+                    sparse_release(range->numbers.sparse, number);
+    range->freed_count += released;
+    range_unlock(range);
+    return released ? IPALLOC_OK : IPALLOC_E_NOT_FOUND;
+}
+
 /* --- what range_internal.h offers --------------------------------------------------------------
  */
 
-int range_allocate(ipalloc_range *range, range_offset *out) {
-    if (!range->locked)
-        return allocate_lock_free(range, out);
+static __attribute__((noinline)) int allocate_locked(ipalloc_range *range, range_offset *out) {
     range_lock(range);
     range_settle(range);
     int status = range_allocate_settled(range, out);
     range_unlock(range);
     return status;
+}
+
+int range_allocate(ipalloc_range *range, range_offset *out) {
+    if (!range->locked)
+        return allocate_lock_free(range, out);
+    return kept_back_in_use(&range->kept_back) ? allocate_locked(range, out)
+                                               : allocate_sparse(range, out);
 }
 
 int range_claim_any(ipalloc_range *range, enum range_band band, range_offset *out) {
@@ -276,15 +314,22 @@ static int release_lock_free(ipalloc_range *range, u128 number) {
     return released != 0 ? IPALLOC_OK : IPALLOC_E_NOT_FOUND;
 }
 
+static __attribute__((noinline)) int release_locked(ipalloc_range *range, u128 number,
+                                                    uint64_t released_at_wall_ms) {
+    range_lock(range);
+    range_settle(range);
+    int status = release_settled(range, number, released_at_wall_ms);
+    range_unlock(range);
+    return status;
+}
+
 int range_release(ipalloc_range *range, range_offset offset, uint64_t released_at_wall_ms) {
     assert(offset.value < range->size);
     if (!range->locked)
         return release_lock_free(range, offset.value);
-    range_lock(range);
-    range_settle(range);
-    int status = release_settled(range, offset.value, released_at_wall_ms);
-    range_unlock(range);
-    return status;
+    return kept_back_in_use(&range->kept_back)
+               ? release_locked(range, offset.value, released_at_wall_ms)
+               : release_sparse(range, offset.value);
 }
 
 int range_unclaim(ipalloc_range *range, range_offset offset, uint64_t cooled_since_wall_ms) {

@@ -14,12 +14,12 @@
 #ifndef IPALLOC_CORE_RANGE_PRIVATE_H
 #define IPALLOC_CORE_RANGE_PRIVATE_H
 
+#include "base/lock.h"
 #include "core/exclusion.h"
 #include "core/kept_back.h"
 #include "core/range_internal.h"
 
 #include <endian.h>
-#include <pthread.h>
 #include <string.h>
 
 struct ipalloc_range {
@@ -47,7 +47,7 @@ struct ipalloc_range {
     atomic_word guard;
     atomic_word bulk_epoch; /* lock-free ranges: odd while a bulk change runs */
     uint64_t freed_count;   /* locked ranges: counts up whenever something became free */
-    pthread_mutex_t lock;
+    lock lock;
 };
 
 typedef struct range_bounds {
@@ -88,12 +88,12 @@ static inline void range_write_addr(const ipalloc_range *range, u128 number, ipa
 
 /* Take the lock of a range that the caller may have as const. */
 static inline ipalloc_range *range_lock(const ipalloc_range *range) {
-    pthread_mutex_lock(&range->self->lock);
+    lock_take(&range->self->lock);
     return range->self;
 }
 
 static inline void range_unlock(ipalloc_range *range) {
-    pthread_mutex_unlock(&range->lock);
+    lock_give(&range->lock);
 }
 
 /* Around changes of many bits, under the lock. A bulk change that is undone has had bits taken that

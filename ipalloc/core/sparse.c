@@ -1,148 +1,73 @@
 /*
- * sparse.c: the hash table of 64-bit leaves behind sparse.h.
+ * sparse.c: taking, releasing, picking and walking over the two tables of a sparse set.
  *
- * May use: base/, core/exclusion.h. Open addressing with linear probing; a leaf of zero marks an
- * empty slot, and a leaf that becomes zero is closed up at once by shifting its followers back, so
- * that there are no tombstones. The hash is keyed with a random seed, because addresses that people
- * ask for by name are chosen by them.
+ * May use: base/, core/exclusion.h, core/sparse_table.h. A leaf of which one number is taken is in
+ * the table of lone numbers, one with more in the table of leaves, where it stays until its last
+ * number is released: a release must not need memory. Where the numbers taken are random, every
+ * step is one look at one line of the lone ones.
+ *
+ * A random claim draws its successor and asks for its cache line, so that the next claim does not
+ * wait for memory. The number drawn ahead is as uniform as one drawn then: it depends on nothing
+ * that happens in between, and it is dropped where the exclusions change.
  */
-#include "core/sparse.h"
+#include "core/sparse_private.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    CAPACITY_MIN = 64,       /* slots; 1.5 KiB */
-    FILLED_MAX_PERCENT = 80, /* then double: 24 bytes at 40 % are 60 bytes a leaf */
-    FILLED_MIN_PERCENT = 15, /* then halve: far enough from 40 % not to swing */
-    RANDOM_PROBES = 64,      /* a range 90 % full misses 64 times in a row once in 850 picks */
-    ADDED_MAX = 1024         /* keys that a sorted list may miss before it is dropped */
+    RANDOM_PROBES = 64, /* a range 90 % full misses 64 times in a row once in 850 picks */
+    ADDED_MAX = 1024    /* keys that a sorted list may miss before it is dropped */
 };
 
-typedef struct slot {
-    uint64_t key_high, key_low;
-    uint64_t taken; /* 0: the slot is empty */
-} slot;
-
-_Static_assert(sizeof(slot) == 24, "the header promises 24 bytes a leaf");
-
-struct sparse {
-    const hooks *hooks;
-    const exclusion_set *excluded;
-    u128 size, split;
-    u128 taken[2];       /* numbers below split, and from it on */
-    u128 lowest_free[2]; /* of each side: nothing below this is free */
-    uint64_t seed;
-    slot *slots;
-    size_t capacity, filled; /* capacity is 0 or a power of two */
-    /* For ordered walks; NULL until one asks. Keys in `sorted` may be gone from the table; keys
-     * that came since are in `added`. */
-    u128 *sorted; /* sorted_end keys, of which those before sorted_begin are gone; then `added` */
-    size_t sorted_begin, sorted_end, added_count, gone_count;
-};
-
-static int side_of(const sparse *set, u128 number) {
-    return number >= set->split;
+static sparse_side *side_of(sparse *set, u128 number) {
+    return &set->sides[number >= set->split];
 }
 
-sparse *sparse_create(const hooks *h, u128 size, u128 split, const exclusion_set *excluded) {
+sparse *sparse_create(hooks *h, u128 size, u128 split, const exclusion_set *excluded) {
     assert(split <= size);
     /* u128 members want 16-byte alignment, which malloc gives and a hook is asked to give. */
     sparse *set = hooks_alloc_zeroed(h, sizeof *set);
     if (set == NULL)
         return NULL;
+    set->key = hash_key_make(hooks_random(h));
+    set->random = hooks_random(h);
     set->hooks = h;
     set->excluded = excluded;
+    set->lone.wide = (size - 1) >> 64 != 0;
     set->size = size;
     set->split = split;
-    set->lowest_free[1] = split;
-    set->seed = (uint64_t)(uintptr_t)set * 0x9e3779b97f4a7c15u;
+    set->sides[0] = (sparse_side){.begin = 0, .end = split};
+    set->sides[1] = (sparse_side){.begin = split, .end = size, .lowest_free = split};
+    set->exclusion_changes = ~excluded->changes; /* nothing is counted yet */
     return set;
 }
 
 void sparse_destroy(sparse *set) {
     if (set == NULL)
         return;
-    hooks_free(set->hooks, set->slots);
+    hooks_free(set->hooks, set->lone.memory);
+    hooks_free(set->hooks, set->leaves.slots);
     hooks_free(set->hooks, set->sorted);
     hooks_free(set->hooks, set);
 }
 
-/* --- the table ---------------------------------------------------------------------------------
- */
-
-static u128 key_of(u128 number) {
-    return number >> 6;
+static uint64_t hash_in(const sparse *set, u128 number) {
+    return hash_of(&set->key, key_of(number));
 }
 
-static uint64_t bit_of(u128 number) {
-    return (uint64_t)1 << ((unsigned)number & 63);
+/* The taken bits of a leaf, wherever it is. */
+static uint64_t taken_of(const sparse *set, u128 key) {
+    uint64_t hash = hash_of(&set->key, key);
+    lone_place lone = lone_find(&set->lone, hash, key << 6);
+    if (lone.line != NULL)
+        return bit_of(lone_number(&set->lone, lone));
+    const sparse_leaf *one = leaf_find(&set->leaves, hash, key);
+    return one != NULL ? one->taken : 0;
 }
 
-static u128 slot_key(const slot *s) {
-    return u128_make(s->key_high, s->key_low);
-}
-
-static size_t home_of(const sparse *set, u128 key) {
-    uint64_t high = random_mix((uint64_t)(key >> 64) ^ set->seed);
-    return (size_t)random_mix((uint64_t)key + high) & (set->capacity - 1);
-}
-
-/* The slot of `key`, or the empty slot where it belongs. There always is an empty one. */
-static size_t position_of(const sparse *set, u128 key) {
-    assert(set->filled < set->capacity);
-    size_t position = home_of(set, key);
-    while (set->slots[position].taken != 0 && slot_key(&set->slots[position]) != key)
-        position = (position + 1) & (set->capacity - 1);
-    return position;
-}
-
-static uint64_t leaf_of(const sparse *set, u128 key) {
-    return set->capacity == 0 ? 0 : set->slots[position_of(set, key)].taken;
-}
-
-static bool resize(sparse *set, size_t capacity) {
-    slot *old = set->slots;
-    size_t old_capacity = set->capacity;
-    slot *slots = hooks_alloc_zeroed(set->hooks, capacity * sizeof *slots);
-    if (slots == NULL)
-        return false;
-    set->slots = slots;
-    set->capacity = capacity;
-    for (size_t i = 0; i < old_capacity; i++)
-        if (old[i].taken != 0)
-            slots[position_of(set, slot_key(&old[i]))] = old[i];
-    hooks_free(set->hooks, old);
-    return true;
-}
-
-static bool make_room(sparse *set) {
-    if (set->capacity == 0)
-        return resize(set, CAPACITY_MIN);
-    if (set->filled <
-        set->capacity / 100 * FILLED_MAX_PERCENT + set->capacity % 100 * FILLED_MAX_PERCENT / 100)
-        return true;
-    return set->capacity <= SIZE_MAX / sizeof(slot) / 2 && resize(set, set->capacity * 2);
-}
-
-/* Empty one slot and move back those behind it that may stand nearer to their home. */
-static void close_up(sparse *set, size_t hole) {
-    size_t mask = set->capacity - 1;
-    for (size_t next = (hole + 1) & mask; set->slots[next].taken != 0; next = (next + 1) & mask) {
-        size_t home = home_of(set, slot_key(&set->slots[next]));
-        if (((next - home) & mask) < ((next - hole) & mask))
-            continue; /* its home lies behind the hole */
-        set->slots[hole] = set->slots[next];
-        hole = next;
-    }
-    set->slots[hole] = (slot){0};
-    set->filled--;
-}
-
-static void give_memory_back(sparse *set) {
-    if (set->capacity > CAPACITY_MIN && set->filled < set->capacity / 100 * FILLED_MIN_PERCENT)
-        resize(set, set->capacity / 2); /* without memory for that it stays as it is */
+static size_t count_leaves(const sparse *set) {
+    return set->lone.filled + set->leaves.filled;
 }
 
 /* --- the sorted keys ---------------------------------------------------------------------------
@@ -176,26 +101,36 @@ static int compare_keys(const void *a, const void *b) {
 }
 
 static void sort_keys(sparse *set) {
-    set->sorted = hooks_alloc(set->hooks, (set->filled + ADDED_MAX) * sizeof *set->sorted);
+    set->sorted = hooks_alloc(set->hooks, (count_leaves(set) + ADDED_MAX) * sizeof *set->sorted);
     if (set->sorted == NULL)
         return;
-    for (size_t i = 0; i < set->capacity; i++)
-        if (set->slots[i].taken != 0)
-            set->sorted[set->sorted_end++] = slot_key(&set->slots[i]);
-    assert(set->sorted_end == set->filled);
+    lone_place lone;
+    for (size_t cursor = 0; lone_next(&set->lone, &cursor, &lone);)
+        set->sorted[set->sorted_end++] = key_of(lone_number(&set->lone, lone));
+    for (size_t i = 0; i < leaf_capacity(&set->leaves); i++)
+        if (set->leaves.slots[i].taken != 0)
+            set->sorted[set->sorted_end++] = leaf_key(&set->leaves.slots[i]);
+    assert(set->sorted_end == count_leaves(set));
+    set->claims_at_once = false;
     qsort(set->sorted, set->sorted_end, sizeof *set->sorted, compare_keys);
+}
+
+static void least_from(u128 one, u128 from, bool *found, u128 *least) {
+    if (one < from || (*found && one >= *least))
+        return;
+    *least = one;
+    *found = true;
 }
 
 /* The smallest key >= from by looking at every slot. */
 static bool next_key_by_scan(const sparse *set, u128 from, u128 *key) {
     bool found = false;
-    for (size_t i = 0; i < set->capacity; i++) {
-        u128 one = slot_key(&set->slots[i]);
-        if (set->slots[i].taken == 0 || one < from || (found && one >= *key))
-            continue;
-        *key = one;
-        found = true;
-    }
+    lone_place lone;
+    for (size_t cursor = 0; lone_next(&set->lone, &cursor, &lone);)
+        least_from(key_of(lone_number(&set->lone, lone)), from, &found, key);
+    for (size_t i = 0; i < leaf_capacity(&set->leaves); i++)
+        if (set->leaves.slots[i].taken != 0)
+            least_from(leaf_key(&set->leaves.slots[i]), from, &found, key);
     return found;
 }
 
@@ -209,7 +144,7 @@ static bool next_key_by_list(sparse *set, u128 from, u128 *key) {
             high = middle;
     }
     bool from_begin = low == set->sorted_begin;
-    while (low < set->sorted_end && leaf_of(set, set->sorted[low]) == 0)
+    while (low < set->sorted_end && taken_of(set, set->sorted[low]) == 0)
         low++;
     if (from_begin)
         set->sorted_begin = low; /* who walks and releases does not pass these again */
@@ -218,16 +153,14 @@ static bool next_key_by_list(sparse *set, u128 from, u128 *key) {
         *key = set->sorted[low];
     for (size_t i = 0; i < set->added_count; i++) {
         u128 one = set->sorted[set->sorted_end + i];
-        if (one < from || (found && one >= *key) || leaf_of(set, one) == 0)
-            continue;
-        *key = one;
-        found = true;
+        if (taken_of(set, one) != 0)
+            least_from(one, from, &found, key);
     }
     return found;
 }
 
 static bool next_key(sparse *set, u128 from, u128 *key) {
-    if (set->filled == 0)
+    if (count_leaves(set) == 0)
         return false;
     if (set->sorted == NULL)
         sort_keys(set);
@@ -238,55 +171,102 @@ static bool next_key(sparse *set, u128 from, u128 *key) {
 /* --- take, release, look -----------------------------------------------------------------------
  */
 
-int sparse_take(sparse *set, u128 number) {
-    assert(number < set->size && exclusion_find(set->excluded, number) == NULL);
-    uint64_t bit = bit_of(number);
-    if (leaf_of(set, key_of(number)) & bit)
+static int take_in_leaf(sparse_leaf *one, u128 number) {
+    if (one->taken & bit_of(number))
         return IPALLOC_E_TAKEN;
-    if (!make_room(set))
-        return IPALLOC_E_NOMEM;
-    slot *s = &set->slots[position_of(set, key_of(number))];
-    if (s->taken == 0) {
-        s->key_high = (uint64_t)(key_of(number) >> 64);
-        s->key_low = (uint64_t)key_of(number);
-        set->filled++;
-        note_added(set, key_of(number));
-    }
-    s->taken |= bit;
-    set->taken[side_of(set, number)]++;
+    one->taken |= bit_of(number);
     return IPALLOC_OK;
 }
 
-bool sparse_release(sparse *set, u128 number) {
-    assert(number < set->size);
-    if (!sparse_has(set, number))
+/* A second number of a leaf: the leaf moves. */
+static int take_beside_lone(sparse *set, uint64_t hash, lone_place place, u128 number) {
+    u128 lone = lone_number(&set->lone, place);
+    if (lone == number)
+        return IPALLOC_E_TAKEN;
+    if (!leaf_make_room(&set->leaves, &set->key, set->hooks))
+        return IPALLOC_E_NOMEM;
+    leaf_put(&set->leaves, hash, key_of(number), bit_of(lone) | bit_of(number));
+    set->leaves_upper += key_of(number) >= key_of(set->split);
+    set->claims_at_once = false;
+    lone_remove(&set->lone, &set->key, hash, place);
+    lone_shrink(&set->lone, &set->key, set->hooks);
+    return IPALLOC_OK;
+}
+
+/* OK; TAKEN; NOMEM. */
+static int take(sparse *set, sparse_side *of, uint64_t hash, u128 number) {
+    int status = IPALLOC_OK;
+    lone_place place = lone_find(&set->lone, hash, number);
+    sparse_leaf *one;
+    if (place.line != NULL) {
+        status = take_beside_lone(set, hash, place, number);
+    } else if ((one = leaf_find(&set->leaves, hash, key_of(number))) != NULL) {
+        status = take_in_leaf(one, number);
+    } else if (lone_make_room(&set->lone, &set->key, set->hooks)) {
+        lone_put(&set->lone, hash, number);
+        note_added(set, key_of(number));
+    } else {
+        status = IPALLOC_E_NOMEM;
+    }
+    of->taken += status == IPALLOC_OK;
+    return status;
+}
+
+int sparse_take(sparse *set, u128 number) {
+    assert(number < set->size && exclusion_find(set->excluded, number) == NULL);
+    return take(set, side_of(set, number), hash_in(set, number), number);
+}
+
+static bool release_in_leaf(sparse *set, uint64_t hash, u128 number) {
+    sparse_leaf *one = leaf_find(&set->leaves, hash, key_of(number));
+    if (one == NULL || (one->taken & bit_of(number)) == 0)
         return false;
-    size_t position = position_of(set, key_of(number));
-    set->slots[position].taken &= ~bit_of(number);
-    if (set->slots[position].taken == 0) {
-        close_up(set, position);
-        give_memory_back(set);
+    one->taken &= ~bit_of(number);
+    if (one->taken == 0) {
+        leaf_remove(&set->leaves, &set->key, one);
+        set->leaves_upper -= key_of(number) >= key_of(set->split);
+        leaf_shrink(&set->leaves, &set->key, set->hooks);
         note_gone(set);
     }
-    int side = side_of(set, number);
-    set->taken[side]--;
-    if (number < set->lowest_free[side])
-        set->lowest_free[side] = number;
     return true;
 }
 
-bool sparse_has(const sparse *set, u128 number) {
-    return leaf_of(set, key_of(number)) & bit_of(number);
+static void count_released(sparse *set, u128 number) {
+    sparse_side *s = side_of(set, number);
+    s->taken--;
+    if (number < s->lowest_free)
+        s->lowest_free = number;
 }
 
-static u128 count_taken(const sparse *set, u128 begin, u128 end) {
+static bool release_properly(sparse *set, u128 number) {
+    uint64_t hash = hash_in(set, number);
+    lone_place place = lone_find(&set->lone, hash, number);
+    if (place.line == NULL) {
+        if (!release_in_leaf(set, hash, number))
+            return false;
+    } else {
+        if (lone_number(&set->lone, place) != number)
+            return false;
+        lone_remove(&set->lone, &set->key, hash, place);
+        lone_shrink(&set->lone, &set->key, set->hooks);
+        note_gone(set);
+    }
+    count_released(set, number);
+    return true;
+}
+
+bool sparse_release(sparse *set, u128 number) {
+    return sparse_release_at_once(set, number) || release_properly(set, number);
+}
+
+bool sparse_has(const sparse *set, u128 number) {
+    return taken_of(set, key_of(number)) & bit_of(number);
+}
+
+static uint64_t count_taken(const sparse *set, u128 begin, u128 end) {
     assert((begin == 0 || begin == set->split) && (end == set->split || end == set->size));
-    u128 count = 0;
-    if (begin < set->split)
-        count += set->taken[0];
-    if (end > set->split)
-        count += set->taken[1];
-    return count;
+    return (begin < set->split ? set->sides[0].taken : 0) +
+           (end > set->split ? set->sides[1].taken : 0);
 }
 
 u128 sparse_count_free(const sparse *set, u128 begin, u128 end) {
@@ -305,45 +285,38 @@ static uint64_t bits_between(u128 key, u128 first, u128 last) {
 
 bool sparse_next_taken(sparse *set, u128 from, u128 *number) {
     u128 key = key_of(from);
-    uint64_t leaf = leaf_of(set, key) & bits_between(key, from, U128_MAX);
-    if (leaf == 0) {
+    uint64_t taken = taken_of(set, key) & bits_between(key, from, U128_MAX);
+    if (taken == 0) {
         if (!next_key(set, key + 1, &key)) /* keys are below 2^122: no wrap */
             return false;
-        leaf = leaf_of(set, key);
+        taken = taken_of(set, key);
     }
-    *number = (key << 6) + (unsigned)__builtin_ctzll(leaf);
+    *number = (key << 6) + (unsigned)__builtin_ctzll(taken);
     return true;
+}
+
+static void greatest(u128 one, bool *found, u128 *most) {
+    if (!*found || one > *most)
+        *most = one;
+    *found = true;
 }
 
 bool sparse_last_taken(const sparse *set, u128 *number) {
     bool found = false;
-    for (size_t i = 0; i < set->capacity; i++) {
-        uint64_t leaf = set->slots[i].taken;
-        if (leaf == 0)
-            continue;
-        u128 last = (slot_key(&set->slots[i]) << 6) + 63 - (unsigned)__builtin_clzll(leaf);
-        if (!found || last > *number)
-            *number = last;
-        found = true;
+    lone_place lone;
+    for (size_t cursor = 0; lone_next(&set->lone, &cursor, &lone);)
+        greatest(lone_number(&set->lone, lone), &found, number);
+    for (size_t i = 0; i < leaf_capacity(&set->leaves); i++) {
+        const sparse_leaf *one = &set->leaves.slots[i];
+        if (one->taken != 0)
+            greatest((leaf_key(one) << 6) + 63 - (unsigned)__builtin_clzll(one->taken), &found,
+                     number);
     }
     return found;
 }
 
 /* --- picks -------------------------------------------------------------------------------------
  */
-
-static u128 random_below(hooks *h, u128 bound) {
-    assert(bound > 0);
-    if (bound >> 64 == 0)
-        return hooks_random_below(h, (uint64_t)bound);
-    unsigned bits = 128 - (unsigned)__builtin_clzll((uint64_t)((bound - 1) >> 64) | 1);
-    for (;;) { /* half of the draws at least are below the bound */
-        u128 drawn = u128_make(hooks_random(h), hooks_random(h));
-        drawn &= bits == 128 ? U128_MAX : ((u128)1 << bits) - 1;
-        if (drawn < bound)
-            return drawn;
-    }
-}
 
 /* The smallest free number of [from, end). Steps over whole leaves and whole intervals. */
 static bool next_free(const sparse *set, u128 from, u128 end, u128 *number) {
@@ -356,7 +329,7 @@ static bool next_free(const sparse *set, u128 from, u128 end, u128 *number) {
             continue;
         }
         u128 key = key_of(from);
-        uint64_t free = ~leaf_of(set, key) & bits_between(key, from, end - 1);
+        uint64_t free = ~taken_of(set, key) & bits_between(key, from, end - 1);
         if (free == 0) {
             if (key == key_of(end - 1))
                 return false;
@@ -374,7 +347,7 @@ static bool next_free(const sparse *set, u128 from, u128 end, u128 *number) {
 }
 
 typedef struct pick { /* what one search looks for */
-    u128 begin, end;
+    sparse_side *of;
     bool (*skip)(void *context, u128 number);
     void *context;
 } pick;
@@ -391,80 +364,204 @@ static bool next_unskipped(const sparse *set, const pick *p, u128 from, u128 end
 }
 
 static bool find_lowest(sparse *set, const pick *p, u128 *number) {
-    int side = side_of(set, p->begin);
-    u128 from = set->lowest_free[side] > p->begin ? set->lowest_free[side] : p->begin;
     u128 lowest;
-    if (!next_free(set, from, p->end, &lowest))
+    if (!next_free(set, p->of->lowest_free, p->of->end, &lowest))
         return false;
-    set->lowest_free[side] = lowest;
-    return next_unskipped(set, p, lowest, p->end, number);
+    p->of->lowest_free = lowest;
+    return next_unskipped(set, p, lowest, p->of->end, number);
 }
 
-/* Draw until one is free; near the end of the range, take the next one from the last draw on. */
-static bool find_random(const sparse *set, hooks *h, const pick *p, u128 candidates, u128 *number) {
-    u128 drawn = p->begin;
+/* Uniform below the number of candidates. Half of the draws at least are, all but a few where that
+ * is nearly a power of two, as in most ranges. */
+static u128 random_index(sparse *set, hooks *h, const sparse_side *of) {
+    u128 index;
+    do {
+        index = sparse_random(set, h);
+        if (of->draw_mask >> 64 != 0)
+            index |= (u128)sparse_random(set, h) << 64;
+        index &= of->draw_mask;
+    } while (index >= of->candidates);
+    return index;
+}
+
+static void drop_ahead(sparse *set) {
+    set->ahead.of = NULL;
+    set->claims_at_once = false;
+}
+
+/* Draw the next candidate for a side, unless it was drawn ahead. Who uses it drops it. */
+static void draw(sparse *set, hooks *h, const sparse_side *of) {
+    if (set->ahead.of == of)
+        return;
+    set->ahead.of = of;
+    set->ahead.number = exclusion_nth_included(set->excluded, of->begin, random_index(set, h, of));
+    set->ahead.hash = hash_in(set, set->ahead.number);
+}
+
+static void draw_ahead(sparse *set, hooks *h, const sparse_side *of) {
+    draw(set, h, of);
+    if (set->lone.words != NULL)
+        sparse_prefetch(set, set->ahead.hash);
+    set->claims_at_once =
+        of == &set->sides[1] && !set->lone.wide && set->leaves_upper == 0 && set->sorted == NULL;
+}
+
+/* Near the end of a range drawing takes too long: the next free one from the last draw on. */
+static bool find_behind(const sparse *set, const pick *p, u128 last_drawn, u128 *number) {
+    return next_unskipped(set, p, last_drawn, p->of->end, number) ||
+           next_unskipped(set, p, p->of->begin, last_drawn, number);
+}
+
+static bool find_random(sparse *set, hooks *h, const pick *p, u128 *number) {
     for (int i = 0; i < RANDOM_PROBES; i++) {
-        drawn = exclusion_nth_included(set->excluded, p->begin, random_below(h, candidates));
-        if (sparse_has(set, drawn) || skipped(p, drawn))
-            continue;
-        *number = drawn;
-        return true;
+        draw(set, h, p->of);
+        *number = set->ahead.number;
+        drop_ahead(set);
+        if (!sparse_has(set, *number) && !skipped(p, *number))
+            return true;
     }
-    return next_unskipped(set, p, drawn, p->end, number) ||
-           next_unskipped(set, p, p->begin, drawn, number);
+    return find_behind(set, p, *number, number);
+}
+
+static int claim_random(sparse *set, hooks *h, sparse_side *of, u128 *number) {
+    int status = IPALLOC_E_TAKEN;
+    for (int i = 0; i < RANDOM_PROBES && status == IPALLOC_E_TAKEN; i++) {
+        draw(set, h, of);
+        *number = set->ahead.number;
+        drop_ahead(set);
+        status = take(set, of, set->ahead.hash, *number);
+    }
+    if (status == IPALLOC_E_TAKEN) {
+        pick p = {.of = of};
+        bool found = find_behind(set, &p, *number, number);
+        assert(found);
+        (void)found;
+        status = take(set, of, hash_in(set, *number), *number);
+    }
+    if (status == IPALLOC_OK)
+        draw_ahead(set, h, of);
+    return status;
+}
+
+static int claim_lowest(sparse *set, sparse_side *of, u128 *number) {
+    pick p = {.of = of};
+    bool found = find_lowest(set, &p, number);
+    assert(found);
+    (void)found;
+    return take(set, of, hash_in(set, *number), *number);
+}
+
+/* The bits that a random number below `bound` needs. */
+static u128 mask_below(u128 bound) {
+    u128 mask = bound - 1;
+    for (unsigned bits = 1; bits < 128; bits *= 2)
+        mask |= mask >> bits;
+    return mask;
+}
+
+/* Count again what the exclusions leave over, if they changed. */
+static void count_candidates(sparse *set) {
+    set->exclusion_changes = set->excluded->changes;
+    drop_ahead(set);
+    for (int i = 0; i < 2; i++) {
+        sparse_side *s = &set->sides[i];
+        s->candidates = s->end - s->begin - exclusion_count(set->excluded, s->begin, s->end);
+        s->draw_mask = mask_below(s->candidates);
+    }
+}
+
+/* NULL where nothing of that side is free. */
+static sparse_side *side_with_free(sparse *set, bool upper) {
+    if (set->exclusion_changes != set->excluded->changes)
+        count_candidates(set);
+    sparse_side *s = &set->sides[upper];
+    return s->candidates > s->taken ? s : NULL;
 }
 
 bool sparse_find_any(sparse *set, hooks *h, enum bitmap_choice choice, u128 begin, u128 end,
                      bool (*skip)(void *context, u128 number), void *context, u128 *number) {
-    u128 candidates = end - begin - exclusion_count(set->excluded, begin, end);
-    if (candidates == count_taken(set, begin, end))
+    assert(begin == end || (begin == 0 && end == set->split) ||
+           (begin == set->split && end == set->size));
+    pick p = {begin < end ? side_with_free(set, begin == set->split) : NULL, skip, context};
+    if (p.of == NULL)
         return false;
-    pick p = {begin, end, skip, context};
-    return choice == BITMAP_LOWEST ? find_lowest(set, &p, number)
-                                   : find_random(set, h, &p, candidates, number);
+    return choice == BITMAP_LOWEST ? find_lowest(set, &p, number) : find_random(set, h, &p, number);
+}
+
+int sparse_claim_any(sparse *set, hooks *h, enum bitmap_choice choice, bool upper, u128 *number) {
+    sparse_side *s = side_with_free(set, upper);
+    if (s == NULL)
+        return IPALLOC_E_FULL;
+    return choice == BITMAP_LOWEST ? claim_lowest(set, s, number) : claim_random(set, h, s, number);
 }
 
 void sparse_included(sparse *set, u128 first) {
-    if (first < set->lowest_free[0])
-        set->lowest_free[0] = first;
-    u128 from = first > set->split ? first : set->split;
-    if (from < set->lowest_free[1])
-        set->lowest_free[1] = from;
+    for (int i = 0; i < 2; i++) {
+        sparse_side *s = &set->sides[i];
+        u128 from = first > s->begin ? first : s->begin;
+        if (from < s->lowest_free)
+            s->lowest_free = from;
+    }
 }
 
 /* --- proof -------------------------------------------------------------------------------------
  */
 
-static bool validate_slot(const sparse *set, size_t position, u128 counts[2]) {
-    const slot *s = &set->slots[position];
-    u128 key = slot_key(s);
-    if (s->key_high >> 58 != 0 || position_of(set, key) != position)
+/* Every number of a leaf may be taken; counted on its side. */
+static bool validate_taken(const sparse *set, u128 key, uint64_t taken, uint64_t counts[2]) {
+    if (key >> 122 != 0)
         return false;
-    for (uint64_t rest = s->taken; rest != 0; rest &= rest - 1) {
+    for (uint64_t rest = taken; rest != 0; rest &= rest - 1) {
         u128 number = (key << 6) + (unsigned)__builtin_ctzll(rest);
         if (number >= set->size || exclusion_find(set->excluded, number) != NULL)
             return false;
-        counts[side_of(set, number)]++;
+        counts[number >= set->split]++;
     }
     return true;
 }
 
-static bool nothing_free_below_hint(const sparse *set, int side) {
-    u128 begin = side == 0 ? 0 : set->split;
+/* Lone numbers are found where they stand, and their leaves are not in both tables. */
+static bool validate_lone(const sparse *set, uint64_t counts[2]) {
+    size_t filled = 0, cursor = 0;
+    lone_place place;
+    while (lone_next(&set->lone, &cursor, &place)) {
+        filled++;
+        u128 number = lone_number(&set->lone, place);
+        uint64_t hash = hash_in(set, number);
+        lone_place found = lone_find(&set->lone, hash, number);
+        if (found.line != place.line || found.index != place.index ||
+            leaf_find(&set->leaves, hash, key_of(number)) != NULL ||
+            !validate_taken(set, key_of(number), bit_of(number), counts))
+            return false;
+    }
+    return filled == set->lone.filled && filled <= set->lone.filled_max &&
+           lone_validate(&set->lone, &set->key);
+}
+
+static bool validate_leaves(const sparse *set, uint64_t counts[2]) {
+    const leaf_table *t = &set->leaves;
+    size_t filled = 0;
+    for (size_t i = 0; i < leaf_capacity(t); i++) {
+        const sparse_leaf *one = &t->slots[i];
+        if (one->taken == 0)
+            continue;
+        filled++;
+        if (leaf_position(t, hash_of(&set->key, leaf_key(one)), leaf_key(one)) != i ||
+            !validate_taken(set, leaf_key(one), one->taken, counts))
+            return false;
+    }
+    return filled == t->filled && filled <= t->filled_max;
+}
+
+static bool nothing_free_below_hint(const sparse *set, const sparse_side *s) {
     u128 number;
-    return !next_free(set, begin, set->lowest_free[side], &number);
+    return !next_free(set, s->begin, s->lowest_free, &number);
 }
 
 bool sparse_validate(const sparse *set) {
-    u128 counts[2] = {0, 0};
-    size_t filled = 0;
-    for (size_t i = 0; i < set->capacity; i++) {
-        if (set->slots[i].taken == 0)
-            continue;
-        filled++;
-        if (!validate_slot(set, i, counts))
-            return false;
-    }
-    return filled == set->filled && counts[0] == set->taken[0] && counts[1] == set->taken[1] &&
-           nothing_free_below_hint(set, 0) && nothing_free_below_hint(set, 1);
+    uint64_t counts[2] = {0, 0};
+    return validate_lone(set, counts) && validate_leaves(set, counts) &&
+           counts[0] == set->sides[0].taken && counts[1] == set->sides[1].taken &&
+           nothing_free_below_hint(set, &set->sides[0]) &&
+           nothing_free_below_hint(set, &set->sides[1]);
 }

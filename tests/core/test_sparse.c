@@ -1,11 +1,11 @@
 /*
- * test_sparse.c: the hash of leaves by itself: its rules one by one, then random operations against
- * a sorted list of numbers.
+ * test_sparse.c: the sparse set by itself: its rules one by one, the inside of its tables, then
+ * random operations against a sorted list of numbers.
  */
 #include "counted_memory.h"
 #include "support.h"
 
-#include "core/sparse.h"
+#include "core/sparse_private.h"
 
 #include <stdlib.h>
 
@@ -64,6 +64,18 @@ static void take(sparse *set, u128 number) {
 /* The index-th of distinct numbers, far apart: no two share a leaf. Below 2^127. */
 static u128 far_apart(uint64_t index) {
     return u128_make(random_mix(index + 1) >> 1, index);
+}
+
+/* The same below 2^63; leaves are shared by chance only, among these by none. */
+static u128 far_apart_narrow(uint64_t index) {
+    return random_mix(index + 1) >> 1;
+}
+
+/* As the range claims: at once where that is possible. */
+static int claim_any(sparse *set, enum bitmap_choice choice, bool upper, u128 *number) {
+    if (upper && choice == BITMAP_RANDOM && sparse_claim_at_once(set, &h, number))
+        return IPALLOC_OK;
+    return sparse_claim_any(set, &h, choice, upper, number);
 }
 
 static void no_memory_from_now(void) {
@@ -156,39 +168,51 @@ START_TEST(a_set_for_which_there_is_no_memory_is_null) {
 }
 END_TEST
 
+static const struct {
+    u128 size;
+    u128 (*number)(uint64_t index);
+    long first_bytes; /* of the smallest table */
+    uint64_t first_numbers;
+    long bytes_max; /* a number, beyond that */
+} WIDTHS[] = {
+    {(u128)1 << 64, far_apart_narrow, 8 * 64 + 64, 28, 28},
+    {U128_MAX, far_apart, 8 * 128 + 64, 33, 47},
+};
+
 START_TEST(memory_stays_within_what_the_header_promises) {
-    enum { KEYS = 2500 }; /* small enough for malloc not to round to pages */
-    sparse *set = make(U128_MAX, 0);
+    enum { KEYS = 2500, ROUNDING = 80 }; /* small enough for malloc not to round to pages */
+    sparse *set = make(WIDTHS[_i].size, 0);
     long empty = memory.bytes;
     for (uint64_t i = 0; i < KEYS; i++) {
-        take(set, far_apart(i));
-        /* 1.5 KiB for the first 64 slots; 16 for what malloc rounds */
-        require(memory.bytes - empty <= (i < 26 ? 64 * 24 : 60 * (long)(i + 1)) + 16);
+        take(set, WIDTHS[_i].number(i));
+        long most = i < WIDTHS[_i].first_numbers ? WIDTHS[_i].first_bytes
+                                                 : WIDTHS[_i].bytes_max * (long)(i + 1) + ROUNDING;
+        require(memory.bytes - empty <= most + 16);
     }
-    long random = memory.bytes;
-    for (uint64_t i = 0; i < KEYS; i++) /* 63 neighbours each: the leaves are there already */
+    for (uint64_t i = 0; i < KEYS; i++) /* 63 neighbours each: 0.94 bytes a number */
         for (u128 bit = 0; bit < 64; bit++)
-            sparse_take(set, (far_apart(i) & ~(u128)63) + bit);
-    ck_assert_int_eq(memory.bytes, random);
+            sparse_take(set, (WIDTHS[_i].number(i) & ~(u128)63) + bit);
+    ck_assert_int_le(memory.bytes - empty, KEYS * 60 + WIDTHS[_i].first_bytes + ROUNDING);
+    ck_assert(sparse_validate(set));
     sparse_destroy(set);
 }
 END_TEST
 
 START_TEST(the_table_grows_and_gives_its_memory_back) {
     enum { KEYS = 5000 };
-    sparse *set = make(U128_MAX, 1000);
+    sparse *set = make(WIDTHS[_i].size, 1000);
     take(set, 0);
     long small = memory.bytes;
     for (uint64_t i = 1; i < KEYS; i++)
-        take(set, far_apart(i));
+        take(set, WIDTHS[_i].number(i));
     ck_assert(sparse_validate(set));
-    ck_assert_int_gt(memory.bytes, KEYS * 24);
+    ck_assert_int_gt(memory.bytes, KEYS * WIDTHS[_i].bytes_max / 2);
     for (uint64_t i = 1; i < KEYS; i++) {
-        require(sparse_release(set, far_apart(i)));
+        require(sparse_release(set, WIDTHS[_i].number(i)));
         if (i % 500 == 0)
             require(sparse_validate(set));
         if (i + 1 < KEYS)
-            require(sparse_has(set, far_apart(i + 1)));
+            require(sparse_has(set, WIDTHS[_i].number(i + 1)));
     }
     ck_assert(sparse_has(set, 0));
     ck_assert_int_eq(memory.bytes, small);
@@ -196,13 +220,65 @@ START_TEST(the_table_grows_and_gives_its_memory_back) {
 }
 END_TEST
 
+/* Take `number` where there is no memory; if that is refused, see that nothing changed, and take it
+ * with memory. true: it was refused. */
+static bool take_needs_memory(sparse *set, u128 number, u128 free_before) {
+    long live = memory.live, bytes = memory.bytes;
+    no_memory_from_now();
+    int status = sparse_take(set, number);
+    memory_again();
+    if (status == IPALLOC_OK)
+        return false;
+    ck_assert_int_eq(status, IPALLOC_E_NOMEM);
+    ck_assert_int_eq(memory.live, live);
+    ck_assert_int_eq(memory.bytes, bytes);
+    ck_assert(!sparse_has(set, number));
+    ck_assert(sparse_count_free(set, 0, set->size) == free_before);
+    ck_assert(sparse_validate(set));
+    take(set, number);
+    return true;
+}
+
 START_TEST(a_take_without_memory_changes_nothing) {
-    sparse *set = make(U128_MAX, 1000);
+    u128 size = WIDTHS[_i].size;
+    sparse *set = make(size, 1000);
     int refused = 0;
     for (uint64_t i = 0; i < 1000; i++) {
+        if (!take_needs_memory(set, WIDTHS[_i].number(i), size - i))
+            continue;
+        refused++;
+        for (uint64_t k = 0; k <= i; k++)
+            require(sparse_has(set, WIDTHS[_i].number(k)));
+    }
+    ck_assert_int_eq(refused, 10); /* 8 lines at first, and nine times half as many more: 303 */
+    sparse_destroy(set);
+}
+END_TEST
+
+START_TEST(a_second_number_of_a_leaf_without_memory_changes_nothing) {
+    u128 size = WIDTHS[_i].size;
+    sparse *set = make(size, 1000);
+    for (uint64_t i = 0; i < 500; i++)
+        take(set, WIDTHS[_i].number(i));
+    int refused = 0;
+    for (uint64_t i = 0; i < 500; i++) {
+        refused += take_needs_memory(set, WIDTHS[_i].number(i) ^ 1, size - 500 - i);
+        require(sparse_has(set, WIDTHS[_i].number(i)));
+    }
+    ck_assert_int_eq(refused, 5); /* 64 leaves at first, and four times twice as many */
+    ck_assert(sparse_validate(set));
+    sparse_destroy(set);
+}
+END_TEST
+
+START_TEST(a_claim_without_memory_changes_nothing) {
+    u128 size = WIDTHS[_i].size, number = 77;
+    sparse *set = make(size, 0);
+    int refused = 0;
+    for (u128 i = 0; i < 1000; i++) {
         long live = memory.live, bytes = memory.bytes;
         no_memory_from_now();
-        int status = sparse_take(set, far_apart(i));
+        int status = claim_any(set, BITMAP_RANDOM, true, &number);
         memory_again();
         if (status == IPALLOC_OK)
             continue;
@@ -210,15 +286,31 @@ START_TEST(a_take_without_memory_changes_nothing) {
         ck_assert_int_eq(status, IPALLOC_E_NOMEM);
         ck_assert_int_eq(memory.live, live);
         ck_assert_int_eq(memory.bytes, bytes);
-        ck_assert(!sparse_has(set, far_apart(i)));
-        ck_assert(sparse_count_free(set, 0, U128_MAX) == U128_MAX - i);
+        ck_assert(sparse_count_free(set, 0, size) == size - i);
         ck_assert(sparse_validate(set));
-        for (uint64_t k = 0; k < i; k++)
-            require(sparse_has(set, far_apart(k)));
-        take(set, far_apart(i));
+        ck_assert_status(claim_any(set, BITMAP_RANDOM, true, &number), IPALLOC_OK);
     }
-    ck_assert_int_eq(refused, 6); /* 64 slots at first, and five times twice as many */
+    ck_assert_int_ge(refused, 6);
+    ck_assert(sparse_count_free(set, 0, size) == size - 1000);
     sparse_destroy(set);
+}
+END_TEST
+
+START_TEST(allocations_are_fewer_than_one_in_a_thousand_claims) {
+    enum { HELD = 20000, PAIRS = 60000 };
+    u128 *held = calloc(HELD, sizeof *held);
+    sparse *set = make(WIDTHS[_i].size, 256);
+    for (int i = 0; i < HELD; i++)
+        require(claim_any(set, BITMAP_RANDOM, true, &held[i]) == IPALLOC_OK);
+    for (int i = 0; i < PAIRS; i++) {
+        u128 *one = &held[test_random(&state) % HELD];
+        require(sparse_release(set, *one));
+        require(claim_any(set, BITMAP_RANDOM, true, one) == IPALLOC_OK);
+    }
+    ck_assert_int_le(memory.calls, (HELD + PAIRS) / 1000);
+    ck_assert(sparse_validate(set));
+    sparse_destroy(set);
+    free(held);
 }
 END_TEST
 
@@ -237,6 +329,125 @@ START_TEST(release_and_walk_need_no_memory) {
     }
     ck_assert(!sparse_next_taken(set, 0, &number));
     ck_assert_int_gt(memory.calls, memory.fail_from);
+    sparse_destroy(set);
+}
+END_TEST
+
+/* ---- the tables ---- */
+
+START_TEST(a_leaf_is_alone_until_its_second_number_and_moves_once) {
+    sparse *set = make(WIDTHS[_i].size, 1000);
+    u128 first = WIDTHS[_i].size - 130, second = first + 1;
+    first &= ~(u128)63;
+    second = first + 63;
+    take(set, first);
+    ck_assert(set->lone.filled == 1 && set->leaves.filled == 0);
+    take(set, second);
+    ck_assert(set->lone.filled == 0 && set->leaves.filled == 1);
+    ck_assert_status(sparse_take(set, first), IPALLOC_E_TAKEN);
+    ck_assert_status(sparse_take(set, second), IPALLOC_E_TAKEN);
+    ck_assert(sparse_release(set, first));
+    ck_assert(set->lone.filled == 0 && set->leaves.filled == 1); /* a release needs no memory */
+    ck_assert(!sparse_has(set, first) && sparse_has(set, second));
+    ck_assert(sparse_release(set, second));
+    ck_assert(set->lone.filled == 0 && set->leaves.filled == 0);
+    ck_assert(!sparse_release(set, first) && !sparse_release(set, second));
+    take(set, second);
+    ck_assert(!sparse_release(set, first)); /* its neighbour is alone, but not it */
+    ck_assert(sparse_validate(set));
+    sparse_destroy(set);
+}
+END_TEST
+
+/* The next number whose hash begins with the twelve bits `home`: they meet in one line of any table
+ * that is not too large, or in two neighbours. *from: where to look on. */
+static u128 meeting(const sparse *set, unsigned home, uint64_t *from) {
+    for (;;) {
+        u128 number = set->lone.wide ? far_apart((*from)++) : far_apart_narrow((*from)++);
+        if (hash_of(&set->key, key_of(number)) >> 52 == home)
+            return number;
+    }
+}
+
+/* Take `count` numbers that meet near the last line, release them in random order. */
+static void crowd_one_line(sparse *set, size_t count, size_t filled_before) {
+    u128 *numbers = calloc(count, sizeof *numbers);
+    uint64_t from = (uint64_t)1 << 32; /* others are those before */
+    for (size_t i = 0; i < count; i++) {
+        numbers[i] = meeting(set, 4090, &from);
+        take(set, numbers[i]);
+        require(i % 16 != 0 || sparse_validate(set));
+    }
+    ck_assert(sparse_validate(set));
+    for (size_t left = count; left > 0; left--) {
+        size_t which = test_random(&state) % left;
+        require(sparse_release(set, numbers[which]) && !sparse_has(set, numbers[which]));
+        numbers[which] = numbers[left - 1];
+        require(sparse_has(set, numbers[0]) || left == 1);
+        require(left % 16 != 0 || sparse_validate(set));
+    }
+    ck_assert(sparse_validate(set));
+    ck_assert(set->lone.filled == filled_before);
+    free(numbers);
+}
+
+START_TEST(numbers_that_meet_pass_full_lines_and_are_fetched_back) {
+    sparse *set = make(WIDTHS[_i].size, 1000);
+    crowd_one_line(set, 8, 0);
+    crowd_one_line(set, 100, 0); /* beyond the last line, to the first */
+    for (uint64_t i = 0; i < 300; i++)
+        take(set, WIDTHS[_i].number(i << 10)); /* among others that stand in the way */
+    for (int round = 0; round < 20; round++)
+        crowd_one_line(set, 60, 300);
+    sparse_destroy(set);
+}
+END_TEST
+
+START_TEST(more_may_pass_a_line_than_it_can_count) {
+    sparse *set = make(WIDTHS[_i].size, 1000);
+    for (uint64_t i = 0; i < 300; i++)
+        take(set, WIDTHS[_i].number(i << 10));
+    crowd_one_line(set, PASSED_MAX + 100, 300);
+    crowd_one_line(set, 50, 300); /* whatever the counts are now */
+    for (uint64_t i = 0; i < 300; i++)
+        require(sparse_release(set, WIDTHS[_i].number(i << 10)));
+    ck_assert(sparse_validate(set));
+    ck_assert(sparse_count_free(set, 0, set->size) == set->size);
+    sparse_destroy(set);
+}
+END_TEST
+
+START_TEST(numbers_that_meet_under_one_key_do_not_under_another) {
+    sparse *one = make(WIDTHS[_i].size, 0), *other = make(WIDTHS[_i].size, 0);
+    bool seen[256] = {false};
+    int homes = 0;
+    uint64_t from = 0;
+    for (int i = 0; i < 64; i++) {
+        unsigned home = (unsigned)(hash_of(&other->key, key_of(meeting(one, 7, &from))) >> 56);
+        homes += !seen[home];
+        seen[home] = true;
+    }
+    ck_assert_int_gt(homes, 32); /* 57 expected */
+    sparse_destroy(one);
+    sparse_destroy(other);
+}
+END_TEST
+
+/* People number in steps. Whatever the step, the lines fill as by chance: among 2000 numbers in
+ * 4767 places some ten pass a line. */
+START_TEST(numbers_in_steps_spread_as_random_ones_do) {
+    sparse *set = make(WIDTHS[_i].size, 0);
+    for (unsigned bits = 6; bits < (set->lone.wide ? 116 : 53); bits++) {
+        u128 base = random_wide((u128)1 << bits);
+        for (u128 i = 0; i < 2000; i++)
+            take(set, base + (i << bits));
+        uint64_t passed = 0;
+        for (size_t i = 0; i < set->lone.lines; i++)
+            passed += lone_line(&set->lone, i)[0] >> PASSED_SHIFT;
+        require(set->lone.filled == 2000 && passed < 140);
+        for (u128 i = 0; i < 2000; i++)
+            require(sparse_release(set, base + (i << bits)));
+    }
     sparse_destroy(set);
 }
 END_TEST
@@ -261,6 +472,34 @@ START_TEST(a_walk_sees_what_was_taken_and_released_since_it_began) {
     ck_assert(sparse_next_taken(set, 0, &number) && number == 1500);
     take(set, 500); /* once more what a walk has passed as gone */
     ck_assert(sparse_next_taken(set, 0, &number) && number == 500);
+    sparse_destroy(set);
+}
+END_TEST
+
+START_TEST(what_a_walk_sorted_is_dropped_when_half_of_it_is_gone) {
+    enum { HELD = 1000 };
+    u128 *held = calloc(HELD, sizeof *held), number;
+    sparse *set = make((u128)1 << 64, 256);
+    for (int i = 0; i < HELD; i++)
+        require(claim_any(set, BITMAP_RANDOM, true, &held[i]) == IPALLOC_OK);
+    require(sparse_next_taken(set, 0, &number) && set->sorted != NULL);
+    for (int i = 0; i <= HELD / 2; i++)
+        require(sparse_release(set, held[i]));
+    ck_assert_ptr_null(set->sorted);
+    sparse_destroy(set);
+    free(held);
+}
+END_TEST
+
+START_TEST(a_walk_sees_what_was_claimed_since_it_began) {
+    sparse *set = make((u128)1 << 64, 256);
+    u128 claimed, number;
+    for (int i = 0; i < 500; i++) {
+        require(claim_any(set, BITMAP_RANDOM, true, &claimed) == IPALLOC_OK);
+        require(sparse_next_taken(set, claimed, &number) && number == claimed);
+        require(sparse_next_taken(set, claimed & ~(u128)63 & ~(u128)64, &number));
+        require(number == claimed);
+    }
     sparse_destroy(set);
 }
 END_TEST
@@ -290,6 +529,53 @@ START_TEST(the_lowest_free_number_is_found_after_releases_and_inclusions) {
 }
 END_TEST
 
+/* Find and take in two steps, or in one. OK; FULL. */
+static int claim(sparse *set, enum bitmap_choice choice, bool at_once, bool upper, u128 *number) {
+    if (at_once)
+        return claim_any(set, choice, upper, number);
+    if (!sparse_find_any(set, &h, choice, upper ? set->split : 0, upper ? set->size : set->split,
+                         NULL, NULL, number))
+        return IPALLOC_E_FULL;
+    return sparse_take(set, *number); /* OK only if it was free */
+}
+
+START_TEST(a_lone_number_that_is_released_is_the_lowest_free_again) {
+    sparse *set = make((u128)1 << 64, 0);
+    u128 number;
+    for (u128 leaf = 0; leaf < 50; leaf++) { /* one number of each leaf is left */
+        exclude(64 * leaf + 1, 64 * leaf + 63);
+        require(claim_any(set, BITMAP_LOWEST, true, &number) == IPALLOC_OK);
+        require(number == 64 * leaf);
+    }
+    for (u128 leaf = 49; leaf > 10; leaf--) {
+        require(sparse_release(set, 64 * leaf));
+        require(sparse_find_any(set, &h, BITMAP_LOWEST, 0, set->size, NULL, NULL, &number));
+        require(number == 64 * leaf);
+    }
+    ck_assert(sparse_validate(set));
+    sparse_destroy(set);
+}
+END_TEST
+
+START_TEST(a_claim_sees_what_was_taken_in_the_leaf_of_the_number_drawn_ahead) {
+    sparse *set = make((u128)1 << 64, 256);
+    u128 number;
+    for (int i = 0; i < 100; i++) {
+        require(claim_any(set, BITMAP_RANDOM, true, &number) == IPALLOC_OK);
+        require(set->claims_at_once); /* or the rest proves nothing */
+        u128 ahead = set->ahead.number;
+        take(set, ahead ^ 1);
+        take(set, ahead ^ 2);
+        require(claim_any(set, BITMAP_RANDOM, true, &number) == IPALLOC_OK);
+        require(sparse_has(set, ahead ^ 1) && sparse_has(set, ahead ^ 2));
+        require(sparse_validate(set));
+        require(sparse_release(set, ahead ^ 1) && sparse_release(set, ahead ^ 2));
+        require(sparse_release(set, number));
+    }
+    sparse_destroy(set);
+}
+END_TEST
+
 START_TEST(a_side_fills_to_its_last_number_and_then_there_is_none) {
     enum { SIZE = 700, SPLIT = 130 };
     sparse *set = make(SIZE, SPLIT);
@@ -298,23 +584,19 @@ START_TEST(a_side_fills_to_its_last_number_and_then_there_is_none) {
     u128 number;
     for (int side = 0; side < 2; side++) {
         for (u128 i = 0; i < counts[side]; i++) {
-            require(sparse_find_any(set, &h, choice_of(_i), begins[side], ends[side], NULL, NULL,
-                                    &number));
+            require(claim(set, choice_of(_i % 2), _i >= 2, side, &number) == IPALLOC_OK);
             require(number >= begins[side] && number < ends[side]);
-            take(set, number); /* OK only if it was free */
+            require(number < 120 || number > 199);
         }
-        ck_assert(!sparse_find_any(set, &h, choice_of(_i), begins[side], ends[side], NULL, NULL,
-                                   &number));
+        ck_assert_status(claim(set, choice_of(_i % 2), _i >= 2, side, &number), IPALLOC_E_FULL);
+        ck_assert(sparse_validate(set));
         ck_assert(sparse_count_free(set, begins[side], ends[side]) == 0);
     }
     for (u128 i = 0; i < SIZE; i++) { /* one free number among all the taken ones */
         if (!sparse_release(set, i))
             continue;
-        int side = i >= SPLIT;
-        require(
-            sparse_find_any(set, &h, choice_of(_i), begins[side], ends[side], NULL, NULL, &number));
+        require(claim(set, choice_of(_i % 2), _i >= 2, i >= SPLIT, &number) == IPALLOC_OK);
         require(number == i);
-        take(set, i);
     }
     sparse_destroy(set);
 }
@@ -363,28 +645,98 @@ START_TEST(random_picks_spread_over_the_whole_of_the_largest_side) {
 }
 END_TEST
 
-START_TEST(random_picks_are_even_around_a_hole) {
+/* Without a hole, with one, found or claimed. */
+START_TEST(random_picks_are_even_over_what_is_free) {
     enum { SIZE = 1000, DRAWS = 90000 };
+    bool hole = _i % 2, at_once = _i >= 2;
     unsigned seen[SIZE] = {0};
     sparse *set = make(SIZE, 0);
-    exclude(100, 799);
+    if (hole)
+        exclude(100, 799);
     long bytes = memory.bytes;
-    for (u128 i = 0; i < 100; i += 3)
-        take(set, i);
+    for (u128 i = 0; i < SIZE; i += 80) /* each alone: a claim is taken back where it was */
+        if (!hole || i < 100 || i > 799)
+            take(set, i);
     unsigned free = (unsigned)sparse_count_free(set, 0, SIZE);
     for (int i = 0; i < DRAWS; i++) {
         u128 number;
-        require(sparse_find_any(set, &h, BITMAP_RANDOM, 0, SIZE, NULL, NULL, &number));
+        require(claim(set, BITMAP_RANDOM, at_once, true, &number) == IPALLOC_OK);
+        require(sparse_release(set, number));
         seen[number]++;
     }
     for (u128 i = 0; i < SIZE; i++) {
-        if (sparse_has(set, i) || (i >= 100 && i < 800))
+        if (sparse_has(set, i) || (hole && i >= 100 && i < 800))
             require(seen[i] == 0);
-        else /* 337 expected, standard deviation 18 */
-            require(seen[i] > DRAWS / free * 7 / 10 && seen[i] < DRAWS / free * 13 / 10);
+        else /* 91 to 300 expected, standard deviation 10 to 17 */
+            require(seen[i] > DRAWS / free * 45 / 100 && seen[i] < DRAWS / free * 16 / 10);
     }
-    ck_assert_int_le(memory.bytes - bytes, 64 * 24 + 64); /* the smallest table, no hole in it */
+    ck_assert_int_le(memory.bytes - bytes, 64 * 24 + 8 * 64 + 192); /* the smallest tables */
     sparse_destroy(set);
+}
+END_TEST
+
+START_TEST(a_number_drawn_ahead_is_dropped_when_the_exclusions_change) {
+    const u128 quarter = (u128)1 << 62;
+    sparse *set = make((u128)1 << 64, 1000);
+    for (int i = 0; i < 2000; i++) {
+        u128 from = quarter * (test_random(&state) % 3), number;
+        require(claim_any(set, BITMAP_RANDOM, true, &number) == IPALLOC_OK);
+        require(sparse_release(set, number)); /* nothing is taken when that is excluded: */
+        exclude(from, from + 2 * quarter - 1);
+        require(claim_any(set, BITMAP_RANDOM, true, &number) == IPALLOC_OK);
+        require(number < from || number >= from + 2 * quarter);
+        require(sparse_release(set, number));
+        include(set, from, from + 2 * quarter - 1);
+    }
+    ck_assert(sparse_validate(set));
+    sparse_destroy(set);
+}
+END_TEST
+
+/* A poor source: 64 numbers, again and again. */
+static uint64_t drawn_from_few(void *context) {
+    (void)context;
+    return test_random(&state) << 58 | 12345;
+}
+
+START_TEST(a_number_drawn_again_is_not_given_again) {
+    u128 numbers[80];
+    h.user.random = drawn_from_few;
+    sparse *set = make((u128)1 << 64, 256);
+    for (int i = 0; i < 80; i++) {
+        require(claim_any(set, BITMAP_RANDOM, true, &numbers[i]) == IPALLOC_OK);
+        for (int k = 0; k < i; k++)
+            require(numbers[k] != numbers[i]);
+    }
+    for (int i = 0; i < 80; i++)
+        require(sparse_release(set, numbers[i]));
+    ck_assert(sparse_validate(set));
+    sparse_destroy(set);
+}
+END_TEST
+
+START_TEST(the_same_random_numbers_make_the_same_picks) {
+    sparse *sets[2];
+    uint64_t start = state, ends[2];
+    u128 *picks = calloc(6000, sizeof *picks);
+    for (int k = 0; k < 2; k++) {
+        state = start;
+        sets[k] = make(WIDTHS[_i].size, 1000);
+        for (int i = 0; i < 6000; i++) {
+            u128 number;
+            bool upper = i % 7 != 0;
+            require(claim_any(sets[k], BITMAP_RANDOM, upper, &number) == IPALLOC_OK);
+            require(k == 0 || number == picks[i]);
+            picks[i] = number;
+            if (i % 3 == 0)
+                sparse_release(sets[k], picks[i / 2]); /* now and then it is gone already */
+        }
+        ends[k] = state;
+    }
+    ck_assert(ends[0] == ends[1]);
+    sparse_destroy(sets[0]);
+    sparse_destroy(sets[1]);
+    free(picks);
 }
 END_TEST
 
@@ -539,6 +891,24 @@ static void find_one(const model *m, sparse *set) {
     require(!lowest_wanted || number == lowest);
 }
 
+/* Claim, and give it back: the model knows only its own numbers. */
+static void claim_one(const model *m, sparse *set) {
+    bool upper = test_random(&state) % 2, poor = test_random(&state) % 4 == 0;
+    u128 begin = upper ? m->split : 0, end = upper ? m->size : m->split, number;
+    u128 free = model_count_free(m, begin, end);
+    if (poor)
+        no_memory_from_now();
+    int status = claim_any(set, choice_of((int)(test_random(&state) % 4 == 0)), upper, &number);
+    memory_again();
+    require(free == 0 ? status == IPALLOC_E_FULL
+                      : status == IPALLOC_OK || (poor && status == IPALLOC_E_NOMEM));
+    require(sparse_count_free(set, begin, end) == free - (status == IPALLOC_OK));
+    if (status != IPALLOC_OK)
+        return;
+    require(begin <= number && number < end && model_free(m, number));
+    require(sparse_has(set, number) && sparse_release(set, number));
+}
+
 static void walk_one_step(const model *m, sparse *set) {
     u128 from = m->pool[test_random(&state) % m->count] + test_random(&state) % 3;
     size_t i = 0;
@@ -606,6 +976,8 @@ START_TEST(random_operations_match_a_list) {
             take_or_release_one(m, set, i % 8000 < 6000);
             if (i % 16 == 0)
                 find_one(m, set);
+            if (i % 16 == 4)
+                claim_one(m, set);
             if (i % 16 == 8 && i % 4000 < 2000)
                 walk_one_step(m, set);
             if (i % 500 == 0) {
@@ -632,16 +1004,34 @@ int main(void) {
     tcase_add_test(tc, both_ends_of_the_largest_range_are_numbers_like_any_other);
     tcase_add_test(tc, numbers_are_counted_apart_on_both_sides_and_without_the_excluded);
     tcase_add_test(tc, a_set_for_which_there_is_no_memory_is_null);
-    tcase_add_test(tc, memory_stays_within_what_the_header_promises);
-    tcase_add_test(tc, the_table_grows_and_gives_its_memory_back);
-    tcase_add_test(tc, a_take_without_memory_changes_nothing);
+    tcase_add_loop_test(tc, memory_stays_within_what_the_header_promises, 0, COUNT(WIDTHS));
+    tcase_add_loop_test(tc, the_table_grows_and_gives_its_memory_back, 0, COUNT(WIDTHS));
+    tcase_add_loop_test(tc, a_take_without_memory_changes_nothing, 0, COUNT(WIDTHS));
+    tcase_add_loop_test(tc, a_second_number_of_a_leaf_without_memory_changes_nothing, 0,
+                        COUNT(WIDTHS));
+    tcase_add_loop_test(tc, a_claim_without_memory_changes_nothing, 0, COUNT(WIDTHS));
+    tcase_add_loop_test(tc, allocations_are_fewer_than_one_in_a_thousand_claims, 0, COUNT(WIDTHS));
+    tcase_add_loop_test(tc, a_leaf_is_alone_until_its_second_number_and_moves_once, 0,
+                        COUNT(WIDTHS));
+    tcase_add_loop_test(tc, numbers_that_meet_pass_full_lines_and_are_fetched_back, 0,
+                        COUNT(WIDTHS));
+    tcase_add_loop_test(tc, more_may_pass_a_line_than_it_can_count, 0, COUNT(WIDTHS));
+    tcase_add_loop_test(tc, numbers_that_meet_under_one_key_do_not_under_another, 0, COUNT(WIDTHS));
+    tcase_add_loop_test(tc, numbers_in_steps_spread_as_random_ones_do, 0, COUNT(WIDTHS));
     tcase_add_test(tc, release_and_walk_need_no_memory);
     tcase_add_test(tc, a_walk_sees_what_was_taken_and_released_since_it_began);
+    tcase_add_test(tc, a_walk_sees_what_was_claimed_since_it_began);
+    tcase_add_test(tc, what_a_walk_sorted_is_dropped_when_half_of_it_is_gone);
     tcase_add_test(tc, the_lowest_free_number_is_found_after_releases_and_inclusions);
-    tcase_add_loop_test(tc, a_side_fills_to_its_last_number_and_then_there_is_none, 0, 2);
+    tcase_add_test(tc, a_lone_number_that_is_released_is_the_lowest_free_again);
+    tcase_add_test(tc, a_claim_sees_what_was_taken_in_the_leaf_of_the_number_drawn_ahead);
+    tcase_add_loop_test(tc, a_side_fills_to_its_last_number_and_then_there_is_none, 0, 4);
     tcase_add_loop_test(tc, a_pick_passes_over_what_is_skipped_and_takes_nothing, 0, 2);
     tcase_add_test(tc, random_picks_spread_over_the_whole_of_the_largest_side);
-    tcase_add_test(tc, random_picks_are_even_around_a_hole);
+    tcase_add_loop_test(tc, random_picks_are_even_over_what_is_free, 0, 4);
+    tcase_add_test(tc, a_number_drawn_ahead_is_dropped_when_the_exclusions_change);
+    tcase_add_test(tc, a_number_drawn_again_is_not_given_again);
+    tcase_add_loop_test(tc, the_same_random_numbers_make_the_same_picks, 0, COUNT(WIDTHS));
     tcase_add_loop_test(tc, random_operations_match_a_list, 0, COUNT(SHAPES));
     suite_add_tcase(suite, tc);
     return test_main(suite);

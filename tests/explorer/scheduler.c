@@ -7,8 +7,8 @@
 
 #include "base/hooks.h"
 #include "coroutine.h"
+#include "lock_hook.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -216,29 +216,22 @@ void explorer_step(void) {
     work->stepping((unsigned)now.current);
 }
 
-/* The library's mutexes, see meson.build. A mutex is its first int: 1 is locked. */
-int explorer_mutex_lock(pthread_mutex_t *mutex);
-int explorer_mutex_unlock(pthread_mutex_t *mutex);
-
-int explorer_mutex_lock(pthread_mutex_t *mutex) {
+void explorer_lock_take(int *taken) {
     if (now.current == NOBODY)
-        return 0;
-    int *locked = (int *)(void *)mutex;
-    now.threads[now.current].wanted = locked; /* nobody is chosen for a step that has to wait */
+        return;
+    now.threads[now.current].wanted = taken; /* nobody is chosen for a step that has to wait */
     explorer_step();
     now.threads[now.current].wanted = NULL;
-    *locked = 1;
+    *taken = 1;
     explorer_saw(work->guarded());
-    return 0;
 }
 
-int explorer_mutex_unlock(pthread_mutex_t *mutex) {
+void explorer_lock_give(int *taken) {
     if (now.current == NOBODY)
-        return 0;
+        return;
     explorer_step();
     explorer_saw(0);
-    *(int *)(void *)mutex = 0;
-    return 0;
+    *taken = 0;
 }
 
 static void thread_main(void) {

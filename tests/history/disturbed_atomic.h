@@ -14,6 +14,7 @@
 #define atomic_load_seq      real_load_seq
 #define atomic_store_relaxed real_store_relaxed
 #define atomic_store_release real_store_release
+#define atomic_store_seq     real_store_seq
 #define atomic_cas_weak_seq  real_cas_weak_seq
 #define atomic_cas_seq       real_cas_seq
 #define atomic_or_seq        real_or_seq
@@ -25,6 +26,7 @@
 #undef atomic_load_seq
 #undef atomic_store_relaxed
 #undef atomic_store_release
+#undef atomic_store_seq
 #undef atomic_cas_weak_seq
 #undef atomic_cas_seq
 #undef atomic_or_seq
@@ -57,6 +59,11 @@ static inline void atomic_store_relaxed(atomic_word *word, uint64_t value) {
 static inline void atomic_store_release(atomic_word *word, uint64_t value) {
     history_disturb();
     real_store_release(word, value);
+}
+
+static inline void atomic_store_seq(atomic_word *word, uint64_t value) {
+    history_disturb();
+    real_store_seq(word, value);
 }
 
 #endif

@@ -126,11 +126,8 @@ typedef struct moving_hole {
 static const range_offset HOLE = {1};
 
 static bool is_searched(const moving_hole *hole, size_t index) {
-    ipalloc_range *range = hole->pool->set->ranges[index].range;
-    if (pthread_mutex_trylock(&range->lock) != 0)
-        return true;
-    pthread_mutex_unlock(&range->lock);
-    return false;
+    const ipalloc_range *range = hole->pool->set->ranges[index].range;
+    return atomic32_load_acquire(&range->lock.state) != LOCK_FREE;
 }
 
 /* Free there before taken here: something is free at every instant. */

@@ -74,6 +74,10 @@ static inline void atomic_store_relaxed(atomic_word *word, uint64_t value, RELAC
     word->cell->store(value, RELACY_ORDER(WEAK_STORE_RELAXED, rl::mo_relaxed), RELACY_PLACE);
 }
 
+static inline void atomic_store_seq(atomic_word *word, uint64_t value, RELACY_CALLER) {
+    word->cell->store(value, RELACY_ORDER(WEAK_STORE_SEQ, rl::mo_seq_cst), RELACY_PLACE);
+}
+
 static inline void atomic_store_release(atomic_word *word, uint64_t value, RELACY_CALLER) {
     word->cell->store(value, RELACY_ORDER(WEAK_STORE_RELEASE, rl::mo_release), RELACY_PLACE);
 }

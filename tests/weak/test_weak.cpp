@@ -190,9 +190,19 @@ END_TEST
 
 /* ---- the table of all operations, on demand ---- */
 
-static const char *const KINDS[WEAK_KINDS] = {
-    "",    "load relaxed", "load acquire", "load seq_cst", "store relaxed", "store release",
-    "cas", "failed cas",   "or",           "and",          "add",           "add relaxed"};
+static const char *const KINDS[WEAK_KINDS] = {"",
+                                              "load relaxed",
+                                              "load acquire",
+                                              "load seq_cst",
+                                              "store relaxed",
+                                              "store release",
+                                              "store seq_cst",
+                                              "cas",
+                                              "failed cas",
+                                              "or",
+                                              "and",
+                                              "add",
+                                              "add relaxed"};
 static const char *const ORDERS[] = {"relaxed", "acquire", "release", "acq_rel"};
 
 /* The strongest order below the usual one; false: that is relaxed already. */

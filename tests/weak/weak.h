@@ -20,6 +20,7 @@ enum weak_kind {
     WEAK_LOAD_SEQ,
     WEAK_STORE_RELAXED,
     WEAK_STORE_RELEASE,
+    WEAK_STORE_SEQ,
     WEAK_CAS_SEQ,
     WEAK_CAS_FAILED, /* the order of a compare-and-swap that fails */
     WEAK_OR_SEQ,
