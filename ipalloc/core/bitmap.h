@@ -91,6 +91,11 @@ void bitmap_write_taken(const bitmap *map, uint8_t *out, size_t length);
 size_t bitmap_claim_many(bitmap *map, hooks *h, enum bitmap_choice choice, uint64_t begin,
                          uint64_t end, size_t wanted, uint64_t *numbers);
 
+/* The same, a word at a time: `take` is told which numbers 64 word + i were claimed, as bits i. */
+typedef void (*bitmap_take_bits)(void *context, uint64_t word, uint64_t bits);
+size_t bitmap_claim_words(bitmap *map, hooks *h, enum bitmap_choice choice, uint64_t begin,
+                          uint64_t end, size_t wanted, bitmap_take_bits take, void *context);
+
 /* Give back numbers of one word at once: bit i of `numbers` is number 64 word + i. Returns those
  * that were taken. */
 uint64_t bitmap_release_word(bitmap *map, uint64_t word, uint64_t numbers);

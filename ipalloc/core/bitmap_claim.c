@@ -44,59 +44,75 @@ bool bitmap_claim_any(bitmap *map, hooks *h, enum bitmap_choice choice, uint64_t
 
 /* ---- many at once ---- */
 
-/* Up to `wanted` of the free numbers `room` of a word, in one exchange; 0 where all are gone. */
-static size_t claim_in_word(bitmap *map, uint64_t word, uint64_t mask, size_t wanted,
-                            uint64_t *numbers) {
+/* What is still wanted, and who is told of it. */
+typedef struct order {
+    size_t left;
+    bitmap_take_bits take;
+    void *context;
+} order;
+
+/* As many of the free numbers of a word as are wanted, in one exchange. */
+static void claim_in_word(bitmap *map, uint64_t word, uint64_t mask, order *o) {
     uint64_t seen = atomic_load_relaxed(&map->leaves[word]), room; /* relaxed: see exchange */
+    unsigned claimed;
     do {
         room = seen & mask;
         if (room == 0)
-            return 0;
-        if (bits_count_plain(room) > wanted)
-            room &= ((uint64_t)1 << bits_select_plain(room, (unsigned)wanted)) - 1;
+            return;
+        claimed = bits_count_plain(room);
+        if (claimed > o->left) {
+            claimed = (unsigned)o->left;
+            room &= ((uint64_t)1 << bits_select_plain(room, claimed)) - 1;
+        }
     } while (!exchange(map, word, &seen, seen & ~room));
-    size_t claimed = 0;
-    for (; room != 0; room &= room - 1)
-        numbers[claimed++] = word * WORD_BITS + (unsigned)__builtin_ctzll(room);
-    return claimed;
+    o->left -= claimed;
+    o->take(o->context, word, room);
 }
 
-static size_t claim_in_line(bitmap *map, const bitmap_band *b, uint64_t line, size_t wanted,
-                            uint64_t *numbers) {
-    size_t claimed = 0;
+static void claim_in_line(bitmap *map, const bitmap_band *b, uint64_t line, order *o) {
     uint64_t word = line * LINE_WORDS, end = word + LINE_WORDS;
-    for (; word < end && claimed < wanted; word++) {
+    for (; word < end && o->left > 0; word++) {
         uint64_t mask = within_band(b, word, UINT64_MAX);
         if (mask != 0)
-            claimed += claim_in_word(map, word, mask, wanted - claimed, numbers + claimed);
+            claim_in_word(map, word, mask, o);
     }
-    if (claimed < wanted)
+    if (o->left > 0)
         bitmap_close_flag(map, 0, line); /* opens it again if there is room outside the band */
-    return claimed;
 }
 
-static size_t claim_run(bitmap *map, uint64_t begin, uint64_t end, size_t wanted,
-                        uint64_t *numbers) {
-    size_t claimed = 0;
+static void claim_run(bitmap *map, uint64_t begin, uint64_t end, order *o) {
     bitmap_band b = bitmap_band_of(map, begin, end);
-    if (b.empty || wanted == 0)
-        return 0;
+    if (b.empty || o->left == 0)
+        return;
     uint64_t end_line = b.last / LINE_WORDS + 1;
     uint64_t line = bitmap_next_open_line(map, b.first / LINE_WORDS, end_line);
-    while (line < end_line && claimed < wanted) {
-        claimed += claim_in_line(map, &b, line, wanted - claimed, numbers + claimed);
-        line = bitmap_next_open_line(map, line + 1, end_line);
+    while (line < end_line && o->left > 0) {
+        claim_in_line(map, &b, line, o);
+        if (o->left > 0)
+            line = bitmap_next_open_line(map, line + 1, end_line);
     }
-    return claimed;
+}
+
+size_t bitmap_claim_words(bitmap *map, hooks *h, enum bitmap_choice choice, uint64_t begin,
+                          uint64_t end, size_t wanted, bitmap_take_bits take, void *context) {
+    if (begin >= end)
+        return 0;
+    order o = {wanted, take, context};
+    uint64_t start = choice == BITMAP_LOWEST ? begin : begin + random_number(h, end - begin);
+    claim_run(map, start, end, &o);
+    claim_run(map, begin, start, &o);
+    return wanted - o.left;
+}
+
+static void list_numbers(void *context, uint64_t word, uint64_t bits) {
+    uint64_t **next = context;
+    for (; bits != 0; bits &= bits - 1)
+        *(*next)++ = word * WORD_BITS + (unsigned)__builtin_ctzll(bits);
 }
 
 size_t bitmap_claim_many(bitmap *map, hooks *h, enum bitmap_choice choice, uint64_t begin,
                          uint64_t end, size_t wanted, uint64_t *numbers) {
-    if (begin >= end)
-        return 0;
-    uint64_t start = choice == BITMAP_LOWEST ? begin : begin + random_number(h, end - begin);
-    size_t claimed = claim_run(map, start, end, wanted, numbers);
-    return claimed + claim_run(map, begin, start, wanted - claimed, numbers + claimed);
+    return bitmap_claim_words(map, h, choice, begin, end, wanted, list_numbers, &numbers);
 }
 
 uint64_t bitmap_release_word(bitmap *map, uint64_t word, uint64_t numbers) {

@@ -15,24 +15,28 @@ uint64_t bitmap_taken_word(const bitmap *map, uint64_t word) {
     return ~atomic_load_relaxed(&map->leaves[word]) & valid_bits(map, word);
 }
 
+/* Whole words below the last one. Returns how many bytes it wrote. */
+static size_t write_words(const bitmap *map, uint8_t *end, size_t words) {
+    size_t done = 0;
+    if (map->fast_bits) {
+        bits_write_not_fast(map->leaves, words / 4, end);
+        done = words / 4 * 4;
+    }
+    for (; done < words; done++) {
+        uint64_t word = htobe64(~atomic_load_relaxed(&map->leaves[done]));
+        memcpy(end - (done + 1) * sizeof word, &word, sizeof word);
+    }
+    return done * sizeof(uint64_t);
+}
+
 void bitmap_write_taken(const bitmap *map, uint8_t *out, size_t length) {
-    size_t whole = length / 8, rest = length % 8;
-    assert(whole + (rest > 0) <= map->words);
-    uint8_t *end = out + length;
-    /* Only the last word has bits beyond the size, and bytes beyond it are not asked for. */
-    for (size_t i = 0; i < whole; i++) {
-        uint64_t word = htobe64(~atomic_load_relaxed(&map->leaves[i]));
-        end -= sizeof word;
-        memcpy(end, &word, sizeof word);
-    }
-    if (whole > 0 && whole == map->words) {
-        uint64_t word = htobe64(bitmap_taken_word(map, whole - 1));
-        memcpy(end, &word, sizeof word);
-    }
-    if (rest > 0) {
-        uint64_t word = htobe64(bitmap_taken_word(map, whole));
-        memcpy(out, (const uint8_t *)&word + sizeof word - rest, rest);
-    }
+    if (length == 0)
+        return;
+    size_t last = (length - 1) / 8;
+    assert(last < map->words);
+    size_t left = length - write_words(map, out + length, last);
+    uint64_t word = htobe64(bitmap_taken_word(map, last)); /* which has bits beyond the size */
+    memcpy(out, (const uint8_t *)&word + sizeof word - left, left);
 }
 
 bool bitmap_next_taken(const bitmap *map, uint64_t from, uint64_t end, uint64_t *number) {

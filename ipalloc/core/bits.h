@@ -9,9 +9,20 @@
 #define IPALLOC_CORE_BITS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#if defined(__x86_64__) && defined(__GNUC__)
+/* ThreadSanitizer takes a vector for one plain read, which races with the atomics of others. */
+#if defined(__SANITIZE_THREAD__)
+#define BITS_NO_VECTORS
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define BITS_NO_VECTORS
+#endif
+#endif
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(BITS_NO_VECTORS)
+#define BITS_HAVE_FAST
 #include <immintrin.h>
 #define BITS_FAST __attribute__((target("popcnt,bmi,bmi2,avx2")))
 
@@ -41,6 +52,21 @@ BITS_FAST static inline unsigned bits_nonzero_fast(const void *words) {
     unsigned zeros = (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(low)) |
                      (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(high)) << 4;
     return ~zeros & 0xff;
+}
+
+/* Write the complement of 4 `fours` words, of which the first is aligned to a cache line, as one
+ * big-endian number that ends before `end`. Hints, as above. */
+BITS_FAST static inline void bits_write_not_fast(const void *words, size_t fours, uint8_t *end) {
+    const __m256i ones = _mm256_set1_epi64x(-1);
+    const __m256i backwards =
+        _mm256_setr_epi8(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11,
+                         10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    for (size_t i = 0; i < fours; i++) {
+        __m256i four = _mm256_xor_si256(_mm256_load_si256((const __m256i *)words + i), ones);
+        four = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(four, backwards), 0x4e);
+        end -= sizeof four;
+        _mm256_storeu_si256((__m256i *)(void *)end, four);
+    }
 }
 #else
 #define BITS_FAST
@@ -76,7 +102,7 @@ static inline unsigned bits_select_plain(uint64_t word, unsigned rank) {
     return 8 * byte + (unsigned)__builtin_ctzll(rest);
 }
 
-#ifndef __x86_64__
+#ifndef BITS_HAVE_FAST
 static inline unsigned bits_count_fast(uint64_t word) {
     return bits_count_plain(word);
 }
@@ -90,6 +116,12 @@ static inline unsigned bits_nonzero_fast(const void *words) {
     for (unsigned i = 0; i < 8; i++)
         mask |= (unsigned)(((const uint64_t *)words)[i] != 0) << i;
     return mask;
+}
+
+static inline void bits_write_not_fast(const void *words, size_t fours, uint8_t *end) {
+    for (size_t i = 0; i < 4 * fours; i++)
+        for (unsigned byte = 0; byte < 8; byte++)
+            *--end = (uint8_t) ~(((const uint64_t *)words)[i] >> 8 * byte);
 }
 #endif
 

@@ -39,18 +39,6 @@ static u128 band_by_formula(u128 total, u128 share, u128 most) {
     return band > most ? most : band;
 }
 
-static inline u128 value_of(const ipalloc_addr *address) {
-    uint32_t short_value;
-    uint64_t high, low;
-    if (address->family == 4) {
-        memcpy(&short_value, address->bytes, sizeof short_value);
-        return be32toh(short_value);
-    }
-    memcpy(&high, address->bytes, sizeof high);
-    memcpy(&low, address->bytes + sizeof high, sizeof low);
-    return u128_make(be64toh(high), be64toh(low));
-}
-
 /* What a CIDR offers. OK; INVALID. */
 static int measure_cidr(const ipalloc_cidr *cidr, bool use_all_addresses, geometry *out,
                         ipalloc_error *error) {
@@ -62,7 +50,7 @@ static int measure_cidr(const ipalloc_cidr *cidr, bool use_all_addresses, geomet
                          cidr->prefix_length, bits);
     unsigned host_bits = bits - cidr->prefix_length;
     u128 host_mask = host_bits == 128 ? U128_MAX : ((u128)1 << host_bits) - 1;
-    u128 base = value_of(&cidr->base);
+    u128 base = range_addr_value(&cidr->base);
     if ((base & host_mask) != 0) {
         char text[IPALLOC_CIDR_TEXT];
         ipalloc_cidr_format(cidr, text);
@@ -224,16 +212,13 @@ void ipalloc_range_destroy(ipalloc_range *range) {
 /* --- between addresses, ports and offsets ------------------------------------------------------
  */
 
-/* What lies before the first wraps around to something larger than any size. */
-static inline int offset_of_value(const ipalloc_range *range, u128 value, range_offset *out) {
-    out->value = value - range->first_value;
+static int offset_of_value(const ipalloc_range *range, u128 value, range_offset *out) {
+    out->value = value - range->first_value; /* what lies before the first wraps around */
     return out->value < range->size ? IPALLOC_OK : IPALLOC_E_NOT_IN_RANGE;
 }
 
 int range_offset_of(const ipalloc_range *range, const ipalloc_addr *address, range_offset *out) {
-    if (range->family == 0 || address->family != range->family)
-        return IPALLOC_E_NOT_IN_RANGE;
-    return offset_of_value(range, value_of(address), out);
+    return range_number_of(range, address, &out->value) ? IPALLOC_OK : IPALLOC_E_NOT_IN_RANGE;
 }
 
 int range_offset_of_port(const ipalloc_range *range, uint16_t port, range_offset *out) {
@@ -255,13 +240,11 @@ uint16_t range_port_of(const ipalloc_range *range, range_offset offset) {
 }
 
 /* What every call by address checks first: OK with the offset; INVALID; NOT_IN_RANGE. */
-static inline int read_address(const ipalloc_range *range, const ipalloc_addr *address,
-                               range_offset *out) {
+static int read_address(const ipalloc_range *range, const ipalloc_addr *address,
+                        range_offset *out) {
     if (range == NULL || address == NULL || range->family == 0)
         return IPALLOC_E_INVALID;
-    if (address->family != range->family)
-        return IPALLOC_E_NOT_IN_RANGE;
-    return offset_of_value(range, value_of(address), out);
+    return range_offset_of(range, address, out);
 }
 
 static int read_port(const ipalloc_range *range, uint16_t port, range_offset *out) {
@@ -318,7 +301,7 @@ int ipalloc_range_release(ipalloc_range *range, const ipalloc_addr *address) {
     if (range == NULL || address == NULL || range->family != 4 || address->family != 4 ||
         range->locked)
         return release_otherwise(range, address);
-    uint32_t number = (uint32_t)value_of(address) - (uint32_t)range->first_value;
+    uint32_t number = (uint32_t)range_addr_value(address) - (uint32_t)range->first_value;
     if (number >= (uint64_t)range->size) /* what lies before the first wraps around */
         return IPALLOC_E_NOT_IN_RANGE;
     bool guarded = false;

@@ -12,8 +12,6 @@
 #include "core/bitmap_private.h"
 #include "core/range_private.h"
 
-enum { NUMBERS_AT_ONCE = 256 }; /* on the stack */
-
 static enum bitmap_choice choice_of(const ipalloc_range *range) {
     return range->strategy == IPALLOC_STRATEGY_RANDOM ? BITMAP_RANDOM : BITMAP_LOWEST;
 }
@@ -21,20 +19,33 @@ static enum bitmap_choice choice_of(const ipalloc_range *range) {
 /* --- many claims -------------------------------------------------------------------------------
  */
 
+typedef struct listing {
+    const ipalloc_range *range;
+    ipalloc_addr *next;
+} listing;
+
+/* IPv4 apart: its addresses fit a register. */
+static void list_addresses(void *context, uint64_t word, uint64_t bits) {
+    listing *l = context;
+    ipalloc_addr *next = l->next;
+    if (l->range->family == 4) {
+        uint64_t first = (uint64_t)l->range->first_value + word * 64;
+        for (; bits != 0; bits &= bits - 1)
+            range_write_bytes(4, (first + (unsigned)__builtin_ctzll(bits)) << 32, 0, next++);
+    } else {
+        for (; bits != 0; bits &= bits - 1)
+            range_write_addr(l->range, word * 64 + (unsigned)__builtin_ctzll(bits), next++);
+    }
+    l->next = next;
+}
+
 static size_t claim_many_in_band(ipalloc_range *range, enum range_band band, ipalloc_addr *out,
                                  size_t wanted) {
     range_bounds bounds = band_bounds(range, band);
-    uint64_t taken[NUMBERS_AT_ONCE];
-    size_t claimed = 0, chunk, got = 0;
-    do {
-        chunk = wanted - claimed < NUMBERS_AT_ONCE ? wanted - claimed : NUMBERS_AT_ONCE;
-        got = bitmap_claim_many(range->numbers.dense, &range->hooks, choice_of(range),
-                                (uint64_t)bounds.begin, (uint64_t)bounds.end, chunk, taken);
-        for (size_t i = 0; i < got; i++)
-            range_write_addr(range, taken[i], &out[claimed + i]);
-        claimed += got;
-    } while (got == chunk && claimed < wanted);
-    return claimed;
+    listing l = {range, out};
+    return bitmap_claim_words(range->numbers.dense, &range->hooks, choice_of(range),
+                              (uint64_t)bounds.begin, (uint64_t)bounds.end, wanted, list_addresses,
+                              &l);
 }
 
 static int allocate_many_lock_free(ipalloc_range *range, ipalloc_addr *out, size_t count,
@@ -117,13 +128,22 @@ static inline void gather(ipalloc_range *range, gathered *g, uint64_t number) {
     g->bits |= bit;
 }
 
+/* The low 64 bits of an address. */
+static inline uint64_t low_value(const ipalloc_addr *address, bool four) {
+    uint32_t four_bytes;
+    uint64_t low;
+    memcpy(&four_bytes, address->bytes, sizeof four_bytes);
+    memcpy(&low, address->bytes + 8, sizeof low);
+    return four ? be32toh(four_bytes) : be64toh(low);
+}
+
 static int release_many_lock_free(ipalloc_range *range, const ipalloc_addr *addresses,
                                   size_t count) {
     gathered g = {0};
     for (size_t i = 0; i < count; i++) {
-        range_offset offset;
-        range_offset_of(range, &addresses[i], &offset);
-        gather(range, &g, (uint64_t)offset.value);
+        u128 number;
+        range_number_of(range, &addresses[i], &number);
+        gather(range, &g, (uint64_t)number);
     }
     release_gathered(range, &g);
     return g.missed ? IPALLOC_E_NOT_FOUND : IPALLOC_OK;
@@ -142,14 +162,24 @@ static int release_many_locked(ipalloc_range *range, const ipalloc_addr *address
     return worst;
 }
 
+static bool all_in_range(const ipalloc_range *range, const ipalloc_addr *addresses, size_t count) {
+    uint32_t first = (uint32_t)range->first_value;
+    uint64_t size = (uint64_t)range->size;
+    u128 number;
+    for (size_t i = 0; i < count; i++) {
+        if (range->family == 4 ? addresses[i].family != 4 ||
+                                     (uint32_t)(low_value(&addresses[i], true) - first) >= size
+                               : !range_number_of(range, &addresses[i], &number))
+            return false;
+    }
+    return true;
+}
+
 int ipalloc_range_release_many(ipalloc_range *range, const ipalloc_addr *addresses, size_t count) {
     if (range == NULL || (addresses == NULL && count > 0) || range->family == 0)
         return IPALLOC_E_INVALID;
-    for (size_t i = 0; i < count; i++) {
-        range_offset offset;
-        if (range_offset_of(range, &addresses[i], &offset) != IPALLOC_OK)
-            return IPALLOC_E_NOT_IN_RANGE;
-    }
+    if (!all_in_range(range, addresses, count))
+        return IPALLOC_E_NOT_IN_RANGE;
     return range->locked ? release_many_locked(range, addresses, count)
                          : release_many_lock_free(range, addresses, count);
 }

@@ -73,17 +73,42 @@ static inline uint64_t range_now(const ipalloc_range *range) {
     return kept_back_in_use(&range->kept_back) ? hooks_wall_ms(&range->hooks) : 0;
 }
 
+static inline u128 range_addr_value(const ipalloc_addr *address) {
+    uint32_t four_bytes;
+    uint64_t high, low;
+    if (address->family == 4) {
+        memcpy(&four_bytes, address->bytes, sizeof four_bytes);
+        return be32toh(four_bytes);
+    }
+    memcpy(&high, address->bytes, sizeof high);
+    memcpy(&low, address->bytes + sizeof high, sizeof low);
+    return u128_make(be64toh(high), be64toh(low));
+}
+
+/* The number of an address; false: it is not in the range. What lies before the first address wraps
+ * around to something larger than any size. */
+static inline bool range_number_of(const ipalloc_range *range, const ipalloc_addr *address,
+                                   u128 *number) {
+    *number = range_addr_value(address) - range->first_value;
+    return address->family == range->family && range->family != 0 && *number < range->size;
+}
+
+static inline void range_write_bytes(uint8_t family, uint64_t high, uint64_t low,
+                                     ipalloc_addr *out) {
+    high = htobe64(high);
+    low = htobe64(low);
+    out->family = family;
+    memcpy(out->bytes, &high, sizeof high);
+    memcpy(out->bytes + sizeof high, &low, sizeof low);
+}
+
 /* What every allocation writes; the address at `number`, as range_addr_of. */
 static inline void range_write_addr(const ipalloc_range *range, u128 number, ipalloc_addr *out) {
     u128 value = range->first_value + number;
-    uint64_t high = htobe64((uint64_t)(value >> 64)), low = htobe64((uint64_t)value);
-    if (range->family == 4) {
-        high = htobe64(value << 32);
-        low = 0;
-    }
-    out->family = range->family;
-    memcpy(out->bytes, &high, sizeof high);
-    memcpy(out->bytes + sizeof high, &low, sizeof low);
+    if (range->family == 4)
+        range_write_bytes(4, (uint64_t)value << 32, 0, out);
+    else
+        range_write_bytes(6, (uint64_t)(value >> 64), (uint64_t)value, out);
 }
 
 /* Take the lock of a range that the caller may have as const. */

@@ -95,14 +95,20 @@ static uint64_t held_word(const ipalloc_range *range, uint64_t word) {
 typedef struct listing {
     ipalloc_addr *out;
     size_t capacity, count;
-    u128 last; /* the number that was listed last */
 } listing;
 
-static void list_word(const ipalloc_range *range, uint64_t word, uint64_t held, listing *l) {
-    for (; held != 0 && l->count < l->capacity; held &= held - 1) {
-        l->last = (u128)word * 64 + (unsigned)__builtin_ctzll(held);
-        range_write_addr(range, l->last, &l->out[l->count++]);
-    }
+static inline void list_word(const ipalloc_range *range, uint64_t word, uint64_t held, listing *l) {
+    ipalloc_addr *out = l->out + l->count, *end = l->out + l->capacity;
+    uint64_t first = (uint64_t)range->first_value + word * 64;
+    if (held == 0)
+        return;
+    if (range->family == 4) /* apart: its addresses fit a register */
+        for (; held != 0 && out < end; held &= held - 1)
+            range_write_bytes(4, (first + (unsigned)__builtin_ctzll(held)) << 32, 0, out++);
+    else
+        for (; held != 0 && out < end; held &= held - 1)
+            range_write_addr(range, (u128)word * 64 + (unsigned)__builtin_ctzll(held), out++);
+    l->count = (size_t)(out - l->out);
 }
 
 static void list_dense(const ipalloc_range *range, u128 from, bool plain, listing *l) {
@@ -123,7 +129,6 @@ static void list_locked(const ipalloc_range *range, u128 from, listing *l) {
         u128 number;
         for (; l->count < l->capacity && range_next_held(locked, from, &number);
              from = number + 1) {
-            l->last = number;
             range_write_addr(range, number, &l->out[l->count++]);
             if (number == range->size - 1)
                 break;
@@ -156,7 +161,7 @@ int ipalloc_range_next_many(const ipalloc_range *range, ipalloc_addr *cursor, ip
     list_held(range, from, &l);
     if (l.count == 0)
         return IPALLOC_E_NOT_FOUND;
-    range_write_addr(range, l.last, cursor);
+    *cursor = out[l.count - 1];
     *count = l.count;
     return IPALLOC_OK;
 }

@@ -48,6 +48,29 @@ static unsigned select_slowly(uint64_t word, unsigned rank) {
     }
 }
 
+BITS_FAST static void check_fast_words(const uint64_t *words) {
+    uint8_t written[64], expected[64];
+    unsigned nonzero = bits_nonzero_fast(words);
+    for (unsigned i = 0; i < 8; i++)
+        require((nonzero >> i & 1) == (words[i] != 0));
+    bits_write_not_fast(words, 2, written + sizeof written);
+    for (unsigned i = 0; i < 64; i++)
+        expected[63 - i] = (uint8_t) ~(words[i / 8] >> i % 8 * 8);
+    ck_assert_mem_eq(written, expected, sizeof written);
+}
+
+START_TEST(eight_words_at_once_are_seen_as_one_by_one) {
+    _Alignas(64) uint64_t words[8];
+    uint64_t state = test_seed();
+    for (int round = 0; round < 1000; round++) {
+        for (int i = 0; i < 8; i++)
+            words[i] = test_random(&state) % 3 == 0 ? 0 : test_random(&state);
+        if (bits_fast_supported())
+            check_fast_words(words);
+    }
+}
+END_TEST
+
 BITS_FAST static void check_fast_bits(uint64_t word) {
     unsigned count = bits_count_plain(word);
     require(bits_count_fast(word) == count);
@@ -498,6 +521,7 @@ int main(void) {
     tcase_set_timeout(tc, 120);
     tcase_add_unchecked_fixture(tc, set_up, NULL);
     tcase_add_test(tc, both_forms_of_counting_and_selecting_agree);
+    tcase_add_test(tc, eight_words_at_once_are_seen_as_one_by_one);
     tcase_add_test(tc, a_number_is_taken_once_and_released_once);
     tcase_add_loop_test(tc, every_size_to_1100_fills_and_empties, 0, 2);
     tcase_add_loop_test(tc, sizes_around_a_summary_word_fill_and_empty, 0, COUNT(BIG_SIZES));
