@@ -284,10 +284,6 @@ bool bitmap_prove_full(bitmap *map, uint64_t *stamp, uint64_t *number) {
     return false;
 }
 
-bool bitmap_looks_full(const bitmap *map) {
-    return !has_flags(atomic_load_relaxed(root_of(map))); /* relaxed: a hint */
-}
-
 bool bitmap_still_full(const bitmap *map, uint64_t stamp) {
     return atomic_load_seq(root_of(map)) == stamp; /* seq_cst: partner is open_flags */
 }

@@ -66,9 +66,6 @@ bool bitmap_find_any(const bitmap *map, hooks *h, enum bitmap_choice choice, uin
  * bitmap_still_full. On false, *number is a number that was seen free. */
 bool bitmap_prove_full(bitmap *map, uint64_t *stamp, uint64_t *number);
 
-/* Does no flag stand? A hint that bitmap_prove_full will say true. One load. */
-bool bitmap_looks_full(const bitmap *map);
-
 /* Was the map full without interruption since the proof that gave `stamp`? One load. */
 bool bitmap_still_full(const bitmap *map, uint64_t stamp);
 

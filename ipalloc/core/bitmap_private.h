@@ -82,6 +82,11 @@ static inline const atomic_word *root_of(const bitmap *map) {
     return &map->summary[map->levels - 1][0];
 }
 
+/* Does no flag stand? Then bitmap_prove_full is likely to say true. */
+static inline bool looks_full(const bitmap *map) {
+    return !has_flags(atomic_load_relaxed(root_of(map))); /* relaxed: a hint */
+}
+
 /* How many summary words `level` has. */
 uint64_t bitmap_summary_words(const bitmap *map, unsigned level);
 
@@ -262,25 +267,29 @@ static INLINE unsigned pick_in_random_words(const bitmap *map, const bitmap_band
     return total;
 }
 
-/* A claim in one or two random words, if the density is such that this may do; else BITMAP_NONE. */
-static INLINE uint64_t bitmap_claim_in_words(bitmap *map, hooks *h, const bitmap_band *b,
-                                             bool fast) {
-    uint64_t density = atomic_load_relaxed(&map->density); /* relaxed: a hint */
-    unsigned total;
+/* A claim in one random word, if the density is such that this may do; else BITMAP_NONE. */
+static INLINE uint64_t claim_in_one_word(bitmap *map, hooks *h, const bitmap_band *b, bool fast) {
     pick p;
-    if (density > SOME || !b->is_rest)
+    if (atomic_load_relaxed(&map->density) != PLENTY || !b->is_rest) /* relaxed: a hint */
         return BITMAP_NONE;
-    uint64_t random = next_random(h, fast);
-    if (density == PLENTY) {
-        total = pick_in_random_words(map, b, fast, 1, random, &p);
-        if (total < PLENTY_MIN)
-            atomic_store_relaxed(&map->density, SOME);
-    } else {
-        total = pick_in_random_words(map, b, fast, 2, random, &p);
-        if (total < SOME_MIN || total >= SOME_MAX)
-            atomic_store_relaxed(&map->density, total < SOME_MIN ? FEW : PLENTY);
-    }
+    unsigned total = pick_in_random_words(map, b, fast, 1, next_random(h, fast), &p);
+    if (total < PLENTY_MIN)
+        atomic_store_relaxed(&map->density, SOME);
     return total > 0 && claim_pick(map, &p) ? pick_number(&p) : BITMAP_NONE;
 }
+
+/* The same in two random words. */
+static INLINE uint64_t claim_in_two_words(bitmap *map, hooks *h, const bitmap_band *b, bool fast) {
+    pick p;
+    if (atomic_load_relaxed(&map->density) > SOME || !b->is_rest) /* relaxed: a hint */
+        return BITMAP_NONE;
+    unsigned total = pick_in_random_words(map, b, fast, 2, next_random(h, fast), &p);
+    if (total < SOME_MIN || total >= SOME_MAX)
+        atomic_store_relaxed(&map->density, total < SOME_MIN ? FEW : PLENTY);
+    return total > 0 && claim_pick(map, &p) ? pick_number(&p) : BITMAP_NONE;
+}
+
+/* What follows where that gave BITMAP_NONE; only where is_fast. */
+uint64_t bitmap_claim_widely_fast(bitmap *map, hooks *h, const bitmap_band *b);
 
 #endif

@@ -138,7 +138,7 @@ static NOINLINE unsigned pick_in_every_line(const bitmap *map, hooks *h, const b
  * far as a hint can tell. */
 static INLINE unsigned pick_by_flags(const bitmap *map, hooks *h, const bitmap_band *b, bool fast,
                                      pick *out) {
-    if (bitmap_looks_full(map))
+    if (looks_full(map))
         return 0;
     uint64_t random = next_random(h, fast), line = 0;
     bool drawn = draw_open_line(map, b, fast, &random, &line) ||
@@ -178,7 +178,7 @@ BITS_FAST static NOINLINE uint64_t claim_by_flags_fast(bitmap *map, hooks *h,
 }
 
 /* Where two random words or less did not do, or were not tried. */
-static INLINE uint64_t claim_in_lines(bitmap *map, hooks *h, const bitmap_band *b, bool fast) {
+static INLINE uint64_t claim_widely(bitmap *map, hooks *h, const bitmap_band *b, bool fast) {
     pick p;
     if (b->is_rest && atomic_load_relaxed(&map->density) != RARE) { /* relaxed: a hint */
         unsigned total = pick_in_random_words(map, b, fast, 4, next_random(h, fast), &p);
@@ -189,23 +189,26 @@ static INLINE uint64_t claim_in_lines(bitmap *map, hooks *h, const bitmap_band *
     return fast ? claim_by_flags_fast(map, h, b) : claim_by_flags_plain(map, h, b);
 }
 
-static NOINLINE uint64_t claim_in_lines_plain(bitmap *map, hooks *h, const bitmap_band *b) {
-    return claim_in_lines(map, h, b, false);
+static NOINLINE uint64_t claim_widely_plain(bitmap *map, hooks *h, const bitmap_band *b) {
+    return claim_widely(map, h, b, false);
 }
 
-BITS_FAST static NOINLINE uint64_t claim_in_lines_fast(bitmap *map, hooks *h,
-                                                       const bitmap_band *b) {
-    return claim_in_lines(map, h, b, true);
+BITS_FAST NOINLINE uint64_t bitmap_claim_widely_fast(bitmap *map, hooks *h, const bitmap_band *b) {
+    return claim_widely(map, h, b, true);
 }
 
 BITS_FAST static NOINLINE uint64_t claim_fast(bitmap *map, hooks *h, const bitmap_band *b) {
-    uint64_t number = bitmap_claim_in_words(map, h, b, true);
-    return number != BITMAP_NONE ? number : claim_in_lines_fast(map, h, b);
+    uint64_t number = claim_in_one_word(map, h, b, true);
+    if (number == BITMAP_NONE)
+        number = claim_in_two_words(map, h, b, true);
+    return number != BITMAP_NONE ? number : bitmap_claim_widely_fast(map, h, b);
 }
 
 static NOINLINE uint64_t claim_plain(bitmap *map, hooks *h, const bitmap_band *b) {
-    uint64_t number = bitmap_claim_in_words(map, h, b, false);
-    return number != BITMAP_NONE ? number : claim_in_lines_plain(map, h, b);
+    uint64_t number = claim_in_one_word(map, h, b, false);
+    if (number == BITMAP_NONE)
+        number = claim_in_two_words(map, h, b, false);
+    return number != BITMAP_NONE ? number : claim_widely_plain(map, h, b);
 }
 
 uint64_t bitmap_claim_random(bitmap *map, hooks *h, const bitmap_band *b) {
@@ -227,15 +230,23 @@ static bool first_wanted(const bitmap *map, uint64_t begin, uint64_t end,
 
 /* What a claim would pick now: the same steps with the same random numbers. */
 static bool pick_any(const bitmap *map, hooks *h, const bitmap_band *b, pick *out) {
-    uint64_t density = atomic_load_relaxed(&map->density); /* relaxed: a hint */
-    if (b->is_rest && density <= SOME) {
-        unsigned words = density == PLENTY ? 1 : 2;
+    unsigned most = 4;
+    switch (b->is_rest ? atomic_load_relaxed(&map->density) : RARE) { /* relaxed: a hint */
+    case PLENTY:
+        most = 1;
+        break;
+    case SOME:
+        most = 2;
+        break;
+    case RARE:
+        most = 0;
+        break;
+    default:
+        break;
+    }
+    for (unsigned words = most; words > 0 && words <= 4; words *= 2)
         if (pick_in_random_words(map, b, false, words, hooks_random_high(h), out) > 0)
             return true;
-    }
-    if (b->is_rest && density != RARE &&
-        pick_in_random_words(map, b, false, 4, hooks_random_high(h), out) > 0)
-        return true;
     return pick_by_flags(map, h, b, false, out) > 0;
 }
 

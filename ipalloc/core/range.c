@@ -114,7 +114,7 @@ static int make_parts(ipalloc_range *range, uint64_t cool_down_ms) {
         return IPALLOC_E_NOMEM;
     range->locked = range->numbers.sparse != NULL || kept_back_in_use(&range->kept_back);
     range->claims_in_words = !range->locked && range->strategy == IPALLOC_STRATEGY_RANDOM &&
-                             range->hooks.own_random && range->numbers.dense->fast_bits;
+                             is_fast(range->numbers.dense, &range->hooks);
     return IPALLOC_OK;
 }
 
@@ -265,13 +265,35 @@ static NOINLINE int allocate_otherwise(ipalloc_range *range, ipalloc_addr *out) 
     return status;
 }
 
-/* The usual claim, with everything it needs in one function: each call and each saved register
- * would be felt. */
-BITS_FAST static NOINLINE int allocate_in_words(ipalloc_range *range, ipalloc_addr *out) {
-    uint64_t number = bitmap_claim_in_words(range->numbers.dense, &range->hooks,
-                                            &range->bands[RANGE_BAND_DYNAMIC], true);
+/* The less usual claim. Where no flag stands, FULL is more likely. */
+static NOINLINE int allocate_widely(ipalloc_range *range, ipalloc_addr *out) {
+    bitmap *map = range->numbers.dense;
+    if (looks_full(map))
+        return allocate_otherwise(range, out);
+    uint64_t number =
+        bitmap_claim_widely_fast(map, &range->hooks, &range->bands[RANGE_BAND_DYNAMIC]);
     if (number == BITMAP_NONE)
         return allocate_otherwise(range, out);
+    range_write_addr(range, number, out);
+    return IPALLOC_OK;
+}
+
+BITS_FAST static NOINLINE int allocate_in_two_words(ipalloc_range *range, ipalloc_addr *out) {
+    uint64_t number = claim_in_two_words(range->numbers.dense, &range->hooks,
+                                         &range->bands[RANGE_BAND_DYNAMIC], true);
+    if (number == BITMAP_NONE)
+        return allocate_widely(range, out);
+    range_write_addr(range, number, out);
+    return IPALLOC_OK;
+}
+
+/* The usual claim, with everything it needs in one function: each call and each saved register
+ * would be felt. */
+BITS_FAST static NOINLINE int allocate_in_one_word(ipalloc_range *range, ipalloc_addr *out) {
+    uint64_t number = claim_in_one_word(range->numbers.dense, &range->hooks,
+                                        &range->bands[RANGE_BAND_DYNAMIC], true);
+    if (number == BITMAP_NONE)
+        return allocate_in_two_words(range, out);
     range_write_addr(range, number, out);
     return IPALLOC_OK;
 }
@@ -279,7 +301,8 @@ BITS_FAST static NOINLINE int allocate_in_words(ipalloc_range *range, ipalloc_ad
 int ipalloc_range_allocate(ipalloc_range *range, ipalloc_addr *out) {
     if (range == NULL || out == NULL || range->family == 0)
         return IPALLOC_E_INVALID;
-    return range->claims_in_words ? allocate_in_words(range, out) : allocate_otherwise(range, out);
+    return range->claims_in_words ? allocate_in_one_word(range, out)
+                                  : allocate_otherwise(range, out);
 }
 
 int ipalloc_range_reserve(ipalloc_range *range, const ipalloc_addr *address) {

@@ -204,7 +204,7 @@ static inline uint64_t claim_in_band(ipalloc_range *range, enum range_band band)
 static int allocate_lock_free(ipalloc_range *range, range_offset *out) {
     uint64_t stamp;
     for (;;) {
-        if (bitmap_looks_full(range->numbers.dense) && prove_full_lock_free(range, &stamp))
+        if (looks_full(range->numbers.dense) && prove_full_lock_free(range, &stamp))
             return IPALLOC_E_FULL;
         uint64_t number = claim_in_band(range, RANGE_BAND_DYNAMIC);
         if (number == BITMAP_NONE)
