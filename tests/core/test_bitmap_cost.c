@@ -82,7 +82,7 @@ END_TEST
 /* Free per thousand, and the most words that a claim may read on average there. */
 static const struct {
     uint64_t free_per_thousand, loads, changes_per_ten;
-} FILLS[] = {{500, 4, 10}, {100, 6, 10}, {50, 8, 11}, {10, 16, 14}, {5, 24, 20}, {1, 40, 30}};
+} FILLS[] = {{500, 4, 10}, {100, 6, 10}, {50, 10, 11}, {10, 16, 14}, {5, 24, 20}, {1, 40, 30}};
 
 START_TEST(a_claim_reads_little_at_any_fill) {
     enum { SIZE = 1 << 18, ROUNDS = 4000 };
