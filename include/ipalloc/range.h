@@ -8,10 +8,10 @@
  * picks come from the upper band while anything is free there, then from the static one.
  *
  * Cost: ranges up to 2^24 addresses are a bitmap of 1.004 bits an address and no memory is
- * allocated after creation; larger ones are sparse, with memory in proportion to what is held (60
- * bytes per held random address, 1 where they cluster). Claims and releases in a dense range
+ * allocated after creation; larger ones are sparse, with memory in proportion to what is held (18
+ * to 28 bytes per held random address, 1 where they cluster). Claims and releases in a dense range
  * without cool-down and not oldest-freed are lock-free (a release or lookup takes a lock while
- * something is excluded); all others take one lock.
+ * something is excluded, or a block is being claimed); all others take one lock.
  * Cool-down: a bitmap remembers the generation in which an address was released, not the time:
  * 2 bits more an address, rather than 28 bytes, nothing allocated after creation, and a release is
  * O(1). A generation is what is released within half a cool-down, and is free again all at once: a
@@ -38,8 +38,9 @@ extern "C" {
 typedef struct ipalloc_range ipalloc_range;
 
 enum ipalloc_strategy {
-    /* Default. Random over the band: every free address can come, and one that was just released
-     * is unlikely to come back at once (1.0 to 1.6 times uniform choice; see bench/). */
+    /* Default. Random over the band: every free address can come. In a steady flow of allocations
+     * and releases one that was just released comes back at once 0.9 to 1.2 times as often as under
+     * uniform choice (measured in 2^16 addresses, 50 to 99 % held). Not for secrets. */
     IPALLOC_STRATEGY_RANDOM = 0,
     IPALLOC_STRATEGY_LOWEST = 1,
     /* What was released longest ago; never-used addresses first, lowest first. Keeps a queue, and

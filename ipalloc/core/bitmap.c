@@ -1,14 +1,15 @@
 /*
- * bitmap.c: the concurrent bitmap: leaves, summary, claims, releases and the proof of FULL.
+ * bitmap.c: the concurrent bitmap: its making, the summary, single numbers, and the proof of FULL.
  *
- * May use: base/atomic.h and base/hooks.h, core/bits.h. No allocation after creation, no locks.
+ * May use: bitmap_private.h. No allocation after creation, no locks. bitmap_random.c and
+ * bitmap_claim.c search, bitmap_walk.c looks.
  *
  * Leaves are the only truth: a number is claimed or released by one compare-and-swap on its leaf
  * word. Invariants of the summary:
- *   I1  At rest, a leaf with a free bit has every flag above it set. A claim never clears a flag.
- *       Whoever finds a line empty clears its flag and then looks at the line again; a release sets
- *       its bit and then looks at every flag up to the root. Each side writes one word and reads
- *       the other's, all seq_cst, so one of the two sees the other and sets the flag.
+ *   I1  At rest, a leaf with a free bit has every flag above it set. Whoever finds a line empty, or
+ *       has just emptied it, clears its flag and then looks at the line again; a release sets its
+ *       bit and then looks at every flag up to the root. Each side writes one word and reads the
+ *       other's, all seq_cst, so one of the two sees the other and sets the flag.
  *   I2  Setting a flag counts the version of its summary word up; clearing leaves it alone. An
  * equal word without flags is therefore a word in which nothing was set meanwhile. I3  Nobody who
  * knows a number to be free returns before every flag above it, root included, has been seen set.

@@ -4,10 +4,16 @@
  *
  * Structure: leaves of 64-bit words, 1 = free, eight to a cache line; above them summary words,
  * each with 32 flags ("this line may have room") and a 32-bit version; one root word at the top. A
- * claim is one read-modify-write on a leaf word and never touches a summary; a release sets its bit
- * and then any flag above it that is clear, counting the version up; whoever finds a line empty
- * clears its flag and looks again. FULL is proved: no flag set, no leaf bit seen, and no version
- * moved meanwhile.
+ * claim is one read-modify-write on a leaf word; a release sets its bit and then any flag above it
+ * that is clear, counting the version up; whoever finds or leaves a line empty clears its flag and
+ * looks again. FULL is proved: no flag set, no leaf bit seen, and no version moved meanwhile.
+ *
+ * Random claims: every free number of the band can come. In a steady flow of random claims and
+ * releases a number that was just released comes back at once 0.9 to 1.2 times as often as under
+ * uniform choice, and two claims collide 1.04 to 1.13 times as often (2^16 at 50 to 99 % full;
+ * range/returned-at-once and range/spread of the benchmark). Below that, where hardly anything is
+ * free, lines are drawn and not numbers: a lone free number among full lines comes as often as a
+ * whole line that is free.
  *
  * Memory: 1.004 bits a number from 2^16 on. No allocation after creation. Lock-free.
  * A "band" is a half-open interval [begin, end); all claims of one bitmap share one proof of FULL.

@@ -42,7 +42,8 @@ _Static_assert(FLAG_BITS <= 32, "flags leave the upper half of a summary word to
 #define INLINE   inline __attribute__((always_inline)) /* so that `fast` and sizes are constants */
 #define NOINLINE __attribute__((noinline)) /* so that what is usual saves no register for it */
 
-/* How much is free, as far as random claims need to know: see bitmap_random.c. */
+/* How much is free, as far as random claims need to know, which look at 2^density words until that
+ * is not worth while: see bitmap_random.c. */
 enum density { PLENTY, SOME, FEW, RARE };
 
 struct bitmap {
@@ -245,8 +246,8 @@ static INLINE uint64_t room_of(const bitmap *map, const bitmap_band *b, uint64_t
  * were. Masks rather than branches: which word it is would be predicted wrong every other time. */
 static INLINE unsigned pick_in_random_words(const bitmap *map, const bitmap_band *b, bool fast,
                                             unsigned words, uint64_t random, pick *out) {
-    uint64_t word[4], room[4], digits[2] = {random, random * 0x9e3779b97f4a7c15u};
-    unsigned upto[4], total = 0;
+    uint64_t word[4] = {0}, room[4] = {0}, digits[2] = {random, random * 0x9e3779b97f4a7c15u};
+    unsigned upto[4] = {0}, total = 0;
 #pragma GCC unroll 4
     for (unsigned i = 0; i < words; i++) { /* two digits from each number: no long wait for one */
         word[i] = b->first + draw(&digits[i / 2], b->words);

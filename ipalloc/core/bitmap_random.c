@@ -1,18 +1,23 @@
 /*
  * bitmap_random.c: random claims: where to look, how to choose, and the same without claiming.
  *
- * May use: bitmap_private.h. A claim looks at two words and chooses uniformly among all that is
- * free in both. So a word counts by its room, as it would in a uniform choice over all free
- * numbers, and full and empty regions even out; with one word they would not. Which two words,
- * depends on how full the map is: PLENTY  a single random word does SOME    two random words FEW
- * two of the words with room in two random lines RARE    two of the words with room in a line whose
- * flag is set `density` remembers from claim to claim which of these fits. It is a hint: each hands
- * over to the next where it finds nothing, and the last one finds whatever there is. The first two
- * are in bitmap_private.h.
+ * May use: bitmap_private.h. A claim looks at random words and chooses uniformly among all that is
+ * free in them. So a word counts by its room, as it would in a uniform choice over all free
+ * numbers, and full and empty regions even out; one word alone would not do that. How many words it
+ * looks at depends on how full the map is:
  *
- * Cost: 1 or 2 words, or 16 and 2, or two summary words, 8 and 2. Nothing here branches on what was
- * drawn: it would be predicted wrong every other time. Each width is a function of its own, because
- * saving registers for a wider one costs as much as a tenth of a claim.
+ *   PLENTY    one, where that has room enough for the choice within it to be what matters
+ *   SOME      two
+ *   FEW       four
+ *   RARE      none: a line is drawn among the flags that are set, and a number in that line
+ *
+ * `density` remembers from claim to claim which of these fits. It is a hint: each hands over to the
+ * next where it finds nothing, and the last one finds whatever there is. The first two are in
+ * bitmap_private.h.
+ *
+ * Cost: so many words, or two summary words and a line. Nothing here branches on what was drawn: it
+ * would be predicted wrong every other time. Each width is a function of its own, because saving
+ * registers for a wider one costs as much as a tenth of a claim.
  */
 #include "core/bitmap_private.h"
 
@@ -131,7 +136,7 @@ static NOINLINE unsigned pick_in_every_line(const bitmap *map, hooks *h, const b
         if (words > 0)
             return words;
     }
-    return false;
+    return 0;
 }
 
 /* Returns how many words of its line there were to choose from; 0: nothing is free in the band, as
@@ -177,7 +182,7 @@ BITS_FAST static NOINLINE uint64_t claim_by_flags_fast(bitmap *map, hooks *h,
     return claim_by_flags(map, h, b, true);
 }
 
-/* Where two random words or less did not do, or were not tried. */
+/* In four random words; where two or less did not do, or were not tried. */
 static INLINE uint64_t claim_widely(bitmap *map, hooks *h, const bitmap_band *b, bool fast) {
     pick p;
     if (b->is_rest && atomic_load_relaxed(&map->density) != RARE) { /* relaxed: a hint */
@@ -230,22 +235,9 @@ static bool first_wanted(const bitmap *map, uint64_t begin, uint64_t end,
 
 /* What a claim would pick now: the same steps with the same random numbers. */
 static bool pick_any(const bitmap *map, hooks *h, const bitmap_band *b, pick *out) {
-    unsigned most = 4;
-    switch (b->is_rest ? atomic_load_relaxed(&map->density) : RARE) { /* relaxed: a hint */
-    case PLENTY:
-        most = 1;
-        break;
-    case SOME:
-        most = 2;
-        break;
-    case RARE:
-        most = 0;
-        break;
-    default:
-        break;
-    }
-    for (unsigned words = most; words > 0 && words <= 4; words *= 2)
-        if (pick_in_random_words(map, b, false, words, hooks_random_high(h), out) > 0)
+    uint64_t density = b->is_rest ? atomic_load_relaxed(&map->density) : RARE; /* relaxed: a hint */
+    for (; density < RARE; density++)
+        if (pick_in_random_words(map, b, false, 1u << density, hooks_random_high(h), out) > 0)
             return true;
     return pick_by_flags(map, h, b, false, out) > 0;
 }

@@ -207,17 +207,19 @@ static blocks blocks_within(const ipalloc_range *range, u128 begin, u128 end, u1
     return b;
 }
 
-/* The first number of [from, end) that is not free. */
-static bool next_unfree(const ipalloc_range *range, u128 from, u128 end, u128 *number) {
+/* Is something of [from, end) not free? Then *last is the last number of what is in the way first:
+ * an exclusion may go on far beyond `end`. */
+static bool find_obstacle(const ipalloc_range *range, u128 from, u128 end, u128 *last) {
     const interval *hole = exclusion_first_overlap(&range->excluded, (interval){from, end - 1});
     u128 excluded = hole == NULL ? end : hole->first > from ? hole->first : from;
-    while (from < excluded && numbers_next_taken(&range->numbers, from, excluded, number)) {
-        if (kept_back_state(range, *number) != COOLDOWN_RESTED)
+    while (from < excluded && numbers_next_taken(&range->numbers, from, excluded, last)) {
+        if (kept_back_state(range, *last) != COOLDOWN_RESTED)
             return true;
-        from = *number + 1;
+        from = *last + 1;
     }
-    *number = excluded;
-    return excluded < end;
+    if (hole != NULL)
+        *last = hole->last;
+    return hole != NULL;
 }
 
 static int take_numbers(ipalloc_range *range, u128 begin, u128 end) {
@@ -232,14 +234,15 @@ static int take_numbers(ipalloc_range *range, u128 begin, u128 end) {
     return IPALLOC_OK;
 }
 
-/* Search blocks [from, to) by jumping from one number that is not free to the next. */
+/* Search blocks [from, to) by jumping from one obstacle behind the next. */
 static int claim_block_of(ipalloc_range *range, const blocks *b, u128 from, u128 to, u128 *number) {
     for (u128 i = from; i < to; i++) {
-        u128 begin = b->first + i * b->size, unfree;
-        if (!next_unfree(range, begin, begin + b->size, &unfree)) {
+        u128 begin = b->first + i * b->size, last;
+        if (!find_obstacle(range, begin, begin + b->size, &last)) {
             *number = begin;
             return take_numbers(range, begin, begin + b->size);
         }
+        i = (last - b->first) / b->size;
     }
     return IPALLOC_E_FULL;
 }

@@ -189,6 +189,20 @@ START_TEST(a_block_larger_than_a_word_is_taken_whole) {
 }
 END_TEST
 
+START_TEST(a_block_is_found_behind_an_exclusion_of_half_the_range) {
+    ipalloc_range *range = make("fd00::/64", NULL);
+    ipalloc_addr first = addr("fd00::1"), last = addr("fd00::7fff:ffff:ffff:ffff");
+    ipalloc_cidr block;
+    ck_assert_status(ipalloc_range_exclude(range, &first, &last), IPALLOC_OK);
+    for (int i = 0; i < 20; i++) { /* half of them begin their search in the exclusion */
+        ck_assert_status(ipalloc_range_allocate_block(range, 124, &block), IPALLOC_OK);
+        ck_assert_int_gt(ipalloc_addr_compare(&block.base, &last), 0);
+    }
+    check(range, 20 * 16);
+    ipalloc_range_destroy(range);
+}
+END_TEST
+
 START_TEST(bad_blocks_are_refused) {
     ipalloc_range *range = make("10.0.0.0/24", NULL), *ports;
     ipalloc_cidr block = cidr("10.0.0.64/28");
@@ -368,6 +382,7 @@ int main(void) {
     tcase_add_loop_test(tc, a_block_is_aligned_whole_and_above_the_static_band, 0, KIND_COUNT);
     tcase_add_test(tc, blocks_fill_a_range_and_then_there_is_none);
     tcase_add_test(tc, a_block_larger_than_a_word_is_taken_whole);
+    tcase_add_test(tc, a_block_is_found_behind_an_exclusion_of_half_the_range);
     tcase_add_test(tc, bad_blocks_are_refused);
     tcase_add_loop_test(tc, a_walk_in_steps_sees_what_single_steps_see, 0, KIND_COUNT);
     tcase_add_loop_test(tc, without_memory_what_was_taken_is_held_and_a_block_changes_nothing, 0,
