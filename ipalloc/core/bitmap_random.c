@@ -117,26 +117,26 @@ static INLINE bool descend_to_open_line(const bitmap *map, bool fast, uint64_t *
     return true;
 }
 
-/* In the first line with room from `start` on, around the end. Every open line of the band is
- * looked at. */
-static NOINLINE unsigned pick_in_every_line(const bitmap *map, hooks *h, const bitmap_band *b,
-                                            pick *out) {
-    uint64_t first = b->first / LINE_WORDS, end = b->last / LINE_WORDS + 1;
-    uint64_t start = first + random_number(h, end - first), line;
-    unsigned words;
-    for (line = bitmap_next_open_line(map, start, end); line < end;
+/* In the first line of [line, end) with room in the band, but for one that was looked at already.
+ */
+static unsigned pick_in_lines(const bitmap *map, hooks *h, const bitmap_band *b, uint64_t line,
+                              uint64_t end, uint64_t seen, pick *out) {
+    unsigned words = 0;
+    for (line = bitmap_next_open_line(map, line, end); line < end && words == 0;
          line = bitmap_next_open_line(map, line + 1, end)) {
-        words = pick_in_line(map, b, false, line, hooks_random_high(h), out);
-        if (words > 0)
-            return words;
+        if (line != seen)
+            words = pick_in_line(map, b, false, line, hooks_random_high(h), out);
     }
-    for (line = bitmap_next_open_line(map, first, start); line < start;
-         line = bitmap_next_open_line(map, line + 1, start)) {
-        words = pick_in_line(map, b, false, line, hooks_random_high(h), out);
-        if (words > 0)
-            return words;
-    }
-    return 0;
+    return words;
+}
+
+/* The same from a random line on and around the end: every open line of the band. */
+static NOINLINE unsigned pick_in_every_line(const bitmap *map, hooks *h, const bitmap_band *b,
+                                            uint64_t seen, pick *out) {
+    uint64_t first = b->first / LINE_WORDS, end = b->last / LINE_WORDS + 1;
+    uint64_t start = first + random_number(h, end - first);
+    unsigned words = pick_in_lines(map, h, b, start, end, seen, out);
+    return words > 0 ? words : pick_in_lines(map, h, b, first, start, seen, out);
 }
 
 /* Returns how many words of its line there were to choose from; 0: nothing is free in the band, as
@@ -148,12 +148,10 @@ static INLINE unsigned pick_by_flags(const bitmap *map, hooks *h, const bitmap_b
     uint64_t random = next_random(h, fast), line = 0;
     bool drawn = draw_open_line(map, b, fast, &random, &line) ||
                  descend_to_open_line(map, fast, &random, &line);
-    if (drawn && line >= b->first / LINE_WORDS && line <= b->last / LINE_WORDS) {
-        unsigned words = pick_in_line(map, b, fast, line, random, out);
-        if (words > 0)
-            return words;
-    }
-    return pick_in_every_line(map, h, b, out);
+    if (!drawn || line < b->first / LINE_WORDS || line > b->last / LINE_WORDS)
+        return pick_in_every_line(map, h, b, UINT64_MAX, out);
+    unsigned words = pick_in_line(map, b, fast, line, random, out);
+    return words > 0 ? words : pick_in_every_line(map, h, b, line, out);
 }
 
 /* ---- claims ---- */
@@ -170,6 +168,8 @@ static INLINE uint64_t claim_by_flags(bitmap *map, hooks *h, const bitmap_band *
             bitmap_close_flag(map, 0, p.word / LINE_WORDS); /* spares the next claim a visit */
         return pick_number(&p);
     }
+    if (b->is_rest)
+        remember_density(map, RARE);
     return BITMAP_NONE;
 }
 

@@ -273,6 +273,8 @@ static NOINLINE int allocate_widely(ipalloc_range *range, ipalloc_addr *out) {
     uint64_t number =
         bitmap_claim_widely_fast(map, &range->hooks, &range->bands[RANGE_BAND_DYNAMIC]);
     if (number == BITMAP_NONE)
+        number = bitmap_claim_random(map, &range->hooks, &range->bands[RANGE_BAND_STATIC]);
+    if (number == BITMAP_NONE)
         return allocate_otherwise(range, out);
     range_write_addr(range, number, out);
     return IPALLOC_OK;
