@@ -71,8 +71,9 @@ passes_unbroken() {
     run_test "$1" 300 && echo $((4 * (SECONDS - start) + 20)) >"$work/limit-$1"
 }
 
+# -F0: with lines of context left out, a patch could break some other function than it says.
 apply() {
-    patch -d "$work/tree" -p1 -f -s --no-backup-if-mismatch <"$1" >"$work/log" 2>&1
+    patch -d "$work/tree" -p1 -F0 -f -s --no-backup-if-mismatch <"$1" >"$work/log" 2>&1
 }
 
 restore() {

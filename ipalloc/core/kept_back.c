@@ -26,8 +26,8 @@ static uint64_t settle_generations(generations *g, numbers *n) {
     uint64_t word, bits, freed = 0;
     generations_look(g);
     while (generations_take_rested(g, &word, &bits)) {
-        for (; bits != 0; bits &= bits - 1, freed++)
-            numbers_release(n, word * 64 + (unsigned)__builtin_ctzll(bits));
+        bitmap_release_word(n->dense, word, bits); /* generations are for dense ranges alone */
+        freed += (unsigned)__builtin_popcountll(bits);
     }
     return freed;
 }

@@ -12,38 +12,24 @@
 #include "core/bitmap_private.h"
 #include "core/range_private.h"
 
-static enum bitmap_choice choice_of(const ipalloc_range *range) {
-    return range->strategy == IPALLOC_STRATEGY_RANDOM ? BITMAP_RANDOM : BITMAP_LOWEST;
-}
-
 /* --- many claims -------------------------------------------------------------------------------
  */
 
 typedef struct listing {
     const ipalloc_range *range;
-    ipalloc_addr *next;
+    ipalloc_addr *next, *end;
 } listing;
 
-/* IPv4 apart: its addresses fit a register. */
 static void list_addresses(void *context, uint64_t word, uint64_t bits) {
     listing *l = context;
-    ipalloc_addr *next = l->next;
-    if (l->range->family == 4) {
-        uint64_t first = (uint64_t)l->range->first_value + word * 64;
-        for (; bits != 0; bits &= bits - 1)
-            range_write_bytes(4, (first + (unsigned)__builtin_ctzll(bits)) << 32, 0, next++);
-    } else {
-        for (; bits != 0; bits &= bits - 1)
-            range_write_addr(l->range, word * 64 + (unsigned)__builtin_ctzll(bits), next++);
-    }
-    l->next = next;
+    l->next = range_write_word(l->range, word, bits, l->next, l->end);
 }
 
 static size_t claim_many_in_band(ipalloc_range *range, enum range_band band, ipalloc_addr *out,
                                  size_t wanted) {
     range_bounds bounds = band_bounds(range, band);
-    listing l = {range, out};
-    return bitmap_claim_words(range->numbers.dense, &range->hooks, choice_of(range),
+    listing l = {range, out, out + wanted};
+    return bitmap_claim_words(range->numbers.dense, &range->hooks, range_choice(range),
                               (uint64_t)bounds.begin, (uint64_t)bounds.end, wanted, list_addresses,
                               &l);
 }
@@ -252,9 +238,9 @@ static int claim_block_in(ipalloc_range *range, range_bounds within, u128 size, 
     if (b.count == 0)
         return IPALLOC_E_FULL;
     if (range->numbers.dense != NULL && range->strategy != IPALLOC_STRATEGY_OLDEST_FREED) {
-        uint64_t begin = bitmap_claim_block(range->numbers.dense, &range->hooks, choice_of(range),
-                                            (uint64_t)b.first, (uint64_t)(b.first + b.count * size),
-                                            (uint64_t)size);
+        uint64_t begin = bitmap_claim_block(range->numbers.dense, &range->hooks,
+                                            range_choice(range), (uint64_t)b.first,
+                                            (uint64_t)(b.first + b.count * size), (uint64_t)size);
         *number = begin;
         return begin != BITMAP_NONE ? IPALLOC_OK : IPALLOC_E_FULL;
     }
@@ -293,6 +279,25 @@ int ipalloc_range_allocate_block(ipalloc_range *range, uint8_t prefix_length, ip
     return IPALLOC_OK;
 }
 
+static int release_block_lock_free(ipalloc_range *range, u128 first, u128 size) {
+    gathered g = {0};
+    for (u128 i = 0; i < size; i++)
+        gather(range, &g, (uint64_t)(first + i));
+    release_gathered(range, &g);
+    return g.missed ? IPALLOC_E_NOT_FOUND : IPALLOC_OK;
+}
+
+static int release_block_locked(ipalloc_range *range, u128 first, u128 size) {
+    int worst = IPALLOC_OK;
+    uint64_t now = range_now(range);
+    for (u128 i = 0; i < size; i++) {
+        int status = range_release(range, (range_offset){first + i}, now);
+        if (status != IPALLOC_OK)
+            worst = status;
+    }
+    return worst;
+}
+
 int ipalloc_range_release_block(ipalloc_range *range, const ipalloc_cidr *block) {
     u128 size;
     range_offset first;
@@ -307,18 +312,6 @@ int ipalloc_range_release_block(ipalloc_range *range, const ipalloc_cidr *block)
         return IPALLOC_E_NOT_IN_RANGE;
     if ((range->first_value + first.value) % size != 0)
         return IPALLOC_E_INVALID;
-    int worst = IPALLOC_OK;
-    if (!range->locked) {
-        gathered g = {0};
-        for (u128 i = 0; i < size; i++)
-            gather(range, &g, (uint64_t)(first.value + i));
-        release_gathered(range, &g);
-        return g.missed ? IPALLOC_E_NOT_FOUND : IPALLOC_OK;
-    }
-    for (u128 i = 0; i < size; i++) {
-        int status = range_release(range, (range_offset){first.value + i}, range_now(range));
-        if (status != IPALLOC_OK)
-            worst = status;
-    }
-    return worst;
+    return range->locked ? release_block_locked(range, first.value, size)
+                         : release_block_lock_free(range, first.value, size);
 }

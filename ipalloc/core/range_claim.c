@@ -11,11 +11,6 @@
 
 #include <assert.h>
 
-static enum bitmap_choice choice_of(const ipalloc_range *range) {
-    /* Oldest-freed takes never-used numbers first, lowest first. */
-    return range->strategy == IPALLOC_STRATEGY_RANDOM ? BITMAP_RANDOM : BITMAP_LOWEST;
-}
-
 static bool is_excluded(const ipalloc_range *range, u128 number) {
     return exclusion_find(&range->excluded, number) != NULL;
 }
@@ -47,8 +42,8 @@ enum range_state range_state_settled(const ipalloc_range *range, u128 number) {
 static bool find_settled(ipalloc_range *range, enum range_band band, number_skip skip,
                          u128 *number) {
     range_bounds bounds = band_bounds(range, band);
-    if (numbers_find_any(&range->numbers, &range->hooks, choice_of(range), bounds.begin, bounds.end,
-                         skip, number))
+    if (numbers_find_any(&range->numbers, &range->hooks, range_choice(range), bounds.begin,
+                         bounds.end, skip, number))
         return true;
     return kept_back_oldest_in_line(&range->kept_back, band == RANGE_BAND_DYNAMIC, skip, number);
 }
@@ -64,7 +59,7 @@ int range_take_settled(ipalloc_range *range, u128 number) {
 /* A sparse range that keeps nothing back: find and take in one step. */
 static int claim_any_sparse(ipalloc_range *range, enum range_band band, range_offset *out) {
     u128 number;
-    int status = sparse_claim_any(range->numbers.sparse, &range->hooks, choice_of(range),
+    int status = sparse_claim_any(range->numbers.sparse, &range->hooks, range_choice(range),
                                   band == RANGE_BAND_DYNAMIC, &number);
     if (status == IPALLOC_OK)
         out->value = number;
@@ -221,7 +216,7 @@ static int allocate_lock_free(ipalloc_range *range, range_offset *out) {
 /* --- sparse ranges that keep nothing back ------------------------------------------------------
  */
 
-static __attribute__((noinline)) int allocate_sparse(ipalloc_range *range, range_offset *out) {
+static NOINLINE int allocate_sparse(ipalloc_range *range, range_offset *out) {
     range_lock(range);
     int status = IPALLOC_OK;
     if (range->strategy != IPALLOC_STRATEGY_RANDOM ||
@@ -232,7 +227,7 @@ static __attribute__((noinline)) int allocate_sparse(ipalloc_range *range, range
 }
 
 /* What is excluded is not in the set. */
-static __attribute__((noinline)) int release_sparse(ipalloc_range *range, u128 number) {
+static NOINLINE int release_sparse(ipalloc_range *range, u128 number) {
     range_lock(range);
     bool released = sparse_release_at_once(range->numbers.sparse, number) ||
                     sparse_release(range->numbers.sparse, number);
@@ -244,7 +239,7 @@ static __attribute__((noinline)) int release_sparse(ipalloc_range *range, u128 n
 /* --- what range_internal.h offers --------------------------------------------------------------
  */
 
-static __attribute__((noinline)) int allocate_locked(ipalloc_range *range, range_offset *out) {
+static NOINLINE int allocate_locked(ipalloc_range *range, range_offset *out) {
     range_lock(range);
     range_settle(range);
     int status = range_allocate_settled(range, out);
@@ -314,8 +309,8 @@ static int release_lock_free(ipalloc_range *range, u128 number) {
     return released != 0 ? IPALLOC_OK : IPALLOC_E_NOT_FOUND;
 }
 
-static __attribute__((noinline)) int release_locked(ipalloc_range *range, u128 number,
-                                                    uint64_t released_at_wall_ms) {
+static NOINLINE int release_locked(ipalloc_range *range, u128 number,
+                                   uint64_t released_at_wall_ms) {
     range_lock(range);
     range_settle(range);
     int status = release_settled(range, number, released_at_wall_ms);

@@ -59,6 +59,11 @@ static inline range_bounds band_bounds(const ipalloc_range *range, enum range_ba
                                      : (range_bounds){range->split, range->size};
 }
 
+/* Oldest-freed takes never-used numbers first, lowest first. */
+static inline enum bitmap_choice range_choice(const ipalloc_range *range) {
+    return range->strategy == IPALLOC_STRATEGY_RANDOM ? BITMAP_RANDOM : BITMAP_LOWEST;
+}
+
 static inline enum cooldown_state kept_back_state(const ipalloc_range *range, u128 number) {
     return kept_back_state_of(&range->kept_back, number);
 }
@@ -109,6 +114,20 @@ static inline void range_write_addr(const ipalloc_range *range, u128 number, ipa
         range_write_bytes(4, (uint64_t)value << 32, 0, out);
     else
         range_write_bytes(6, (uint64_t)(value >> 64), (uint64_t)value, out);
+}
+
+/* The addresses of a word's bits, lowest first, as far as [out, end) has room; where it stopped. */
+static inline ipalloc_addr *range_write_word(const ipalloc_range *range, uint64_t word,
+                                             uint64_t bits, ipalloc_addr *out,
+                                             const ipalloc_addr *end) {
+    uint64_t first = (uint64_t)range->first_value + word * 64;
+    if (range->family == 4) /* apart: its addresses fit a register */
+        for (; bits != 0 && out < end; bits &= bits - 1)
+            range_write_bytes(4, (first + (unsigned)__builtin_ctzll(bits)) << 32, 0, out++);
+    else
+        for (; bits != 0 && out < end; bits &= bits - 1)
+            range_write_addr(range, (u128)word * 64 + (unsigned)__builtin_ctzll(bits), out++);
+    return out;
 }
 
 /* Take the lock of a range that the caller may have as const. */

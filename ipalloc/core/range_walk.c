@@ -98,17 +98,10 @@ typedef struct listing {
 } listing;
 
 static inline void list_word(const ipalloc_range *range, uint64_t word, uint64_t held, listing *l) {
-    ipalloc_addr *out = l->out + l->count, *end = l->out + l->capacity;
-    uint64_t first = (uint64_t)range->first_value + word * 64;
     if (held == 0)
         return;
-    if (range->family == 4) /* apart: its addresses fit a register */
-        for (; held != 0 && out < end; held &= held - 1)
-            range_write_bytes(4, (first + (unsigned)__builtin_ctzll(held)) << 32, 0, out++);
-    else
-        for (; held != 0 && out < end; held &= held - 1)
-            range_write_addr(range, (u128)word * 64 + (unsigned)__builtin_ctzll(held), out++);
-    l->count = (size_t)(out - l->out);
+    ipalloc_addr *end = l->out + l->capacity;
+    l->count = (size_t)(range_write_word(range, word, held, l->out + l->count, end) - l->out);
 }
 
 static void list_dense(const ipalloc_range *range, u128 from, bool plain, listing *l) {

@@ -10,13 +10,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* Check writes to a pipe on every ck_assert, passed or not: too slow for loops of millions. */
-#define require(condition)                          \
-    do {                                            \
-        if (!(condition))                           \
-            ck_abort_msg("failed: %s", #condition); \
-    } while (0)
-
 static hooks h;
 
 static void set_up(void) {

@@ -2,46 +2,11 @@
  * test_cooldown.c: the queue of released numbers by itself: its rules one by one, then random
  * operations against an unsorted list. The loop index of most tests says how numbers are kept.
  */
-#include "counted_memory.h"
-#include "support.h"
+#include "resting_world.h"
 
 #include "core/cooldown.h"
 
 #include <stdlib.h>
-
-/* Check writes to a pipe on every ck_assert, passed or not: too slow for long loops. */
-#define require(condition)                          \
-    do {                                            \
-        if (!(condition))                           \
-            ck_abort_msg("failed: %s", #condition); \
-    } while (0)
-
-static struct world {
-    counted_memory memory; /* first: the memory functions get the same context */
-    uint64_t wall_ms;
-} world;
-
-static hooks h;
-static uint64_t state; /* of test_random */
-
-static uint64_t told_wall_ms(void *context) {
-    return ((struct world *)context)->wall_ms;
-}
-
-static void set_up(void) {
-    world = (struct world){.wall_ms = 1000000};
-    state = test_seed();
-    ipalloc_hooks user = counted_hooks(&world.memory);
-    user.context = &world;
-    user.wall_clock_ms = told_wall_ms;
-    ck_assert_status(hooks_init(&h, &user, NULL), IPALLOC_OK);
-}
-
-static void nothing_leaked(void) {
-    ck_assert_int_eq(world.memory.live, 0);
-}
-
-enum { REST_MS = 1000 };
 
 /* Laid out with and without a line of rested ones; then by hash, small and as large as can be. */
 static const cooldown_options SHAPES[] = {

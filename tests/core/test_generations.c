@@ -2,47 +2,13 @@
  * test_generations.c: resting numbers by generation: the rules one by one, then random operations
  * against a list that knows each release time.
  */
-#include "counted_memory.h"
-#include "support.h"
+#include "resting_world.h"
 
 #include "core/generations.h"
 
 #include <stdlib.h>
 
-/* Check writes to a pipe on every ck_assert, passed or not: too slow for long loops. */
-#define require(condition)                          \
-    do {                                            \
-        if (!(condition))                           \
-            ck_abort_msg("failed: %s", #condition); \
-    } while (0)
-
-static struct world {
-    counted_memory memory; /* first: the memory functions get the same context */
-    uint64_t wall_ms;
-} world;
-
-static hooks h;
-static uint64_t state; /* of test_random */
-
-static uint64_t told_wall_ms(void *context) {
-    return ((struct world *)context)->wall_ms;
-}
-
-/* The clock starts where an epoch does. */
-enum { SIZE = 400, SPLIT = 100, REST_MS = 1000, HALF_MS = REST_MS / 2, START_MS = 1000000 };
-
-static void set_up(void) {
-    world = (struct world){.wall_ms = START_MS};
-    state = test_seed();
-    ipalloc_hooks user = counted_hooks(&world.memory);
-    user.context = &world;
-    user.wall_clock_ms = told_wall_ms;
-    ck_assert_status(hooks_init(&h, &user, NULL), IPALLOC_OK);
-}
-
-static void nothing_leaked(void) {
-    ck_assert_int_eq(world.memory.live, 0);
-}
+enum { SIZE = 400, SPLIT = 100, HALF_MS = REST_MS / 2 };
 
 static generations *make_with(uint64_t rest_ms) {
     generations *g = generations_create(&h, SIZE, SPLIT, rest_ms);

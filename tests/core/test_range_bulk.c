@@ -9,13 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Check writes to a pipe on every ck_assert: too slow for threads in loops. */
-#define require(condition)                          \
-    do {                                            \
-        if (!(condition))                           \
-            ck_abort_msg("failed: %s", #condition); \
-    } while (0)
-
 static ipalloc_range *make(const char *text, const ipalloc_range_options *options) {
     ipalloc_range *range;
     ipalloc_error error;

@@ -9,13 +9,6 @@
 
 #include <stdlib.h>
 
-/* Check writes to a pipe on every ck_assert, passed or not: too slow for long loops. */
-#define require(condition)                          \
-    do {                                            \
-        if (!(condition))                           \
-            ck_abort_msg("failed: %s", #condition); \
-    } while (0)
-
 static counted_memory memory;
 static uint64_t state; /* of test_random */
 static hooks h;

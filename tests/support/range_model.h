@@ -10,22 +10,6 @@
 
 #include "support.h"
 
-/* As ck_assert and ck_assert_status, for loops of millions: Check writes to a pipe at every
- * assertion, these do only when they fail. */
-#define require(condition)                            \
-    do {                                              \
-        if (!(condition))                             \
-            ck_abort_msg("not true: %s", #condition); \
-    } while (0)
-
-#define require_status(call, expected)                                                 \
-    do {                                                                               \
-        int status_ = (call);                                                          \
-        if (status_ != (expected))                                                     \
-            ck_abort_msg("%s is %s, expected %s", #call, ipalloc_status_name(status_), \
-                         ipalloc_status_name(expected));                               \
-    } while (0)
-
 typedef struct range_case {
     const char *cidr; /* NULL: ports port_first..port_last */
     uint16_t port_first, port_last;
