@@ -146,11 +146,23 @@ typedef struct ipalloc_pool_range {
     ipalloc_cidr cidr; /* address pools */
     bool draining;
     ipalloc_range_stats stats;
+    ipalloc_addr static_first, static_last; /* usable ones of the static band; family 0 or port 0
+                                               where it is empty */
+    uint16_t port_static_first, port_static_last;
 } ipalloc_pool_range;
 
 /* The index-th range of a pool, counted from 0. OK; NOT_FOUND (no such index); INVALID. */
 IPALLOC_API int ipalloc_pool_get_range(ipalloc_pool *pool, size_t index, ipalloc_pool_range *out,
                                        ipalloc_error *error);
+
+/* Visit the excluded stretches of an address pool in order, both ends included. What was held when
+ * its stretch was excluded stays held, and is excluded once it is released. `visit` must not call
+ * the registry; a non-zero return of it stops and is the result. A port pool has none.
+ * OK; INVALID; IO; UNAVAILABLE; CORRUPT; NOMEM. */
+typedef int (*ipalloc_excluded_visit)(void *context, const ipalloc_addr *first,
+                                      const ipalloc_addr *last);
+IPALLOC_API int ipalloc_pool_list_excluded(ipalloc_pool *pool, ipalloc_excluded_visit visit,
+                                           void *context, ipalloc_error *error);
 
 /* --- transactions ----------------------------------------------------------------------------- */
 
@@ -305,8 +317,46 @@ IPALLOC_API int ipalloc_lookup_port(ipalloc_registry *registry, ipalloc_pool *po
 typedef int (*ipalloc_lease_visit)(void *context, const ipalloc_lease *lease);
 IPALLOC_API int ipalloc_list(ipalloc_registry *registry, ipalloc_pool *pool,
                              ipalloc_lease_visit visit, void *context, ipalloc_error *error);
+/* The same, and that revision in *at_revision (may be NULL): what ipalloc_lease_changes tells since
+ * then, is what the list does not show. */
+IPALLOC_API int ipalloc_list_at(ipalloc_registry *registry, ipalloc_pool *pool,
+                                ipalloc_lease_visit visit, void *context, uint64_t *at_revision,
+                                ipalloc_error *error);
 IPALLOC_API int ipalloc_owner_leases(ipalloc_registry *registry, const char *owner,
                                      ipalloc_lease_visit visit, void *context,
+                                     ipalloc_error *error);
+
+/* Visit, in order of revision, the leases of a pool (NULL: of all) that were made, changed (slots)
+ * or deleted after revision `since`. lease->revision is that of the change; of a deleted one only
+ * pool, address or port, and that are set. At most `limit` changes (0: all), but a batch is never
+ * cut in two; *up_to (may be NULL) gets the revision that the answer is complete to. `visit` must
+ * not call the registry; a non-zero return of it stops and is the result.
+ * OK; EXPIRED (changes since then are no longer kept: list again); INVALID (a revision that has not
+ * been yet); CORRUPT; IO; UNAVAILABLE; NOMEM. */
+typedef int (*ipalloc_lease_change_visit)(void *context, const ipalloc_lease *lease, bool deleted);
+IPALLOC_API int ipalloc_lease_changes(ipalloc_registry *registry, uint64_t since,
+                                      ipalloc_pool *pool, size_t limit,
+                                      ipalloc_lease_change_visit visit, void *context,
+                                      uint64_t *up_to, ipalloc_error *error);
+
+/* An address or port that rests after its release. */
+typedef struct ipalloc_cooling {
+    size_t size;
+    const char *pool; /* name, owned by the registry */
+    ipalloc_addr address;
+    uint16_t port;
+    uint64_t released_ms;              /* wall clock since the Unix epoch */
+    uint64_t free_at_ms;               /* no earlier than then; up to how much later: see
+                                          ipalloc_pool_definition */
+    char owner[IPALLOC_OWNER_MAX + 1]; /* who held it last */
+} ipalloc_cooling;
+
+/* Visit what cools in a pool (NULL: in all) in order of pool and address: as many as
+ * ipalloc_pool_get_stats counts. `visit` must not call the registry; a non-zero return of it stops
+ * and is the result. OK; CORRUPT; IO; UNAVAILABLE; NOMEM; INVALID. */
+typedef int (*ipalloc_cooling_visit)(void *context, const ipalloc_cooling *cooling);
+IPALLOC_API int ipalloc_list_cooling(ipalloc_registry *registry, ipalloc_pool *pool,
+                                     ipalloc_cooling_visit visit, void *context,
                                      ipalloc_error *error);
 
 /* The caller's own records. Keys are as given to ipalloc_txn_put. See store.h for the semantics. */

@@ -590,3 +590,9 @@ int cache_catch_up(ipalloc_registry *registry, ipalloc_error *error) {
     gate_leave_alone(&registry->gate);
     return status;
 }
+
+int cache_refresh(ipalloc_registry *registry, ipalloc_error *error) {
+    bool behind;
+    int status = cache_is_behind(registry, &behind, error);
+    return status == IPALLOC_OK && behind ? cache_catch_up(registry, error) : status;
+}

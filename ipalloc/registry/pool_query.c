@@ -1,5 +1,5 @@
 /*
- * pool_query.c: finding pools and reading their counts. Changes nothing, asks no store.
+ * pool_query.c: finding pools, reading their counts, bands and exclusions. Changes nothing.
  */
 #include "registry/registry.h"
 
@@ -70,6 +70,20 @@ int ipalloc_pool_get_stats(ipalloc_pool *pool, ipalloc_pool_stats *out, ipalloc_
     return IPALLOC_OK;
 }
 
+/* The usable ones of the static band: all before the first dynamic one. */
+static void fill_static_band(const ipalloc_pool *pool, const pool_range *range,
+                             ipalloc_pool_range *out) {
+    u128 size = count_value(out->stats.static_band.size);
+    if (size == 0)
+        return;
+    place first = pool_range_place(pool, range, (range_offset){0});
+    place last = pool_range_place(pool, range, (range_offset){size - 1});
+    out->static_first = place_addr(&first);
+    out->static_last = place_addr(&last);
+    out->port_static_first = place_port(&first);
+    out->port_static_last = place_port(&last);
+}
+
 int ipalloc_pool_get_range(ipalloc_pool *pool, size_t index, ipalloc_pool_range *out,
                            ipalloc_error *error) {
     if (pool == NULL || out == NULL || out->size < sizeof out->size)
@@ -82,6 +96,7 @@ int ipalloc_pool_get_range(ipalloc_pool *pool, size_t index, ipalloc_pool_range 
         found.cidr = range->cidr;
         found.draining = range->draining;
         ipalloc_range_get_stats(range->range, &found.stats);
+        fill_static_band(pool, range, &found);
     }
     size_t count = pool->set->count;
     gate_leave(&pool->registry->gate);
@@ -90,4 +105,19 @@ int ipalloc_pool_get_range(ipalloc_pool *pool, size_t index, ipalloc_pool_range 
                          pool->name, count, index);
     memcpy(out, &found, out->size < sizeof found ? out->size : sizeof found);
     return IPALLOC_OK;
+}
+
+int ipalloc_pool_list_excluded(ipalloc_pool *pool, ipalloc_excluded_visit visit, void *context,
+                               ipalloc_error *error) {
+    if (pool == NULL || visit == NULL)
+        return error_set(error, IPALLOC_E_INVALID, "excluded: pool and visit must not be NULL");
+    int status = cache_refresh(pool->registry, error);
+    gate_enter(&pool->registry->gate);
+    for (size_t i = 0; status == IPALLOC_OK && i < pool->definition.exclusion_count; i++) {
+        const definition_span *span = &pool->definition.exclusions[i];
+        ipalloc_addr first = place_addr(&span->first), last = place_addr(&span->last);
+        status = visit(context, &first, &last);
+    }
+    gate_leave(&pool->registry->gate);
+    return status;
 }

@@ -76,50 +76,151 @@ int ipalloc_lookup_port(ipalloc_registry *registry, ipalloc_pool *pool, uint16_t
 typedef struct listing {
     ipalloc_registry *registry;
     ipalloc_lease_visit visit;
+    ipalloc_lease_change_visit visit_change; /* changes only */
     void *context;
     ipalloc_error *error;
 } listing;
 
+/* The pool and the place that a lease's key names. OK; CORRUPT. */
+static int read_lease_key(const listing *l, ipalloc_bytes key, ipalloc_pool **pool, place *p) {
+    place_key parts;
+    if (!key_split_place(key, PREFIX_LEASE, &parts))
+        return record_corrupt(l->error, key, "the key names no address of a pool");
+    /* Not through the gate: who is alone in there may be waiting for the store we are walking. */
+    *pool = cache_find_pool(l->registry, parts.pool, parts.pool_length);
+    if (*pool == NULL)
+        return record_corrupt(l->error, key, "names a pool that is not defined");
+    if (!place_parse_key((*pool)->kind, parts.place, parts.place_length, p))
+        return record_corrupt(l->error, key, "the key names no address of its pool");
+    return IPALLOC_OK;
+}
+
 static int list_entry(void *context, const ipalloc_entry *entry) {
     const listing *l = context;
-    place_key parts;
+    ipalloc_pool *pool;
     place p;
-    if (!key_split_place(entry->key, PREFIX_LEASE, &parts))
-        return record_corrupt(l->error, entry->key, "the key names no address of a pool");
-    /* Not through the gate: who is alone in there may be waiting for the store we are walking. */
-    ipalloc_pool *pool = cache_find_pool(l->registry, parts.pool, parts.pool_length);
-    if (pool == NULL)
-        return record_corrupt(l->error, entry->key, "names a pool that is not defined");
-    if (!place_parse_key(pool->kind, parts.place, parts.place_length, &p))
-        return record_corrupt(l->error, entry->key, "the key names no address of its pool");
+    int status = read_lease_key(l, entry->key, &pool, &p);
+    if (status != IPALLOC_OK)
+        return status;
     ipalloc_lease lease = {.size = sizeof lease, .pool = pool->name, .revision = entry->revision};
     if (!lease_parse(entry->value, &p, &lease))
         return record_corrupt(l->error, entry->key, "is not a lease record");
     return l->visit(l->context, &lease);
 }
 
-/* Pools that another server has defined are known before its leases are met. */
-static int refresh(ipalloc_registry *registry, ipalloc_error *error) {
-    bool behind;
-    int status = cache_is_behind(registry, &behind, error);
-    return status == IPALLOC_OK && behind ? cache_catch_up(registry, error) : status;
+/* What walks over a pool's records, or over all, check and do first. */
+static int begin_walk(ipalloc_registry *registry, const ipalloc_pool *pool, bool has_visit,
+                      ipalloc_error *error) {
+    if (registry == NULL || !has_visit)
+        return error_set(error, IPALLOC_E_INVALID, "list: registry and visit must not be NULL");
+    int status = pool != NULL ? registry_check_pool(registry, pool, ANY_KIND, error) : IPALLOC_OK;
+    return status == IPALLOC_OK ? cache_refresh(registry, error) : status;
+}
+
+/* The prefix of a pool's leases, or of all. */
+static record_key lease_prefix(const ipalloc_pool *pool) {
+    record_key all = {.length = strlen(PREFIX_LEASE), .text = PREFIX_LEASE};
+    return pool != NULL ? key_of_pool_leases(pool->name) : all;
 }
 
 int ipalloc_list(ipalloc_registry *registry, ipalloc_pool *pool, ipalloc_lease_visit visit,
                  void *context, ipalloc_error *error) {
-    if (registry == NULL || visit == NULL)
-        return error_set(error, IPALLOC_E_INVALID, "list: registry and visit must not be NULL");
-    int status = pool != NULL ? registry_check_pool(registry, pool, ANY_KIND, error) : IPALLOC_OK;
-    if (status == IPALLOC_OK)
-        status = refresh(registry, error);
+    return ipalloc_list_at(registry, pool, visit, context, NULL, error);
+}
+
+int ipalloc_list_at(ipalloc_registry *registry, ipalloc_pool *pool, ipalloc_lease_visit visit,
+                    void *context, uint64_t *at_revision, ipalloc_error *error) {
+    int status = begin_walk(registry, pool, visit != NULL, error);
     if (status != IPALLOC_OK)
         return status;
     listing l = {.registry = registry, .visit = visit, .context = context, .error = error};
-    record_key of_pool = pool != NULL ? key_of_pool_leases(pool->name) : (record_key){0};
-    ipalloc_bytes prefix = pool != NULL ? bytes_of_key(&of_pool) : bytes_of(PREFIX_LEASE);
-    return ipalloc_store_scan(registry->store, prefix, (ipalloc_bytes){0}, 0, list_entry, &l, NULL,
-                              error);
+    record_key prefix = lease_prefix(pool);
+    return ipalloc_store_scan(registry->store, bytes_of_key(&prefix), (ipalloc_bytes){0}, 0,
+                              list_entry, &l, at_revision, error);
 }
+
+/* --- changes ---------------------------------------------------------------------------------- */
+
+static int visit_change(void *context, const ipalloc_entry *entry) {
+    const listing *l = context;
+    ipalloc_pool *pool;
+    place p;
+    int status = read_lease_key(l, entry->key, &pool, &p);
+    if (status != IPALLOC_OK)
+        return status;
+    ipalloc_lease lease = {.size = sizeof lease,
+                           .pool = pool->name,
+                           .address = place_addr(&p),
+                           .port = place_port(&p),
+                           .revision = entry->revision};
+    if (!entry->deleted && !lease_parse(entry->value, &p, &lease))
+        return record_corrupt(l->error, entry->key, "is not a lease record");
+    return l->visit_change(l->context, &lease, entry->deleted);
+}
+
+int ipalloc_lease_changes(ipalloc_registry *registry, uint64_t since, ipalloc_pool *pool,
+                          size_t limit, ipalloc_lease_change_visit visit, void *context,
+                          uint64_t *up_to, ipalloc_error *error) {
+    int status = begin_walk(registry, pool, visit != NULL, error);
+    if (status != IPALLOC_OK)
+        return status;
+    listing l = {.registry = registry, .visit_change = visit, .context = context, .error = error};
+    record_key prefix = lease_prefix(pool);
+    return ipalloc_store_changes(registry->store, since, bytes_of_key(&prefix), limit, visit_change,
+                                 &l, up_to, error);
+}
+
+/* --- cooling ---------------------------------------------------------------------------------- */
+
+typedef struct cooling_listing {
+    ipalloc_registry *registry;
+    ipalloc_cooling_visit visit;
+    void *context;
+    ipalloc_error *error;
+} cooling_listing;
+
+/* Records outlive the rest that they tell of: the memory knows what still cools. Inside the gate.
+ */
+static int list_cooling(void *context, const ipalloc_entry *entry) {
+    const cooling_listing *l = context;
+    place_key parts;
+    place p;
+    range_offset offset;
+    ipalloc_cooling cooling = {.size = sizeof cooling};
+    if (!key_split_place(entry->key, PREFIX_COOLING, &parts))
+        return record_corrupt(l->error, entry->key, "the key names no address of a pool");
+    const ipalloc_pool *pool = cache_find_pool(l->registry, parts.pool, parts.pool_length);
+    if (pool == NULL)
+        return record_corrupt(l->error, entry->key, "names a pool that is not defined");
+    if (!place_parse_key(pool->kind, parts.place, parts.place_length, &p) ||
+        !cooling_parse(entry->value, &cooling.released_ms, cooling.owner))
+        return record_corrupt(l->error, entry->key, "is not a cooling record");
+    const pool_range *range = pool_find_range(pool, &p, &offset);
+    if (range == NULL || range_state_of(range->range, offset) != RANGE_COOLING)
+        return IPALLOC_OK;
+    cooling.pool = pool->name;
+    cooling.address = place_addr(&p);
+    cooling.port = place_port(&p);
+    cooling.free_at_ms = later_ms(cooling.released_ms, pool->definition.cool_down_ms);
+    return l->visit(l->context, &cooling);
+}
+
+int ipalloc_list_cooling(ipalloc_registry *registry, ipalloc_pool *pool,
+                         ipalloc_cooling_visit visit, void *context, ipalloc_error *error) {
+    int status = begin_walk(registry, pool, visit != NULL, error);
+    if (status != IPALLOC_OK)
+        return status;
+    cooling_listing l = {.registry = registry, .visit = visit, .context = context, .error = error};
+    record_key of_pool = pool != NULL ? key_of_pool_cooling(pool->name) : (record_key){0};
+    ipalloc_bytes prefix = pool != NULL ? bytes_of_key(&of_pool) : bytes_of(PREFIX_COOLING);
+    gate_enter(&registry->gate);
+    status = ipalloc_store_scan(registry->store, prefix, (ipalloc_bytes){0}, 0, list_cooling, &l,
+                                NULL, error);
+    gate_leave(&registry->gate);
+    return status;
+}
+
+/* --- of one owner ----------------------------------------------------------------------------- */
 
 /* The owner's record names them; slots, generation and time stand in it too. */
 static int visit_owned(ipalloc_txn *txn, const txn_lease *owned, const listing *l) {

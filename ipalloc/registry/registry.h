@@ -85,6 +85,11 @@ struct ipalloc_registry {
 
 /* --- registry.c ------------------------------------------------------------------------------- */
 
+/* A time that the clock cannot show is never reached. */
+static inline uint64_t later_ms(uint64_t at_ms, uint64_t more_ms) {
+    return more_ms > UINT64_MAX - at_ms ? UINT64_MAX : at_ms + more_ms;
+}
+
 /* A copy of the value of one key. OK; NOT_FOUND; others of the store; NOMEM. */
 typedef struct fetched {
     text_buffer value;
@@ -132,6 +137,9 @@ int cache_catch_up(ipalloc_registry *registry, ipalloc_error *error);
 
 /* Anywhere: has somebody else committed what the memory does not know yet? */
 int cache_is_behind(ipalloc_registry *registry, bool *behind, ipalloc_error *error);
+
+/* From outside the gate: catch up if it is behind, so that looking meets only pools it knows. */
+int cache_refresh(ipalloc_registry *registry, ipalloc_error *error);
 
 /* Anywhere: does the memory know what was committed at that revision? */
 bool cache_has_seen(ipalloc_registry *registry, uint64_t revision);

@@ -37,11 +37,6 @@ static int check_begin(ipalloc_registry *registry, const ipalloc_txn_options *gi
     return IPALLOC_OK;
 }
 
-/* A time that the clock cannot show is never reached. */
-static uint64_t later(uint64_t now_ms, uint64_t more_ms) {
-    return more_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + more_ms;
-}
-
 int ipalloc_begin(ipalloc_registry *registry, const ipalloc_txn_options *options, ipalloc_txn **out,
                   ipalloc_error *error) {
     if (registry == NULL || out == NULL)
@@ -58,7 +53,7 @@ int ipalloc_begin(ipalloc_registry *registry, const ipalloc_txn_options *options
     txn->registry = registry;
     txn->dry_run = given.dry_run;
     if (given.deadline_ms != 0)
-        txn->deadline_at_ms = later(hooks_monotonic_ms(&registry->hooks), given.deadline_ms);
+        txn->deadline_at_ms = later_ms(hooks_monotonic_ms(&registry->hooks), given.deadline_ms);
     text_init(&txn->owner_key, &registry->hooks);
     if (given.owner != NULL) {
         memcpy(txn->owner, given.owner, strlen(given.owner) + 1);

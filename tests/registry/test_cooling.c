@@ -66,6 +66,53 @@ START_TEST(a_released_address_rests_over_a_restart) {
 }
 END_TEST
 
+typedef struct resting {
+    int count, stop_at;
+    ipalloc_cooling last;
+} resting;
+
+static int note_resting(void *context, const ipalloc_cooling *cooling) {
+    resting *r = context;
+    r->last = *cooling;
+    return ++r->count == r->stop_at ? 77 : 0;
+}
+
+START_TEST(what_cools_is_told_with_its_last_owner_until_it_is_free) {
+    fixture f;
+    if (!open_with_clock(&f, _i))
+        return;
+    ipalloc_pool *pool = define_pool_with(&f, "services", "10.96.0.0/24",
+                                          (ipalloc_pool_definition){.cool_down_ms = REST_MS});
+    ipalloc_pool *ports = define_ports(&f, "ports", 1, 100);
+    allocate(&f, pool, "Service/b", SLOT);
+    reserve(&f, pool, "Service/c", SLOT, "10.96.0.3");
+    ipalloc_grant one = reserve(&f, pool, "Service/a", SLOT, "10.96.0.200");
+    release(&f, pool, "Service/a", &one);
+    ipalloc_addr first = addr("10.96.0.3");
+    OK(&f, ipalloc_release(f.registry, pool, "Service/c", &first, 0, &f.error));
+    resting r = {0};
+    OK(&f, ipalloc_list_cooling(f.registry, NULL, note_resting, &r, &f.error));
+    ck_assert_int_eq(r.count, 2);
+    ck_assert_uint_eq(cooling_of(pool), 2);
+    ck_assert_str_eq(r.last.pool, "services");
+    ck_assert_str_eq(addr_text(&r.last.address), "10.96.0.200");
+    ck_assert_str_eq(r.last.owner, "Service/a");
+    ck_assert_uint_eq(r.last.released_ms, clock_ms);
+    ck_assert_uint_eq(r.last.free_at_ms, clock_ms + REST_MS);
+    r = (resting){.stop_at = 1};
+    IS(&f, ipalloc_list_cooling(f.registry, pool, note_resting, &r, &f.error), 77);
+    ck_assert_str_eq(addr_text(&r.last.address), "10.96.0.3");
+    r = (resting){0};
+    OK(&f, ipalloc_list_cooling(f.registry, ports, note_resting, &r, &f.error));
+    ck_assert_int_eq(r.count, 0);
+    clock_ms = end_of_rest(clock_ms);
+    fixture_reopen(&f); /* the records are there still */
+    OK(&f, ipalloc_list_cooling(f.registry, NULL, note_resting, &r, &f.error));
+    ck_assert_int_eq(r.count, 0);
+    fixture_close(&f);
+}
+END_TEST
+
 START_TEST(a_clock_that_went_back_ends_the_rest_no_earlier) {
     fixture f;
     if (!open_with_clock(&f, _i))
@@ -262,6 +309,7 @@ static Suite *suite(void) {
     Suite *s = suite_create("cooling");
     TCase *c = tcase_create("rules");
     tcase_add_loop_test(c, a_released_address_rests_over_a_restart, 0, STORE_KINDS);
+    tcase_add_loop_test(c, what_cools_is_told_with_its_last_owner_until_it_is_free, 0, STORE_KINDS);
     tcase_add_loop_test(c, a_clock_that_went_back_ends_the_rest_no_earlier, 0, STORE_KINDS);
     tcase_add_loop_test(c, a_clock_that_goes_back_while_open_neither_ends_the_rest_nor_hangs, 0,
                         STORE_KINDS);

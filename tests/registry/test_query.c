@@ -80,6 +80,146 @@ START_TEST(an_owners_leases_are_its_own) {
 }
 END_TEST
 
+typedef struct change_list {
+    int count, stop_at;
+    char text[16][400];
+} change_list;
+
+static int note_change(void *context, const ipalloc_lease *lease, bool deleted) {
+    change_list *l = context;
+    char address[IPALLOC_ADDR_TEXT];
+    snprintf(address, sizeof address, "%u", lease->port);
+    if (lease->address.family != 0)
+        ipalloc_addr_format(&lease->address, address);
+    snprintf(l->text[l->count], sizeof l->text[0], "%s %s %s%s %zu", lease->pool, address,
+             deleted ? "gone" : "", lease->owner, lease->slot_count);
+    ck_assert_uint_ne(lease->revision, 0);
+    return ++l->count == l->stop_at ? 77 : 0;
+}
+
+START_TEST(changes_since_a_list_are_what_it_does_not_show) {
+    fixture f;
+    OPEN_OR_SKIP(&f, _i);
+    fill(&f);
+    ipalloc_pool *services = open_pool(&f, "services"), *ports = open_pool(&f, "ports");
+    uint64_t at, up_to;
+    listing l = {0};
+    OK(&f, ipalloc_list_at(f.registry, NULL, note, &l, &at, &f.error));
+    change_list none = {0};
+    OK(&f, ipalloc_lease_changes(f.registry, at, NULL, 0, note_change, &none, &up_to, &f.error));
+    ck_assert_int_eq(none.count, 0);
+    ck_assert_uint_ge(up_to, at);
+    ipalloc_addr shared = addr("10.9.0.200"), gone = addr("10.10.0.9");
+    reserve(&f, services, "Service/c", SLOT, "10.10.0.77");
+    OK(&f, ipalloc_reserve(f.registry, services, "Service/a", "more", &shared, NULL, &f.error));
+    OK(&f, ipalloc_release(f.registry, services, "Service/b", &gone, 0, &f.error));
+    ipalloc_txn *txn = begin(&f, "Service/b");
+    OK(&f, ipalloc_txn_release_port(txn, ports, 53, 0, &f.error));
+    OK(&f, ipalloc_txn_commit(txn, NULL, &f.error));
+    static const char *const ALL[] = {"services 10.10.0.77 Service/c 1",
+                                      "services 10.9.0.200 Service/a 2",
+                                      "services 10.10.0.9 gone 0", "ports 53 gone 0"};
+    change_list all = {0};
+    OK(&f, ipalloc_lease_changes(f.registry, at, NULL, 0, note_change, &all, &up_to, &f.error));
+    ck_assert_int_eq(all.count, 4);
+    for (int i = 0; i < 4; i++)
+        ck_assert_str_eq(all.text[i], ALL[i]);
+    change_list of_pool = {0};
+    OK(&f, ipalloc_lease_changes(f.registry, at, ports, 0, note_change, &of_pool, NULL, &f.error));
+    ck_assert_int_eq(of_pool.count, 1);
+    change_list one = {0};
+    OK(&f, ipalloc_lease_changes(f.registry, at, NULL, 1, note_change, &one, &up_to, &f.error));
+    ck_assert_int_eq(one.count, 1);
+    OK(&f, ipalloc_lease_changes(f.registry, up_to, NULL, 1, note_change, &one, &up_to, &f.error));
+    ck_assert_str_eq(one.text[1], ALL[1]);
+    change_list stopped = {.stop_at = 2};
+    IS(&f, ipalloc_lease_changes(f.registry, at, NULL, 0, note_change, &stopped, NULL, &f.error),
+       77);
+    IS(&f,
+       ipalloc_lease_changes(f.registry, up_to + 1000, NULL, 0, note_change, &all, NULL, &f.error),
+       IPALLOC_E_INVALID);
+    fixture_close(&f);
+}
+END_TEST
+
+START_TEST(changes_that_are_no_longer_kept_are_expired) {
+    ipalloc_store_options options = {.size = sizeof options, .changes_kept = 2};
+    fixture f = {0};
+    OK(&f, ipalloc_store_open("memory:", &options, &f.store, &f.error));
+    OK(&f, ipalloc_registry_open(f.store, NULL, &f.registry, &f.error));
+    fill(&f);
+    change_list l = {0};
+    IS(&f, ipalloc_lease_changes(f.registry, 1, NULL, 0, note_change, &l, NULL, &f.error),
+       IPALLOC_E_EXPIRED);
+    fixture_close(&f);
+}
+END_TEST
+
+static int note_stretch(void *context, const ipalloc_addr *first, const ipalloc_addr *last) {
+    listing *l = context;
+    snprintf(l->text[l->count], sizeof l->text[0], "%s-%s", addr_text(first), addr_text(last));
+    return ++l->count == l->stop_at ? 77 : 0;
+}
+
+START_TEST(excluded_stretches_are_told_in_order) {
+    fixture f;
+    OPEN_OR_SKIP(&f, _i);
+    ipalloc_pool *pool = define_pool(&f, "services", "10.9.0.0/16 10.10.0.0/16");
+    ipalloc_pool *ports = define_ports(&f, "ports", 1, 65535);
+    static const char *const PAIRS[][2] = {{"10.10.0.4", "10.10.0.9"}, {"10.9.0.1", "10.9.0.1"}};
+    for (int i = 0; i < 2; i++) {
+        ipalloc_addr first = addr(PAIRS[i][0]), last = addr(PAIRS[i][1]);
+        OK(&f, ipalloc_pool_exclude(pool, &first, &last, &f.error));
+    }
+    listing l = {0};
+    OK(&f, ipalloc_pool_list_excluded(pool, note_stretch, &l, &f.error));
+    ck_assert_int_eq(l.count, 2);
+    ck_assert_str_eq(l.text[0], "10.9.0.1-10.9.0.1");
+    ck_assert_str_eq(l.text[1], "10.10.0.4-10.10.0.9");
+    l = (listing){.stop_at = 1};
+    IS(&f, ipalloc_pool_list_excluded(pool, note_stretch, &l, &f.error), 77);
+    OK(&f, ipalloc_pool_list_excluded(ports, note_stretch, &l, &f.error));
+    ck_assert_int_eq(l.count, 1);
+    IS(&f, ipalloc_pool_list_excluded(pool, NULL, NULL, &f.error), IPALLOC_E_INVALID);
+    fixture_close(&f);
+}
+END_TEST
+
+static const struct {
+    const char *range;
+    uint64_t band;
+    const char *first, *last; /* "": the band is empty */
+} STATIC_BANDS[] = {
+    {"10.96.0.0/24", 0, "10.96.0.1", "10.96.0.16"},
+    {"10.96.0.0/28", 0, "", ""},
+    {"10.96.0.0/24", IPALLOC_NO_STATIC_BAND, "", ""},
+    {"10.96.0.0/28", 16, "10.96.0.1", "10.96.0.14"},
+    {"fd00::/64", 0, "fd00::1", "fd00::100"},
+};
+
+START_TEST(the_static_band_has_ends) {
+    fixture f;
+    OPEN_OR_SKIP(&f, 0);
+    ipalloc_pool *pool =
+        define_pool_with(&f, "services", STATIC_BANDS[_i].range,
+                         (ipalloc_pool_definition){.static_band_size = STATIC_BANDS[_i].band});
+    ipalloc_pool_range range = {.size = sizeof range};
+    OK(&f, ipalloc_pool_get_range(pool, 0, &range, &f.error));
+    bool empty = STATIC_BANDS[_i].first[0] == '\0';
+    ck_assert_int_eq(range.static_first.family == 0, empty);
+    ck_assert_int_eq(range.static_last.family == 0, empty);
+    if (!empty) {
+        ck_assert_str_eq(addr_text(&range.static_first), STATIC_BANDS[_i].first);
+        ck_assert_str_eq(addr_text(&range.static_last), STATIC_BANDS[_i].last);
+    }
+    ipalloc_pool *ports = define_ports(&f, "ports", 30000, 32767);
+    OK(&f, ipalloc_pool_get_range(ports, 0, &range, &f.error));
+    ck_assert_uint_eq(range.port_static_first, 30000);
+    ck_assert_uint_eq(range.port_static_last, 30085);
+    fixture_close(&f);
+}
+END_TEST
+
 static void *list_all(void *context) {
     fixture *f = context;
     for (uint64_t i = 0; i < test_scaled(2000); i++) {
@@ -185,6 +325,9 @@ START_TEST(bad_arguments_are_invalid) {
     IS(&f, ipalloc_lookup_port(f.registry, pool, 1, &lease, &f.error), IPALLOC_E_INVALID);
     IS(&f, ipalloc_list(f.registry, NULL, NULL, NULL, &f.error), IPALLOC_E_INVALID);
     IS(&f, ipalloc_list(other.registry, pool, note, NULL, &f.error), IPALLOC_E_INVALID);
+    IS(&f, ipalloc_list_cooling(f.registry, NULL, NULL, NULL, &f.error), IPALLOC_E_INVALID);
+    IS(&f, ipalloc_lease_changes(f.registry, 0, NULL, 0, NULL, NULL, NULL, &f.error),
+       IPALLOC_E_INVALID);
     IS(&f, ipalloc_allocate(other.registry, pool, "a", "s", NULL, &f.error), IPALLOC_E_INVALID);
     IS(&f, ipalloc_registry_validate(NULL, &f.error), IPALLOC_E_INVALID);
     ck_assert_uint_eq(ipalloc_metrics(NULL, NULL, 0), 0);
@@ -205,6 +348,11 @@ static Suite *suite(void) {
     tcase_add_loop_test(c, what_is_not_committed_is_not_seen, 0, STORE_KINDS);
     tcase_add_loop_test(c, validate_finds_what_does_not_agree, 0,
                         (int)(sizeof BREAKS / sizeof BREAKS[0]));
+    tcase_add_loop_test(c, changes_since_a_list_are_what_it_does_not_show, 0, STORE_KINDS);
+    tcase_add_test(c, changes_that_are_no_longer_kept_are_expired);
+    tcase_add_loop_test(c, excluded_stretches_are_told_in_order, 0, STORE_KINDS);
+    tcase_add_loop_test(c, the_static_band_has_ends, 0,
+                        (int)(sizeof STATIC_BANDS / sizeof STATIC_BANDS[0]));
     tcase_add_test(c, bad_arguments_are_invalid);
     suite_add_tcase(s, c);
     return s;
