@@ -74,6 +74,20 @@ IPALLOC_API bool ipalloc_cidr_contains(const ipalloc_cidr *cidr, const ipalloc_a
 /* Do the two share an address? */
 IPALLOC_API bool ipalloc_cidr_overlaps(const ipalloc_cidr *a, const ipalloc_cidr *b);
 
+/* Are all addresses of `inner` in `outer` too? A CIDR covers itself. */
+IPALLOC_API bool ipalloc_cidr_covers(const ipalloc_cidr *outer, const ipalloc_cidr *inner);
+
+#define IPALLOC_CIDR_PARTS_MAX 128 /* ::/0 without one address is 128 CIDRs */
+
+/* What is left of `from` without `taken`: the fewest CIDRs, in ascending order. Nothing where
+ * `taken` covers it; `from` itself where the two share no address. *count gets how many there are,
+ * also where they do not fit; at most IPALLOC_CIDR_PARTS_MAX (IPv4: 32).
+ * OK; INVALID (more than `capacity`: nothing is written to `out`; a CIDR with bits beyond its
+ * prefix; NULL). */
+IPALLOC_API int ipalloc_cidr_subtract(const ipalloc_cidr *from, const ipalloc_cidr *taken,
+                                      ipalloc_cidr *out, size_t capacity, size_t *count,
+                                      ipalloc_error *error);
+
 #define IPALLOC_COUNT_TEXT 40 /* 2^128 has 39 digits */
 
 /* Write a count in decimal digits; returns the length without the NUL. */

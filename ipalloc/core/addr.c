@@ -2,7 +2,8 @@
  * addr.c: addresses and CIDRs: strict text in, canonical text out, prefix arithmetic.
  *
  * May use: base/, inet_pton (whose grammar is the strict one), libcidr through cidr_guard.h.
- * Invariant: an address that leaves this file has its unused bytes zero, and is never IPv4-mapped.
+ * Invariant: an address that leaves this file has its unused bytes zero; one that was read from
+ * text is never IPv4-mapped.
  */
 #include <ipalloc/addr.h>
 
@@ -314,4 +315,67 @@ bool ipalloc_cidr_contains(const ipalloc_cidr *cidr, const ipalloc_addr *address
 bool ipalloc_cidr_overlaps(const ipalloc_cidr *a, const ipalloc_cidr *b) {
     return a->prefix_length <= b->prefix_length ? ipalloc_cidr_contains(a, &b->base)
                                                 : ipalloc_cidr_contains(b, &a->base);
+}
+
+bool ipalloc_cidr_covers(const ipalloc_cidr *outer, const ipalloc_cidr *inner) {
+    return outer->prefix_length <= inner->prefix_length &&
+           ipalloc_cidr_contains(outer, &inner->base);
+}
+
+/* --- taking apart ------------------------------------------------------------------------------
+ */
+
+static bool is_cidr(const ipalloc_cidr *cidr) {
+    if (cidr == NULL || (cidr->base.family != 4 && cidr->base.family != 6) ||
+        cidr->prefix_length > address_bits(&cidr->base))
+        return false;
+    ipalloc_addr masked = mask(&cidr->base, cidr->prefix_length);
+    return memcmp(&masked, &cidr->base, sizeof masked) == 0;
+}
+
+/* The bit of an address that a prefix of that length ends with. */
+static uint8_t last_prefix_bit(uint8_t prefix_length) {
+    assert(prefix_length > 0);
+    return (uint8_t)(0x80 >> (prefix_length - 1) % 8);
+}
+
+static bool is_upper_half(const ipalloc_addr *address, uint8_t prefix_length) {
+    return (address->bytes[(prefix_length - 1) / 8] & last_prefix_bit(prefix_length)) != 0;
+}
+
+/* The half that `address` does not lie in, of the CIDR one bit shorter that it lies in. */
+static ipalloc_cidr other_half(const ipalloc_addr *address, uint8_t prefix_length) {
+    ipalloc_cidr half = {mask(address, prefix_length), prefix_length};
+    half.base.bytes[(prefix_length - 1) / 8] ^= last_prefix_bit(prefix_length);
+    return half;
+}
+
+/* Halving `from` towards `taken` leaves one half each time: those below it from the largest down,
+ * then those above it from the smallest up, are in ascending order. */
+static void write_rest(const ipalloc_cidr *from, const ipalloc_cidr *taken, ipalloc_cidr *out) {
+    const ipalloc_addr *at = &taken->base;
+    for (int length = from->prefix_length + 1; length <= taken->prefix_length; length++)
+        if (is_upper_half(at, (uint8_t)length))
+            *out++ = other_half(at, (uint8_t)length);
+    for (int length = taken->prefix_length; length > from->prefix_length; length--)
+        if (!is_upper_half(at, (uint8_t)length))
+            *out++ = other_half(at, (uint8_t)length);
+}
+
+int ipalloc_cidr_subtract(const ipalloc_cidr *from, const ipalloc_cidr *taken, ipalloc_cidr *out,
+                          size_t capacity, size_t *count, ipalloc_error *error) {
+    if (!is_cidr(from) || !is_cidr(taken) || count == NULL || (out == NULL && capacity > 0))
+        return error_set(error, IPALLOC_E_INVALID,
+                         "subtract: from and taken must be CIDRs, out and count not NULL");
+    bool apart = !ipalloc_cidr_overlaps(from, taken);
+    bool inside = !apart && ipalloc_cidr_covers(from, taken);
+    *count = apart ? 1 : inside ? (size_t)(taken->prefix_length - from->prefix_length) : 0;
+    if (*count > capacity)
+        return error_set(error, IPALLOC_E_INVALID, "subtract: %zu CIDRs are left, and out has %zu",
+                         *count, capacity);
+    if (apart)
+        out[0] = *from;
+    else if (inside)
+        write_rest(from, taken, out);
+    return IPALLOC_OK;
 }

@@ -533,6 +533,189 @@ START_TEST(cidrs_overlap_if_one_contains_the_other) {
 }
 END_TEST
 
+static const struct {
+    const char *outer, *inner;
+    bool covers;
+} COVERED[] = {
+    {"10.0.0.0/8", "10.0.0.0/8", true},
+    {"10.0.0.0/8", "10.255.0.0/16", true},
+    {"10.255.0.0/16", "10.0.0.0/8", false},
+    {"10.0.0.0/8", "11.0.0.0/16", false},
+    {"0.0.0.0/0", "203.0.113.7/32", true},
+    {"0.0.0.0/0", "::/0", false},
+    {"::/0", "::/128", true},
+    {"fd00::/64", "fd00:0:0:1::/80", false},
+    {"10.0.0.0/32", "10.0.0.0/32", true},
+    {"a00::/8", "10.0.0.0/9", false},
+};
+
+START_TEST(a_cidr_covers_what_lies_wholly_in_it) {
+    ipalloc_cidr outer = cidr(COVERED[_i].outer), inner = cidr(COVERED[_i].inner);
+    ck_assert_int_eq(ipalloc_cidr_covers(&outer, &inner), COVERED[_i].covers);
+}
+END_TEST
+
+/* --- taking apart ------------------------------------------------------------------------------
+ */
+
+static const struct {
+    const char *from, *taken, *rest;
+} REMAINDERS[] = {
+    {"10.96.0.0/24", "10.96.0.0/24", ""},
+    {"10.96.0.0/28", "10.96.0.0/24", ""},
+    {"10.96.0.0/24", "10.97.0.0/24", "10.96.0.0/24"},
+    {"10.96.0.0/24", "fd00::/64", "10.96.0.0/24"},
+    {"10.96.0.0/24", "10.96.0.0/28", "10.96.0.16/28 10.96.0.32/27 10.96.0.64/26 10.96.0.128/25"},
+    {"10.96.0.0/24", "10.96.0.240/28", "10.96.0.0/25 10.96.0.128/26 10.96.0.192/27 10.96.0.224/28"},
+    {"10.96.0.0/29", "10.96.0.5/32", "10.96.0.0/30 10.96.0.4/32 10.96.0.6/31"},
+    {"0.0.0.0/0", "128.0.0.0/1", "0.0.0.0/1"},
+    {"fd00::/62", "fd00:0:0:2::/64", "fd00::/63 fd00:0:0:3::/64"},
+    {"fd00::/126", "fd00::3/128", "fd00::/127 fd00::2/128"},
+};
+
+START_TEST(the_rest_of_a_cidr_is_the_fewest_cidrs_in_ascending_order) {
+    ipalloc_cidr from = cidr(REMAINDERS[_i].from), taken = cidr(REMAINDERS[_i].taken);
+    ipalloc_cidr rest[IPALLOC_CIDR_PARTS_MAX];
+    char text[512] = "", one[IPALLOC_CIDR_TEXT];
+    size_t count;
+    ck_assert_status(
+        ipalloc_cidr_subtract(&from, &taken, rest, IPALLOC_CIDR_PARTS_MAX, &count, NULL),
+        IPALLOC_OK);
+    for (size_t i = 0, used = 0; i < count; i++) {
+        ipalloc_cidr_format(&rest[i], one);
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i == 0 ? "" : " ", one);
+    }
+    ck_assert_str_eq(text, REMAINDERS[_i].rest);
+}
+END_TEST
+
+/* The index-th block of 2^block_bits addresses at the low end of a base. */
+static ipalloc_cidr small_cidr(const char *base, unsigned host_bits, unsigned index) {
+    ipalloc_addr address = addr(base);
+    uint8_t bits = address.family == 4 ? 32 : 128;
+    address.bytes[bits / 8 - 1] = (uint8_t)(index << host_bits);
+    return (ipalloc_cidr){address, (uint8_t)(bits - host_bits)};
+}
+
+static bool any_contains(const ipalloc_cidr *list, size_t count, const ipalloc_addr *address) {
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++)
+        found += ipalloc_cidr_contains(&list[i], address);
+    ck_assert_uint_le(found, 1); /* no two of them share an address */
+    return found == 1;
+}
+
+/* Every pair of the 63 CIDRs over 32 addresses, address by address. */
+START_TEST(the_rest_has_each_address_of_one_and_not_of_the_other) {
+    static const char *const BASES[] = {"10.96.0.0", "fd00::"};
+    ipalloc_cidr rest[IPALLOC_CIDR_PARTS_MAX];
+    size_t count;
+    for (unsigned a = 1; a < 64; a++) {
+        for (unsigned b = 1; b < 64; b++) {
+            unsigned a_bits = 0, b_bits = 0; /* numbered as a heap: 1 is all, 32..63 the leaves */
+            while (a >> (5 - a_bits) == 0)
+                a_bits++;
+            while (b >> (5 - b_bits) == 0)
+                b_bits++;
+            ipalloc_cidr from = small_cidr(BASES[_i], a_bits, a - (32u >> a_bits));
+            ipalloc_cidr taken = small_cidr(BASES[_i], b_bits, b - (32u >> b_bits));
+            ck_assert_status(ipalloc_cidr_subtract(&from, &taken, rest, 5, &count, NULL),
+                             IPALLOC_OK);
+            for (unsigned i = 0; i < 32; i++) {
+                ipalloc_addr address = small_cidr(BASES[_i], 0, i).base;
+                require(any_contains(rest, count, &address) ==
+                        (ipalloc_cidr_contains(&from, &address) &&
+                         !ipalloc_cidr_contains(&taken, &address)));
+            }
+        }
+    }
+}
+END_TEST
+
+static void set_bit(ipalloc_addr *address, unsigned bit, bool value) {
+    uint8_t one = (uint8_t)(0x80 >> bit % 8);
+    address->bytes[bit / 8] =
+        (uint8_t)(value ? address->bytes[bit / 8] | one : address->bytes[bit / 8] & ~one);
+}
+
+static ipalloc_cidr first_bits_of(ipalloc_addr address, uint8_t prefix_length) {
+    for (unsigned bit = prefix_length; bit < (address.family == 4 ? 32 : 128); bit++)
+        set_bit(&address, bit, false);
+    return (ipalloc_cidr){address, prefix_length};
+}
+
+/* All pairs of prefix lengths: as many parts as there are lengths between, each one length, none
+ * overlapping, and what differs from `taken` in one bit lies in the part of that length. */
+START_TEST(every_pair_of_prefix_lengths_leaves_one_part_a_length) {
+    ipalloc_addr random = {.family = _i == 0 ? 4 : 6};
+    uint64_t state = test_seed();
+    uint8_t bits = random.family == 4 ? 32 : 128;
+    for (unsigned i = 0; i < bits / 8u; i++)
+        random.bytes[i] = (uint8_t)test_random(&state);
+    for (uint8_t outer = 0; outer <= bits; outer++) {
+        for (uint8_t inner = outer; inner <= bits; inner++) {
+            ipalloc_cidr rest[IPALLOC_CIDR_PARTS_MAX];
+            ipalloc_cidr from = first_bits_of(random, outer), taken = first_bits_of(random, inner);
+            size_t count;
+            require_status(
+                ipalloc_cidr_subtract(&from, &taken, rest, IPALLOC_CIDR_PARTS_MAX, &count, NULL),
+                IPALLOC_OK);
+            require(count == (size_t)(inner - outer));
+            uint64_t lengths[3] = {0}, wanted[3] = {0};
+            for (size_t i = 0; i < count; i++) {
+                unsigned length = rest[i].prefix_length;
+                ipalloc_addr flipped = taken.base;
+                set_bit(&flipped, length - 1,
+                        (taken.base.bytes[(length - 1) / 8] >> (7 - (length - 1) % 8) & 1) == 0);
+                require(ipalloc_cidr_contains(&rest[i], &flipped));
+                require(ipalloc_cidr_covers(&from, &rest[i]));
+                require(!ipalloc_cidr_overlaps(&taken, &rest[i]));
+                require(i == 0 || ipalloc_addr_compare(&rest[i - 1].base, &rest[i].base) < 0);
+                lengths[length / 64] |= 1ull << length % 64;
+            }
+            for (unsigned length = outer + 1u; length <= inner; length++)
+                wanted[length / 64] |= 1ull << length % 64;
+            require(memcmp(lengths, wanted, sizeof lengths) == 0);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_rest_that_does_not_fit_writes_nothing_and_says_how_much_it_is) {
+    ipalloc_cidr from = cidr("10.96.0.0/24"), taken = cidr("10.96.0.0/28"), rest[4] = {0};
+    ipalloc_cidr untouched[4] = {0};
+    size_t count = 9;
+    ipalloc_error error;
+    ck_assert_status(ipalloc_cidr_subtract(&from, &taken, rest, 3, &count, &error),
+                     IPALLOC_E_INVALID);
+    ck_assert_uint_eq(count, 4);
+    ck_assert_mem_eq(rest, untouched, sizeof rest);
+    ck_assert_ptr_nonnull(strstr(error.message, "4 CIDRs"));
+    ck_assert_status(ipalloc_cidr_subtract(&from, &taken, NULL, 0, &count, NULL),
+                     IPALLOC_E_INVALID);
+    ck_assert_uint_eq(count, 4);
+    ck_assert_status(ipalloc_cidr_subtract(&taken, &from, NULL, 0, &count, NULL), IPALLOC_OK);
+    ck_assert_uint_eq(count, 0);
+}
+END_TEST
+
+START_TEST(what_is_no_cidr_is_not_taken_apart) {
+    ipalloc_cidr fine = cidr("10.96.0.0/24"), odd = fine, long_one = fine, none = {0}, rest[4];
+    size_t count;
+    odd.base.bytes[3] = 1;
+    long_one.prefix_length = 33;
+    const ipalloc_cidr *const bad[] = {&odd, &long_one, &none, NULL};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        ck_assert_status(ipalloc_cidr_subtract(bad[i], &fine, rest, 4, &count, NULL),
+                         IPALLOC_E_INVALID);
+        ck_assert_status(ipalloc_cidr_subtract(&fine, bad[i], rest, 4, &count, NULL),
+                         IPALLOC_E_INVALID);
+    }
+    ck_assert_status(ipalloc_cidr_subtract(&fine, &fine, NULL, 4, &count, NULL), IPALLOC_E_INVALID);
+    ck_assert_status(ipalloc_cidr_subtract(&fine, &fine, rest, 4, NULL, NULL), IPALLOC_E_INVALID);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("addr");
     TCase *tc = tcase_create("addr");
@@ -551,6 +734,13 @@ int main(void) {
     tcase_add_test(tc, addresses_are_ordered_by_family_then_numerically);
     tcase_add_loop_test(tc, a_cidr_contains_its_addresses, 0, ROWS(CONTAINED));
     tcase_add_loop_test(tc, cidrs_overlap_if_one_contains_the_other, 0, ROWS(OVERLAPS));
+    tcase_add_loop_test(tc, a_cidr_covers_what_lies_wholly_in_it, 0, ROWS(COVERED));
+    tcase_add_loop_test(tc, the_rest_of_a_cidr_is_the_fewest_cidrs_in_ascending_order, 0,
+                        ROWS(REMAINDERS));
+    tcase_add_loop_test(tc, the_rest_has_each_address_of_one_and_not_of_the_other, 0, 2);
+    tcase_add_loop_test(tc, every_pair_of_prefix_lengths_leaves_one_part_a_length, 0, 2);
+    tcase_add_test(tc, a_rest_that_does_not_fit_writes_nothing_and_says_how_much_it_is);
+    tcase_add_test(tc, what_is_no_cidr_is_not_taken_apart);
     suite_add_tcase(suite, tc);
     return test_main(suite);
 }
