@@ -17,6 +17,7 @@ BUILD_NEEDS=(
     "module:sqlite3 libsqlite3-dev"
     "module:libmicrohttpd libmicrohttpd-dev"
     "module:json-c libjson-c-dev"
+    "module:yaml-0.1 libyaml-dev"
     "module:libcurl libcurl4-openssl-dev"
 )
 

@@ -2,25 +2,33 @@
 #include "body.h"
 
 #include "protobuf.h"
+#include "yaml_text.h"
 
 #include <string.h>
 #include <strings.h>
 
-enum body_kind { BODY_JSON, BODY_PROTOBUF, BODY_UNKNOWN };
+enum body_kind { BODY_JSON, BODY_YAML, BODY_PROTOBUF, BODY_UNKNOWN };
 
 static enum body_kind body_kind_of(const struct request *request) {
     const char *type = request_header(request, "Content-Type");
     if (type == NULL) {
         return BODY_JSON;
     }
+    static const struct {
+        const char *type;
+        enum body_kind kind;
+    } kinds[] = {
+        {"application/json", BODY_JSON},
+        {"application/yaml", BODY_YAML},
+        {"application/vnd.kubernetes.protobuf", BODY_PROTOBUF},
+    };
     size_t length = strcspn(type, "; \t");
-    if (length == strlen("application/json") &&
-        strncasecmp(type, "application/json", length) == 0) {
-        return BODY_JSON;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (length == strlen(kinds[i].type) && strncasecmp(type, kinds[i].type, length) == 0) {
+            return kinds[i].kind;
+        }
     }
-    static const char protobuf[] = "application/vnd.kubernetes.protobuf";
-    return length == strlen(protobuf) && strncasecmp(type, protobuf, length) == 0 ? BODY_PROTOBUF
-                                                                                  : BODY_UNKNOWN;
+    return BODY_UNKNOWN;
 }
 
 /* The value that the bytes say, not yet judged. */
@@ -32,13 +40,17 @@ static struct json_object *parse_body(const struct request *request, const struc
     case BODY_JSON:
         value = json_parse(request->body, request->body_size, &problem);
         break;
+    case BODY_YAML:
+        value = yaml_parse(request->body, request->body_size, &problem);
+        break;
     case BODY_PROTOBUF:
         value = protobuf_decode(schema, request->body, request->body_size, &problem);
         break;
     case BODY_UNKNOWN:
         outcome_fail(outcome, 415, "UnsupportedMediaType",
                      "the body of the request was in an unknown format - accepted media types "
-                     "include: application/json, application/vnd.kubernetes.protobuf");
+                     "include: application/json, application/yaml, "
+                     "application/vnd.kubernetes.protobuf");
         return NULL;
     }
     if (value == NULL) {
@@ -172,4 +184,22 @@ void reply_outcome(const struct request *request, struct reply *reply, const cha
         reply_json(request, reply, outcome->code, json_object_get(value));
     }
     outcome_clear(outcome);
+}
+
+void reply_as_wanted(const struct request *request, struct reply *reply) {
+    static const char yaml[] = "application/yaml";
+    const char *accept = request_header(request, "Accept");
+    bool is_json = reply->content_type != NULL && reply->watch == NULL &&
+                   strcmp(reply->content_type, "application/json") == 0;
+    if (!is_json || accept == NULL || strncasecmp(accept, yaml, strlen(yaml)) != 0 ||
+        strchr(",; ", accept[strlen(yaml)]) == NULL) {
+        return;
+    }
+    struct json_object *value = json_tokener_parse(reply->body.data);
+    if (value != NULL) {
+        text_clear(&reply->body);
+        yaml_add(&reply->body, value);
+        reply->content_type = yaml;
+    }
+    json_object_put(value);
 }

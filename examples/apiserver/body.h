@@ -7,9 +7,9 @@
 #include "status.h"
 #include "table.h"
 
-/* The request's object (JSON or protobuf), decoded against the schema; the caller puts it. NULL
- * with the outcome set: 400, 415 or 422. Unknown fields become a warning in `reply`, or the outcome
- * with fieldValidation=Strict. */
+/* The request's object (JSON, YAML or protobuf), decoded against the schema; the caller puts it.
+ * NULL with the outcome set: 400, 415 or 422. Unknown fields become a warning in `reply`, or the
+ * outcome with fieldValidation=Strict. */
 struct json_object *body_decode(const struct request *request, const struct schema *schema,
                                 struct reply *reply, struct outcome *outcome);
 
@@ -27,5 +27,8 @@ bool wants_table(const struct request *request, enum table_object *include);
 /* Send the outcome: as it is, or an object of `kind` as a one-row Table where that is wanted. */
 void reply_outcome(const struct request *request, struct reply *reply, const char *kind,
                    struct outcome *outcome);
+
+/* A finished reply of JSON becomes YAML where the client names that first. */
+void reply_as_wanted(const struct request *request, struct reply *reply);
 
 #endif

@@ -114,6 +114,26 @@ size_t json_length(struct json_object *list) {
     return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
 }
 
+size_t json_depth(struct json_object *value) {
+    size_t deepest = 0;
+    if (json_object_is_type(value, json_type_array)) {
+        for (size_t i = 0; i < json_length(value); i++) {
+            size_t depth = json_depth(json_object_array_get_idx(value, i));
+            deepest = depth > deepest ? depth : deepest;
+        }
+        return deepest + 1;
+    }
+    if (json_object_is_type(value, json_type_object)) {
+        json_object_object_foreach(value, name, member) {
+            (void)name;
+            size_t depth = json_depth(member);
+            deepest = depth > deepest ? depth : deepest;
+        }
+        return deepest + 1;
+    }
+    return deepest;
+}
+
 struct json_object *json_ensure(struct json_object *object, const char *name) {
     struct json_object *value = json_member(object, name);
     if (!json_object_is_type(value, json_type_object)) {

@@ -34,6 +34,9 @@ bool json_member_truth(struct json_object *object, const char *name, bool absent
 /* Elements of a list; 0 for what is no list. */
 size_t json_length(struct json_object *list);
 
+/* How deep lists and objects are nested; 0 for what is neither. */
+size_t json_depth(struct json_object *value);
+
 /* The member, made as an empty object if it is not one yet. Borrowed. */
 struct json_object *json_ensure(struct json_object *object, const char *name);
 

@@ -98,29 +98,9 @@ static bool find(struct json_object *root, const char *pointer, struct place *pl
     }
 }
 
-static size_t depth_of(struct json_object *value) {
-    size_t deepest = 0;
-    if (json_object_is_type(value, json_type_array)) {
-        for (size_t i = 0; i < json_length(value); i++) {
-            size_t depth = depth_of(json_object_array_get_idx(value, i));
-            deepest = depth > deepest ? depth : deepest;
-        }
-        return deepest + 1;
-    }
-    if (json_object_is_type(value, json_type_object)) {
-        json_object_object_foreach(value, name, member) {
-            (void)name;
-            size_t depth = depth_of(member);
-            deepest = depth > deepest ? depth : deepest;
-        }
-        return deepest + 1;
-    }
-    return deepest;
-}
-
 /* Recursion everywhere relies on JSON_DEPTH_MAX, so no operation may nest deeper. */
 static bool fits(const struct place *place, struct json_object *value) {
-    return place->depth + depth_of(value) <= JSON_DEPTH_MAX;
+    return place->depth + json_depth(value) <= JSON_DEPTH_MAX;
 }
 
 static bool insert(const struct place *place, struct json_object *value) {

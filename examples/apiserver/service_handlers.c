@@ -5,6 +5,7 @@
 #include "body.h"
 #include "patch.h"
 #include "service_store.h"
+#include "yaml_text.h"
 
 #include <string.h>
 
@@ -104,10 +105,11 @@ static bool parse_patch(const struct request *request, struct edit *edit, struct
                      "application/strategic-merge-patch+json, application/apply-patch+yaml");
         return false;
     }
-    edit->patch = json_parse(request->body, request->body_size, &problem);
+    edit->patch = edit->kind == PATCH_APPLY
+                      ? yaml_parse(request->body, request->body_size, &problem)
+                      : json_parse(request->body, request->body_size, &problem);
     if (edit->patch == NULL) {
-        outcome_fail(outcome, 400, "BadRequest", "error decoding patch: %s%s", problem.data,
-                     edit->kind == PATCH_APPLY ? " (only JSON is read here, not other YAML)" : "");
+        outcome_fail(outcome, 400, "BadRequest", "error decoding patch: %s", problem.data);
     }
     text_clear(&problem);
     return edit->patch != NULL;

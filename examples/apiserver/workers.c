@@ -2,6 +2,7 @@
  * workers.c: the threads that answer requests. As many may wait for the disk as there are workers;
  * the store makes one durable write of what waits together.
  */
+#include "body.h"
 #include "exchange.h"
 #include "router.h"
 
@@ -24,6 +25,7 @@ static void *work(void *context) {
     struct exchange *exchange;
     while ((exchange = take_exchange(http)) != NULL) {
         router_answer(http->server, &exchange->request, &exchange->reply);
+        reply_as_wanted(&exchange->request, &exchange->reply);
         MHD_resume_connection(exchange->request.connection);
     }
     return NULL;

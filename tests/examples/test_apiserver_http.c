@@ -199,7 +199,7 @@ static const struct {
      "Unsupported value: \\\"Maybe\\\""},
     {"POST", SERVICES "?dryRun=Some", JSON, "{}", 422, "dryRun: Unsupported value: \\\"Some\\\""},
     {"POST", SERVICES, "text/plain", "{}", 415, "in an unknown format"},
-    {"POST", SERVICES, "application/yaml", "{}", 415, "in an unknown format"},
+    {"POST", SERVICES, "application/xml", "{}", 415, "in an unknown format"},
     {"POST", SERVICES, "application/jsonx", "{}", 415, "in an unknown format"},
     {"POST", SERVICES, "application/vnd.kubernetes.protobuf", "{}", 400, "does not begin with k8s"},
     {"POST", SERVICES, JSON, "{\"metadata\":{\"name\":\"x\",\"namespace\":\"other\"}}", 400,
@@ -226,8 +226,10 @@ static const struct {
      "the patch must be a JSON object"},
     {"PATCH", SERVICES "/kubernetes", "application/json-patch+json",
      "[{\"op\":\"remove\",\"path\":\"/nope\"}]", 422, "remove operation does not apply"},
-    {"PATCH", SERVICES "/kubernetes", "application/apply-patch+yaml", "kind: Service", 400,
-     "only JSON is read here"},
+    {"PATCH", SERVICES "/kubernetes", "application/apply-patch+yaml", "kind: [Service", 400,
+     "error decoding patch: yaml: line "},
+    {"POST", SERVICES, "application/yaml", "kind: Service\nkind: Service\n", 400,
+     "yaml: line 2 column 1: key \\\"kind\\\" already set in map"},
     {"PATCH", SERVICES "/kubernetes", "application/merge-patch+json",
      "{\"spec\":{\"ports\":[{\"port\":\"x\"}]}}", 400, "cannot unmarshal string"},
     {"PATCH", SERVICES "/missing", "application/merge-patch+json", "{}", 404, "not found"},
@@ -282,6 +284,27 @@ START_TEST(nesting_too_deep_is_refused) {
     struct answer answer = server_ask(&server, "POST", SERVICES, JSON, NULL, body, size);
     ck_assert_int_eq(answer.code, 400);
     ck_assert_ptr_nonnull(strstr(answer.text, "nesting too deep"));
+    answer_free(&answer);
+}
+END_TEST
+
+START_TEST(yaml_is_read_and_answered) {
+    static const char service[] = "apiVersion: v1\nkind: Service\nmetadata: {name: in-yaml}\n"
+                                  "spec:\n  clusterIP: 10.96.9.9\n  ports:\n  - port: 80\n";
+    struct answer answer = server_ask(&server, "POST", SERVICES, "application/yaml",
+                                      "application/yaml", service, strlen(service));
+    ck_assert_int_eq(answer.code, 201);
+    ck_assert_msg(strstr(answer.text, "\n  clusterIP: 10.96.9.9\n") != NULL, "%s", answer.text);
+    answer_free(&answer);
+    answer =
+        server_ask(&server, "GET", SERVICES, NULL, "application/yaml, application/json", NULL, 0);
+    ck_assert_msg(strncmp(answer.text, "kind: ServiceList\n", 18) == 0, "%s", answer.text);
+    answer_free(&answer);
+    answer =
+        server_ask(&server, "GET", SERVICES, NULL, "application/json, application/yaml", NULL, 0);
+    ck_assert_ptr_nonnull(answer.json);
+    answer_free(&answer);
+    answer = server_ask(&server, "DELETE", SERVICES "/in-yaml", NULL, NULL, NULL, 0);
     answer_free(&answer);
 }
 END_TEST
@@ -469,6 +492,7 @@ int main(void) {
                         0, (int)(sizeof bodies / sizeof bodies[0]));
     tcase_add_test(cases, a_nul_byte_in_the_body_is_refused_with_its_place);
     tcase_add_test(cases, nesting_too_deep_is_refused);
+    tcase_add_test(cases, yaml_is_read_and_answered);
     tcase_add_test(cases, unknown_fields_are_dropped_with_a_warning);
     tcase_add_test(cases, a_body_over_the_limit_is_413);
     tcase_add_test(cases, an_object_over_what_the_store_takes_is_413_and_holds_nothing);
