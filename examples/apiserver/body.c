@@ -62,21 +62,23 @@ static struct json_object *parse_body(const struct request *request, const struc
     return value;
 }
 
-static bool check_kind(struct json_object *value, const struct schema *schema,
+static bool check_kind(struct json_object *value, const struct resource *resource,
                        struct outcome *outcome) {
     const char *kind = json_member_text(value, "kind");
     const char *version = json_member_text(value, "apiVersion");
-    if (kind[0] != '\0' && strcmp(kind, schema->go_name) != 0) {
+    char expected[RESOURCE_TEXT];
+    resource_api_version(resource, expected);
+    if (kind[0] != '\0' && strcmp(kind, resource->kind) != 0) {
         outcome_fail(outcome, 400, "BadRequest",
                      "%.63s in version \"%.63s\" cannot be handled as a %s", kind, version,
-                     schema->go_name);
+                     resource->kind);
         return false;
     }
-    if (version[0] != '\0' && strcmp(version, "v1") != 0) {
+    if (version[0] != '\0' && strcmp(version, expected) != 0) {
         outcome_fail(outcome, 400, "BadRequest",
                      "the API version in the data (%.63s) does not match the expected API version "
-                     "(v1)",
-                     version);
+                     "(%s)",
+                     version, expected);
         return false;
     }
     return true;
@@ -110,18 +112,18 @@ static bool judge_unknown(const struct request *request, struct text *unknown, s
     return false;
 }
 
-struct json_object *body_decode_value(const struct request *request, const struct schema *schema,
-                                      struct json_object *value, struct reply *reply,
-                                      struct outcome *outcome) {
+struct json_object *body_decode_value(const struct request *request,
+                                      const struct resource *resource, struct json_object *value,
+                                      struct reply *reply, struct outcome *outcome) {
     struct text unknown = {0};
     struct text problem = {0};
     struct json_object *object = NULL;
-    if (check_kind(value, schema, outcome)) {
-        object = schema_decode(schema, value, &unknown, &problem);
+    if (check_kind(value, resource, outcome)) {
+        object = schema_decode(resource->schema, value, &unknown, &problem);
         if (object == NULL) {
             outcome_fail(outcome, 400, "BadRequest",
-                         "%s in version \"v1\" cannot be handled as a %s: %s", schema->go_name,
-                         schema->go_name, problem.data);
+                         "%s in version \"%s\" cannot be handled as a %s: %s", resource->kind,
+                         resource->version, resource->kind, problem.data);
         } else if (!judge_unknown(request, &unknown, reply, outcome)) {
             json_object_put(object);
             object = NULL;
@@ -132,11 +134,11 @@ struct json_object *body_decode_value(const struct request *request, const struc
     return object;
 }
 
-struct json_object *body_decode(const struct request *request, const struct schema *schema,
+struct json_object *body_decode(const struct request *request, const struct resource *resource,
                                 struct reply *reply, struct outcome *outcome) {
-    struct json_object *value = parse_body(request, schema, outcome);
+    struct json_object *value = parse_body(request, resource->schema, outcome);
     struct json_object *object =
-        value != NULL ? body_decode_value(request, schema, value, reply, outcome) : NULL;
+        value != NULL ? body_decode_value(request, resource, value, reply, outcome) : NULL;
     json_object_put(value);
     return object;
 }
@@ -169,16 +171,17 @@ bool wants_table(const struct request *request, enum table_object *include) {
     return table != NULL && (comma == NULL || table < comma);
 }
 
-void reply_outcome(const struct request *request, struct reply *reply, const char *kind,
-                   struct outcome *outcome) {
+void reply_outcome(const struct request *request, struct reply *reply,
+                   const struct resource *resource, struct outcome *outcome) {
     enum table_object include;
     struct json_object *value = outcome->value;
-    bool is_object = strcmp(json_member_text(value, "kind"), kind) == 0;
+    bool is_object =
+        resource != NULL && strcmp(json_member_text(value, "kind"), resource->kind) == 0;
     if (is_object && wants_table(request, &include)) {
         struct json_object *metadata = json_member(value, "metadata");
         struct json_object *table =
-            table_new(kind, true, json_member_text(metadata, "resourceVersion"));
-        table_add(table, kind, value, include);
+            table_new(resource, true, json_member_text(metadata, "resourceVersion"));
+        table_add(table, resource, value, include);
         reply_json(request, reply, outcome->code, table);
     } else {
         reply_json(request, reply, outcome->code, json_object_get(value));

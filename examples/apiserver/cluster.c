@@ -8,7 +8,8 @@
 #include "cluster.h"
 
 #include "json.h"
-#include "service_store.h"
+#include "namespaces.h"
+#include "object_store.h"
 #include "watch.h"
 
 #include <stdio.h>
@@ -139,12 +140,15 @@ static struct json_object *kubernetes_service(const ipalloc_cidr *range) {
 /* Once; a restart finds it and keeps it. Anything else in its way is said and lived with, as
  * kube-apiserver does. */
 static void ensure_kubernetes_service(struct server *server) {
-    struct service_place place = {.server = server, .namespace = "default", .name = "kubernetes"};
+    struct object_place place = {.server = server,
+                                 .resource = &resource_services,
+                                 .namespace = "default",
+                                 .name = "kubernetes"};
     struct outcome outcome = {0};
-    service_get(&place, &outcome);
+    object_get(&place, &outcome);
     if (outcome.code == 404) {
         struct json_object *object = kubernetes_service(&server->options->cluster_ranges[0]);
-        service_create(&place, object, &outcome);
+        object_create(&place, object, &outcome);
         json_object_put(object);
     }
     if (outcome.code != 200 && outcome.code != 201) {
@@ -189,6 +193,7 @@ bool cluster_open(struct server *server, const struct options *options, struct t
     ipalloc_error error = {0};
     bool opened = open_registry(server, problem) && define_pools(server, problem);
     if (opened) {
+        namespaces_ensure(server);
         ensure_kubernetes_service(server);
         opened = hub_start(server, &error) == IPALLOC_OK;
         if (!opened) {

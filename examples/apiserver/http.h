@@ -18,6 +18,7 @@ struct server;
 struct watch;
 struct http;
 struct json_object;
+struct resource;
 
 #define HTTP_WORKERS            16
 #define HTTP_EVENT_THREADS      2
@@ -48,7 +49,9 @@ struct request {
     void *connection; /* libmicrohttpd's, for headers and parameters */
     const char *body; /* NUL-terminated */
     size_t body_size;
-    char namespace[256]; /* captured by the route, "" if it has none */
+    const struct resource *resource; /* what the path is about; NULL for pages */
+    bool status;                     /* the status subresource */
+    char namespace[256];             /* of the path, "" if it has none */
     char name[256];
 };
 

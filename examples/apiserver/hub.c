@@ -54,13 +54,13 @@ static struct shared_text *shared_text_new(const struct server *server,
 
 /* --- the present state, by key ---------------------------------------------------------------- */
 
-static size_t item_position(const struct hub *hub, const char *key, bool *found) {
+static size_t item_position(const struct shelf *shelf, const char *key, bool *found) {
     size_t low = 0;
-    size_t high = hub->item_count;
+    size_t high = shelf->count;
     *found = false;
     while (low < high && !*found) {
         size_t middle = low + (high - low) / 2;
-        int order = strcmp(hub->items[middle].key, key);
+        int order = strcmp(shelf->items[middle].key, key);
         *found = order == 0;
         if (order < 0) {
             low = middle + 1;
@@ -71,35 +71,37 @@ static size_t item_position(const struct hub *hub, const char *key, bool *found)
     return *found ? high : low;
 }
 
-static void insert_item(struct hub *hub, size_t at, const char *key, struct shared_text *text) {
-    if (hub->item_count == hub->item_capacity) {
-        hub->item_capacity = hub->item_capacity == 0 ? 64 : hub->item_capacity * 2;
-        hub->items = memory_resize(hub->items, hub->item_capacity * sizeof *hub->items);
+static void insert_item(struct shelf *shelf, size_t at, const char *key, struct shared_text *text) {
+    if (shelf->count == shelf->capacity) {
+        shelf->capacity = shelf->capacity == 0 ? 64 : shelf->capacity * 2;
+        shelf->items = memory_resize(shelf->items, shelf->capacity * sizeof *shelf->items);
     }
-    memmove(&hub->items[at + 1], &hub->items[at], (hub->item_count - at) * sizeof *hub->items);
-    hub->items[at] = (struct item){memory_copy(key), text};
-    hub->item_count++;
+    struct item *item = &shelf->items[at];
+    memmove(item + 1, item, (shelf->count - at) * sizeof *item);
+    *item = (struct item){memory_copy(key), text};
+    shelf->count++;
 }
 
-static void remove_item(struct hub *hub, size_t at) {
-    free(hub->items[at].key);
-    hub->item_count--;
-    memmove(&hub->items[at], &hub->items[at + 1], (hub->item_count - at) * sizeof *hub->items);
+static void remove_item(struct shelf *shelf, size_t at) {
+    struct item *item = &shelf->items[at];
+    free(item->key);
+    shelf->count--;
+    memmove(item, item + 1, (shelf->count - at) * sizeof *item);
 }
 
 /* Make `after` (whose reference it takes; NULL: gone) the present state; the state before is
  * returned with its reference. */
-static struct shared_text *exchange_item(struct hub *hub, const char *key,
+static struct shared_text *exchange_item(struct shelf *shelf, const char *key,
                                          struct shared_text *after) {
     bool found;
-    size_t at = item_position(hub, key, &found);
-    struct shared_text *before = found ? hub->items[at].text : NULL;
+    size_t at = item_position(shelf, key, &found);
+    struct shared_text *before = found ? shelf->items[at].text : NULL;
     if (found && after != NULL) {
-        hub->items[at].text = after;
+        shelf->items[at].text = after;
     } else if (found) {
-        remove_item(hub, at);
+        remove_item(shelf, at);
     } else if (after != NULL) {
-        insert_item(hub, at, key, after);
+        insert_item(shelf, at, key, after);
     }
     return before; /* NOLINT(clang-analyzer-unix.Malloc): references are counted */
 }
@@ -120,9 +122,7 @@ static void drop_first_event(struct hub *hub) {
 }
 
 /* Take over both references. */
-static void add_event(struct hub *hub, uint64_t revision, struct shared_text *before,
-                      struct shared_text *after) {
-    struct event event = {revision, before, after};
+static void add_event(struct hub *hub, struct event event) {
     if (hub->next_event - hub->first_event == HUB_EVENTS_MAX) {
         drop_first_event(hub);
     }
@@ -137,6 +137,7 @@ static void add_event(struct hub *hub, uint64_t revision, struct shared_text *be
 
 struct change {
     char *key;
+    const struct resource *resource;
     uint64_t revision;
     struct shared_text *after;
 };
@@ -150,6 +151,10 @@ struct changes {
 static int see_change(void *context, const ipalloc_entry *entry) {
     struct changes *changes = context;
     struct shared_text *after = NULL;
+    const struct resource *resource = resource_of_key(entry->key.data, entry->key.size);
+    if (resource == NULL) {
+        return IPALLOC_OK;
+    }
     if (!entry->deleted) {
         after = shared_text_new(changes->hub->server, entry);
         if (after == NULL) {
@@ -162,7 +167,7 @@ static int see_change(void *context, const ipalloc_entry *entry) {
     }
     char *key = memory_allocate(entry->key.size + 1);
     memcpy(key, entry->key.data, entry->key.size);
-    changes->list[changes->count++] = (struct change){key, entry->revision, after};
+    changes->list[changes->count++] = (struct change){key, resource, entry->revision, after};
     return IPALLOC_OK;
 }
 
@@ -170,10 +175,12 @@ static int see_change(void *context, const ipalloc_entry *entry) {
 static void apply_changes(struct hub *hub, struct changes *changes, bool as_events) {
     for (size_t i = 0; i < changes->count; i++) {
         struct change *change = &changes->list[i];
+        struct shelf *shelf = &hub->shelves[resource_index(change->resource)];
         struct shared_text *before =
-            exchange_item(hub, change->key, shared_text_hold(change->after));
+            exchange_item(shelf, change->key, shared_text_hold(change->after));
         if (as_events && (before != NULL || change->after != NULL)) {
-            add_event(hub, change->revision, before, change->after);
+            struct event event = {change->revision, change->resource, before, change->after};
+            add_event(hub, event);
         } else {
             shared_text_drop(before);
             shared_text_drop(change->after);
@@ -187,9 +194,12 @@ static void clear_state(struct hub *hub) {
     while (hub->first_event < hub->next_event) {
         drop_first_event(hub);
     }
-    while (hub->item_count > 0) {
-        shared_text_drop(hub->items[hub->item_count - 1].text);
-        remove_item(hub, hub->item_count - 1);
+    for (size_t i = 0; i < resource_count; i++) {
+        struct shelf *shelf = &hub->shelves[i];
+        while (shelf->count > 0) {
+            shared_text_drop(shelf->items[shelf->count - 1].text);
+            remove_item(shelf, shelf->count - 1);
+        }
     }
 }
 
@@ -197,8 +207,8 @@ static void clear_state(struct hub *hub) {
 static int load(struct hub *hub, ipalloc_error *error) {
     struct changes all = {.hub = hub};
     uint64_t revision = 0;
-    int status = ipalloc_record_scan(hub->server->registry, SERVICE_PREFIX, NULL, 0, see_change,
-                                     &all, &revision, error);
+    int status =
+        ipalloc_record_scan(hub->server->registry, "", NULL, 0, see_change, &all, &revision, error);
     pthread_mutex_lock(&hub->lock);
     if (status == IPALLOC_OK) {
         clear_state(hub);
@@ -216,8 +226,8 @@ static bool follow(struct hub *hub) {
     ipalloc_error error = {0};
     uint64_t since = hub->revision; /* only this thread writes it */
     uint64_t up_to = since;
-    int status = ipalloc_record_changes(hub->server->registry, since, SERVICE_PREFIX,
-                                        CHANGES_AT_ONCE, see_change, &new, &up_to, &error);
+    int status = ipalloc_record_changes(hub->server->registry, since, "", CHANGES_AT_ONCE,
+                                        see_change, &new, &up_to, &error);
     if (status == IPALLOC_E_EXPIRED) {
         load(hub, &error);
         return false;
@@ -325,7 +335,7 @@ int hub_start(struct server *server, ipalloc_error *error) {
 
 void hub_wake(struct hub *hub) {
     if (hub == NULL) {
-        return; /* the first Service is made before the hub starts */
+        return; /* the first objects are made before the hub starts */
     }
     pthread_mutex_lock(&hub->lock);
     hub->woken = true;
@@ -361,24 +371,26 @@ void hub_stop(struct hub *hub) {
 
 void hub_free(struct hub *hub) {
     clear_state(hub);
-    free(hub->items);
+    for (size_t i = 0; i < resource_count; i++) {
+        free(hub->shelves[i].items);
+    }
     pthread_cond_destroy(&hub->wake);
     pthread_mutex_destroy(&hub->lock);
     free(hub);
 }
 
-size_t hub_service_count(struct hub *hub) {
+size_t hub_count(struct hub *hub, const struct resource *resource) {
     pthread_mutex_lock(&hub->lock);
-    size_t count = hub->item_count;
+    size_t count = hub->shelves[resource_index(resource)].count;
     pthread_mutex_unlock(&hub->lock);
     return count;
 }
 
 /* The newest of those older than `below`. */
-static struct shared_text *newest_below(const struct hub *hub, uint64_t below) {
+static struct shared_text *newest_below(const struct shelf *shelf, uint64_t below) {
     struct shared_text *newest = NULL;
-    for (size_t i = 0; i < hub->item_count; i++) {
-        struct shared_text *text = hub->items[i].text;
+    for (size_t i = 0; i < shelf->count; i++) {
+        struct shared_text *text = shelf->items[i].text;
         if (text->revision < below && (newest == NULL || text->revision > newest->revision)) {
             newest = text;
         }
@@ -386,12 +398,13 @@ static struct shared_text *newest_below(const struct hub *hub, uint64_t below) {
     return newest;
 }
 
-size_t hub_recent(struct hub *hub, char **texts, size_t max) {
+size_t hub_recent(struct hub *hub, const struct resource *resource, char **texts, size_t max) {
+    const struct shelf *shelf = &hub->shelves[resource_index(resource)];
     size_t count = 0;
     uint64_t below = UINT64_MAX;
     pthread_mutex_lock(&hub->lock);
     while (count < max) {
-        struct shared_text *newest = newest_below(hub, below);
+        struct shared_text *newest = newest_below(shelf, below);
         if (newest == NULL) {
             break;
         }

@@ -2,6 +2,7 @@
 #ifndef APISERVER_HUB_H
 #define APISERVER_HUB_H
 
+#include "resource.h"
 #include "watch.h"
 
 /* An object's text as clients get it. Counted under the hub's lock. */
@@ -17,8 +18,15 @@ struct item {
     struct shared_text *text;
 };
 
+/* The present objects of one kind, by key. */
+struct shelf {
+    struct item *items;
+    size_t count, capacity;
+};
+
 struct event {
     uint64_t revision;
+    const struct resource *resource;
     struct shared_text *before; /* NULL: it was not there */
     struct shared_text *after;  /* NULL: it is gone */
 };
@@ -30,8 +38,7 @@ struct hub {
     pthread_cond_t wake;
     bool woken;
     bool stopping;
-    struct item *items; /* by key */
-    size_t item_count, item_capacity;
+    struct shelf shelves[RESOURCES_MAX]; /* by resource_index */
     struct event events[HUB_EVENTS_MAX]; /* sequence number modulo HUB_EVENTS_MAX */
     uint64_t first_event, next_event;    /* sequence numbers */
     size_t event_bytes;
@@ -47,6 +54,7 @@ struct watch {
     struct hub *hub;
     struct watch *previous, *next; /* in hub->watches */
     struct watch *next_bound;
+    const struct resource *resource;
     struct selector *selector;
     bool table;
     int include; /* enum table_object */
@@ -56,6 +64,7 @@ struct watch {
     struct shared_text **initial;
     size_t initial_count, initial_at;
     uint64_t sequence;             /* of the next event to send */
+    uint64_t skip;                 /* events up to this revision were known at the start */
     uint64_t after;                /* revision up to which the client knows everything */
     time_t deadline, bookmark_due; /* monotonic seconds */
     enum watch_state state;

@@ -169,3 +169,12 @@ const char *json_line(struct json_object *value, size_t *size) {
     return json_object_to_json_string_length(
         value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, size);
 }
+
+void json_carry(struct json_object *from, struct json_object *to, const char *name) {
+    struct json_object *value = json_member(from, name);
+    if (value != NULL) {
+        json_set(to, name, json_copy(value));
+    } else {
+        json_remove(to, name);
+    }
+}

@@ -46,6 +46,9 @@ void json_set_number(struct json_object *object, const char *name, int64_t value
 void json_remove(struct json_object *object, const char *name);
 struct json_object *json_copy(struct json_object *value);
 
+/* Make that member of `to` what it is in `from`: a copy, or absent. */
+void json_carry(struct json_object *from, struct json_object *to, const char *name);
+
 /* The value as one line, valid while `value` lives and is unchanged. */
 const char *json_line(struct json_object *value, size_t *size);
 

@@ -7,6 +7,7 @@
 #include "cluster.h"
 #include "http.h"
 #include "listen.h"
+#include "resource.h"
 #include "watch.h"
 
 #include <inttypes.h>
@@ -55,7 +56,7 @@ static void say_started(struct server *server, const char *url) {
         printf("%s%s", i > 0 ? "," : ", load balancers ", cidr);
     }
     printf("; loaded %zu Services holding %" PRIu64 " addresses and ports\n",
-           hub_service_count(server->hub), cluster_leases(server));
+           hub_count(server->hub, &resource_services), cluster_leases(server));
     fflush(stdout);
 }
 

@@ -1,15 +1,13 @@
-/* namespaces.h: the namespaces there are: four from the start, and those that clients create. */
+/* namespaces.h: the kind Namespace; see resource.h for its descriptor. */
 #ifndef APISERVER_NAMESPACES_H
 #define APISERVER_NAMESPACES_H
 
-#include "http.h"
 #include "server.h"
 
+/* May objects be made in it? */
 bool namespace_exists(struct server *server, const char *name);
 
-/* Handlers; see router.c. */
-void namespaces_list(struct server *server, const struct request *request, struct reply *reply);
-void namespaces_create(struct server *server, const struct request *request, struct reply *reply);
-void namespaces_get(struct server *server, const struct request *request, struct reply *reply);
+/* Make those that a cluster starts with, where they are missing. */
+void namespaces_ensure(struct server *server);
 
 #endif

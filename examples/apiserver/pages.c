@@ -66,7 +66,8 @@ static void add_own_metrics(struct server *server, struct text *out) {
                 "# TYPE ipalloc_apiserver_services gauge\n"
                 "# HELP ipalloc_apiserver_services Services stored.\n"
                 "ipalloc_apiserver_services %zu\n",
-                counts.connections_now, counts.watches_now, hub_service_count(server->hub));
+                counts.connections_now, counts.watches_now,
+                hub_count(server->hub, &resource_services));
 }
 
 /* The library's text ends with the end mark, so ours comes first. */
@@ -143,10 +144,10 @@ static void add_pools(struct server *server, struct text *out) {
 static void add_service_row(struct text *out, const char *text) {
     struct text ignored = {0};
     struct json_object *service = json_parse(text, strlen(text), &ignored);
-    struct json_object *table = table_new("Service", false, NULL);
+    struct json_object *table = table_new(&resource_services, false, NULL);
     text_clear(&ignored);
     if (service != NULL) {
-        table_add(table, "Service", service, TABLE_OBJECT_NONE);
+        table_add(table, &resource_services, service, TABLE_OBJECT_NONE);
         struct json_object *row = json_object_array_get_idx(json_member(table, "rows"), 0);
         struct json_object *cells = json_member(row, "cells");
         text_add(out, "<tr><td>");
@@ -163,12 +164,12 @@ static void add_service_row(struct text *out, const char *text) {
 
 static void add_services(struct server *server, struct text *out) {
     char *texts[RECENT_SERVICES];
-    size_t count = hub_recent(server->hub, texts, RECENT_SERVICES);
+    size_t count = hub_recent(server->hub, &resource_services, texts, RECENT_SERVICES);
     text_format(out,
                 "<h2>Services</h2><p>%zu in all; the last changed ones:</p><table><tr>"
                 "<th>Namespace</th><th>Name</th><th>Type</th><th>Cluster-IP</th>"
                 "<th>External-IP</th><th>Ports</th><th>Age</th></tr>",
-                hub_service_count(server->hub));
+                hub_count(server->hub, &resource_services));
     for (size_t i = 0; i < count; i++) {
         add_service_row(out, texts[i]);
         free(texts[i]);

@@ -2,6 +2,8 @@
  * that a list costs a copy per object and no parsing. */
 #include "record.h"
 
+#include "resource.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,28 +30,28 @@ bool resource_version_parse(const struct server *server, const char *text, uint6
     return !*expired;
 }
 
-/* Where the metadata begins in what record_put wrote; 0 if it was not record_put. */
-static size_t metadata_offset(const char *bytes, size_t size) {
-    static const char mark[] = "\"metadata\":{";
-    static const char *const heads[] = {
-        "{\"apiVersion\":\"v1\",\"kind\":\"Service\",",
-        "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",",
-    };
-    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
-        size_t head = strlen(heads[i]);
-        size_t whole = head + strlen(mark);
-        if (size > whole && memcmp(bytes, heads[i], head) == 0 &&
-            memcmp(bytes + head, mark, strlen(mark)) == 0 && bytes[whole] == '"') {
-            return whole;
-        }
+/* Where the metadata begins in what record_put wrote; 0 if it was not record_put, or put under
+ * another kind's key. */
+static size_t metadata_offset(const ipalloc_entry *entry) {
+    const struct resource *resource = resource_of_key(entry->key.data, entry->key.size);
+    char version[RESOURCE_TEXT];
+    char head[3 * RESOURCE_TEXT];
+    if (resource == NULL) {
+        return 0;
     }
-    return 0;
+    int length =
+        snprintf(head, sizeof head, "{\"apiVersion\":\"%s\",\"kind\":\"%s\",\"metadata\":{",
+                 resource_api_version(resource, version), resource->kind);
+    size_t offset = (size_t)length;
+    const char *bytes = entry->value.data;
+    bool ours = entry->value.size > offset && memcmp(bytes, head, offset) == 0;
+    return ours && bytes[offset] == '"' ? offset : 0;
 }
 
 bool record_add(const struct server *server, const ipalloc_entry *entry, struct text *out) {
     const char *bytes = entry->value.data;
     char version[RESOURCE_VERSION_TEXT];
-    size_t offset = metadata_offset(bytes, entry->value.size);
+    size_t offset = metadata_offset(entry);
     if (offset == 0) {
         return false;
     }
@@ -145,13 +147,16 @@ void uid_make(char out[UID_TEXT]) {
     }
 }
 
+void moment_format(time_t seconds, char out[MOMENT_TEXT]) {
+    struct tm moment;
+    gmtime_r(&seconds, &moment);
+    strftime(out, MOMENT_TEXT, "%Y-%m-%dT%H:%M:%SZ", &moment);
+}
+
 void record_stamp(struct json_object *metadata) {
     char uid[UID_TEXT];
-    char moment[32];
-    struct tm now;
-    time_t seconds = time(NULL);
-    gmtime_r(&seconds, &now);
-    strftime(moment, sizeof moment, "%Y-%m-%dT%H:%M:%SZ", &now);
+    char moment[MOMENT_TEXT];
+    moment_format(time(NULL), moment);
     uid_make(uid);
     json_set_text(metadata, "uid", uid);
     json_set_text(metadata, "creationTimestamp", moment);

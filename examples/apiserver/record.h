@@ -1,18 +1,15 @@
 /*
  * record.h: objects in the store.
  *
- * A record "services/NAMESPACE/NAME" holds the object as one line of JSON, canonical (fields in the
- * order of schema.c), without its resourceVersion: that is the record's revision and is put in on
- * the way out.
+ * A record "PLURAL/NAMESPACE/NAME" or "PLURAL/NAME" holds the object as one line of JSON, canonical
+ * (fields in the order of its schema), without its resourceVersion: that is the record's revision
+ * and is put in on the way out.
  */
 #ifndef APISERVER_RECORD_H
 #define APISERVER_RECORD_H
 
 #include "json.h"
 #include "server.h"
-
-#define SERVICE_PREFIX   "services/"
-#define NAMESPACE_PREFIX "namespaces/"
 
 #define RESOURCE_VERSION_TEXT 24
 
@@ -40,6 +37,11 @@ int record_read(const struct server *server, const char *key, struct json_object
  * than a value may be. */
 int record_put(ipalloc_txn *txn, const char *key, struct json_object *object,
                uint64_t expected_revision, ipalloc_error *error);
+
+#define MOMENT_TEXT 32
+
+/* "2006-01-02T15:04:05Z" */
+void moment_format(time_t seconds, char out[MOMENT_TEXT]);
 
 /* What every object gets at its creation. */
 void record_stamp(struct json_object *metadata);

@@ -1,88 +1,30 @@
-/* router.c: one table of paths; see router.h. ":namespace" and ":name" capture a part of the path.
+/*
+ * router.c: what answers a path; see router.h. Pages and discovery have a table of their own; the
+ * paths of objects follow from the descriptors of resource.h:
+ *
+ *   /api/VERSION/... and /apis/GROUP/VERSION/...
+ *       PLURAL[/NAME[/status]]                           cluster-wide; lists of all namespaces
+ *       namespaces/NAMESPACE/PLURAL[/NAME[/status]]      of one namespace
  */
 #include "router.h"
 
 #include "discovery.h"
-#include "namespaces.h"
+#include "object_handlers.h"
 #include "pages.h"
-#include "service_handlers.h"
+#include "resource.h"
 #include "status.h"
 
-#include <stdio.h>
 #include <string.h>
 
 typedef void (*handler)(struct server *server, const struct request *request, struct reply *reply);
 
-struct route {
+static const struct {
     const char *path;
-    handler handlers[METHOD_COUNT]; /* by enum method */
+    handler get;
+} pages[] = {
+    {"/", page_index},       {"/healthz", page_health},  {"/livez", page_health},
+    {"/readyz", page_ready}, {"/metrics", page_metrics},
 };
-
-#define SERVICES "/api/v1/namespaces/:namespace/services"
-
-static const struct route routes[] = {
-    {"/", {[METHOD_GET] = page_index}},
-    {"/healthz", {[METHOD_GET] = page_health}},
-    {"/livez", {[METHOD_GET] = page_health}},
-    {"/readyz", {[METHOD_GET] = page_ready}},
-    {"/metrics", {[METHOD_GET] = page_metrics}},
-    {"/version", {[METHOD_GET] = discovery_version}},
-    {"/api", {[METHOD_GET] = discovery_versions}},
-    {"/apis", {[METHOD_GET] = discovery_groups}},
-    {"/api/v1", {[METHOD_GET] = discovery_resources}},
-    {"/openapi/v3", {[METHOD_GET] = discovery_openapi}},
-    {"/openapi/v3/api/v1", {[METHOD_GET] = discovery_openapi_core}},
-    {"/api/v1/namespaces", {[METHOD_GET] = namespaces_list, [METHOD_POST] = namespaces_create}},
-    {"/api/v1/namespaces/:name", {[METHOD_GET] = namespaces_get}},
-    {"/api/v1/services", {[METHOD_GET] = services_list}},
-    {SERVICES, {[METHOD_GET] = services_list, [METHOD_POST] = services_create}},
-    {SERVICES "/:name",
-     {[METHOD_GET] = services_get,
-      [METHOD_PUT] = services_replace,
-      [METHOD_PATCH] = services_patch,
-      [METHOD_DELETE] = services_delete}},
-    {SERVICES "/:name/status",
-     {[METHOD_GET] = services_get,
-      [METHOD_PUT] = services_replace_status,
-      [METHOD_PATCH] = services_patch_status}},
-};
-
-/* The slot that a pattern's part captures into; NULL for a literal part. */
-static char *capture_of(struct request *request, const char *part, size_t length) {
-    if (length == strlen(":name") && memcmp(part, ":name", length) == 0) {
-        return request->name;
-    }
-    bool namespace = length == strlen(":namespace") && memcmp(part, ":namespace", length) == 0;
-    return namespace ? request->namespace : NULL;
-}
-
-static bool match_part(struct request *request, const char *part, size_t part_length,
-                       const char *given, size_t given_length) {
-    char *slot = capture_of(request, part, part_length);
-    if (slot == NULL) {
-        return part_length == given_length && memcmp(part, given, given_length) == 0;
-    }
-    if (given_length == 0 || given_length >= sizeof request->name) {
-        return false;
-    }
-    memcpy(slot, given, given_length);
-    slot[given_length] = '\0';
-    return true;
-}
-
-static bool match(struct request *request, const char *pattern) {
-    const char *path = request->path;
-    while (*pattern == '/' && *path == '/') {
-        size_t part = strcspn(++pattern, "/");
-        size_t given = strcspn(++path, "/");
-        if (!match_part(request, pattern, part, path, given)) {
-            return false;
-        }
-        pattern += part;
-        path += given;
-    }
-    return *pattern == '\0' && (*path == '\0' || strcmp(path, "/") == 0);
-}
 
 static void refuse(const struct request *request, struct reply *reply, int code, const char *reason,
                    const char *message) {
@@ -92,29 +34,166 @@ static void refuse(const struct request *request, struct reply *reply, int code,
     outcome_clear(&outcome);
 }
 
-static void refuse_method(const struct route *route, const struct request *request,
-                          struct reply *reply) {
-    reply->allow = route->handlers[METHOD_PUT] != NULL && route->handlers[METHOD_DELETE] != NULL
-                       ? "GET, HEAD, PUT, PATCH, DELETE"
-                   : route->handlers[METHOD_PUT] != NULL  ? "GET, HEAD, PUT, PATCH"
-                   : route->handlers[METHOD_POST] != NULL ? "GET, HEAD, POST"
-                                                          : "GET, HEAD";
+static void refuse_method(const struct request *request, struct reply *reply, const char *allow) {
+    reply->allow = allow;
     refuse(request, reply, 405, "MethodNotAllowed",
            "the server does not allow this method on the requested resource");
 }
 
-void router_answer(struct server *server, struct request *request, struct reply *reply) {
-    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-        request->namespace[0] = request->name[0] = '\0';
-        if (!match(request, routes[i].path)) {
-            continue;
-        }
-        if (request->method == METHOD_OTHER || routes[i].handlers[request->method] == NULL) {
-            refuse_method(&routes[i], request, reply);
-        } else {
-            routes[i].handlers[request->method](server, request, reply);
-        }
-        return;
+static bool same_path(const char *given, const char *path) {
+    size_t length = strlen(path);
+    return strncmp(given, path, length) == 0 &&
+           (given[length] == '\0' || (length > 1 && strcmp(given + length, "/") == 0));
+}
+
+/* --- the paths of objects --------------------------------------------------------------------- */
+
+/* The next part of a path, up to a slash. False where it is empty or too long. */
+static bool take_part(const char **path, char *out, size_t capacity) {
+    size_t length = strcspn(*path, "/");
+    if (length == 0 || length >= capacity) {
+        return false;
     }
-    refuse(request, reply, 404, "NotFound", "the server could not find the requested resource");
+    memcpy(out, *path, length);
+    out[length] = '\0';
+    *path += length + ((*path)[length] == '/' ? 1 : 0);
+    return true;
+}
+
+static bool starts_with_part(const char *path, const char *part) {
+    size_t length = strlen(part);
+    return strncmp(path, part, length) == 0 && (path[length] == '/' || path[length] == '\0');
+}
+
+/* "namespaces/NAMESPACE/PLURAL...", but not a namespace's own subresource. */
+static bool take_namespace(const char **path, char *out, size_t capacity) {
+    const char *at = *path;
+    char word[sizeof((struct request *)NULL)->name];
+    bool taken = take_part(&at, word, sizeof word) && strcmp(word, "namespaces") == 0 &&
+                 take_part(&at, out, capacity) && *at != '\0' && !starts_with_part(at, "status");
+    if (taken) {
+        *path = at;
+    } else {
+        out[0] = '\0';
+    }
+    return taken;
+}
+
+/* Group and version, and what is left of the path. */
+static bool take_group(const char **path, char *group, char *version, size_t capacity) {
+    group[0] = '\0';
+    if (text_starts_with(*path, "/api/")) {
+        *path += strlen("/api/");
+    } else if (text_starts_with(*path, "/apis/")) {
+        *path += strlen("/apis/");
+        if (!take_part(path, group, capacity)) {
+            return false;
+        }
+    } else {
+        return false;
+    }
+    return take_part(path, version, capacity);
+}
+
+/* Which object or list a path is about, filled into the request. False: it is not about any. */
+static bool find_object(struct request *request) {
+    const char *path = request->path;
+    char group[RESOURCE_TEXT];
+    char version[RESOURCE_TEXT];
+    char plural[RESOURCE_TEXT];
+    if (!take_group(&path, group, version, RESOURCE_TEXT)) {
+        return false;
+    }
+    bool in_namespace = take_namespace(&path, request->namespace, sizeof request->namespace);
+    if (!take_part(&path, plural, sizeof plural)) {
+        return false;
+    }
+    const struct resource *resource = resource_find(group, version, plural);
+    if (resource == NULL || (in_namespace && !resource->namespaced)) {
+        return false;
+    }
+    if (*path != '\0' && !take_part(&path, request->name, sizeof request->name)) {
+        return false;
+    }
+    if (resource->namespaced && !in_namespace && request->name[0] != '\0') {
+        return false;
+    }
+    if (*path != '\0') {
+        request->status = resource->has_status && strcmp(path, "status") == 0;
+        if (!request->status) {
+            return false;
+        }
+    }
+    request->resource = resource;
+    return true;
+}
+
+/* --- verbs ------------------------------------------------------------------------------------ */
+
+/* What a path can be asked to do, by method. */
+struct choice {
+    unsigned verb; /* enum verb */
+    handler handler;
+};
+
+static const struct choice on_list[METHOD_COUNT] = {
+    [METHOD_GET] = {VERB_LIST, objects_list},
+    [METHOD_POST] = {VERB_CREATE, objects_create},
+};
+
+static const struct choice on_object[METHOD_COUNT] = {
+    [METHOD_GET] = {VERB_GET, objects_get},
+    [METHOD_PUT] = {VERB_UPDATE, objects_replace},
+    [METHOD_PATCH] = {VERB_PATCH, objects_patch},
+    [METHOD_DELETE] = {VERB_DELETE, objects_delete},
+};
+
+static bool can(const struct request *request, enum method method) {
+    const struct resource *resource = request->resource;
+    const struct choice *choices = request->name[0] != '\0' ? on_object : on_list;
+    bool everywhere = resource->namespaced && request->namespace[0] == '\0';
+    return (choices[method].verb & resource->verbs) != 0 &&
+           !(request->status && method == METHOD_DELETE) && !(everywhere && method == METHOD_POST);
+}
+
+static const char *allowed(const struct request *request) {
+    bool writes = can(request, METHOD_PUT);
+    return writes && can(request, METHOD_DELETE) ? "GET, HEAD, PUT, PATCH, DELETE"
+           : writes                              ? "GET, HEAD, PUT, PATCH"
+           : can(request, METHOD_POST)           ? "GET, HEAD, POST"
+                                                 : "GET, HEAD";
+}
+
+static void answer_object(struct server *server, const struct request *request,
+                          struct reply *reply) {
+    const struct choice *choices = request->name[0] != '\0' ? on_object : on_list;
+    if (request->method == METHOD_OTHER || !can(request, request->method)) {
+        refuse_method(request, reply, allowed(request));
+    } else {
+        choices[request->method].handler(server, request, reply);
+    }
+}
+
+void router_answer(struct server *server, struct request *request, struct reply *reply) {
+    request->namespace[0] = request->name[0] = '\0';
+    request->resource = NULL;
+    request->status = false;
+    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
+        if (same_path(request->path, pages[i].path)) {
+            if (request->method == METHOD_GET) {
+                pages[i].get(server, request, reply);
+            } else {
+                refuse_method(request, reply, "GET, HEAD");
+            }
+            return;
+        }
+    }
+    if (find_object(request)) {
+        answer_object(server, request, reply);
+    } else if (!discovery_answer(request, reply)) {
+        refuse(request, reply, 404, "NotFound", "the server could not find the requested resource");
+    } else if (request->method != METHOD_GET) {
+        text_clear(&reply->body);
+        refuse_method(request, reply, "GET, HEAD");
+    }
 }

@@ -1,5 +1,6 @@
 /*
- * schema.h: the fields of the objects we take, in one table for JSON, protobuf and OpenAPI.
+ * schema.h: the fields of the objects we take, one table a type for JSON, protobuf and OpenAPI. The
+ * tables of a kind are in the file of its resource.
  *
  * Decoding keeps known fields of the right type, in the table's order, and reports the others: a
  * wrong type always, an unknown name only where the client asked (fieldValidation=Strict or Warn).
@@ -39,8 +40,11 @@ struct schema {
     size_t field_count;
 };
 
-extern const struct schema schema_service;
-extern const struct schema schema_namespace;
+#define SCHEMA_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* What every kind has. */
+extern const struct schema schema_metadata;
+extern const struct schema schema_condition;
 
 /* The known part of `value` as a new object (the caller puts it), or NULL with `problem` where a
  * type is wrong. Names of unknown fields, each quoted with its path, are listed in `unknown`. */

@@ -153,17 +153,21 @@ static bool parse_list(struct selector *selector, const char *text, bool is_fiel
     return true;
 }
 
-static bool fields_are_known(const struct selector *selector, struct text *problem) {
-    static const char *const known[] = {"metadata.name", "metadata.namespace", "spec.type",
-                                        "spec.clusterIP"};
+static bool is_selectable(const struct resource *resource, const char *field) {
+    bool found = strcmp(field, "metadata.name") == 0 ||
+                 (resource->namespaced && strcmp(field, "metadata.namespace") == 0);
+    for (const char *const *at = resource->selectable; !found && at != NULL && *at != NULL; at++) {
+        found = strcmp(field, *at) == 0;
+    }
+    return found;
+}
+
+static bool fields_are_known(const struct selector *selector, const struct resource *resource,
+                             struct text *problem) {
     for (size_t i = 0; i < selector->count; i++) {
         const struct requirement *requirement = &selector->requirements[i];
-        bool found = !requirement->is_field;
-        for (size_t j = 0; j < sizeof known / sizeof known[0]; j++) {
-            found = found || strcmp(requirement->key, known[j]) == 0;
-        }
         bool plain = requirement->value_count == 1;
-        if (!found || (requirement->is_field && !plain)) {
+        if (requirement->is_field && !(plain && is_selectable(resource, requirement->key))) {
             text_format(problem, "field label not supported: %s", requirement->key);
             return false;
         }
@@ -171,13 +175,13 @@ static bool fields_are_known(const struct selector *selector, struct text *probl
     return true;
 }
 
-struct selector *selector_parse(const char *namespace, const char *labels, const char *fields,
-                                struct text *problem) {
+struct selector *selector_parse(const struct resource *resource, const char *namespace,
+                                const char *labels, const char *fields, struct text *problem) {
     struct selector *selector = memory_allocate(sizeof *selector);
     selector->namespace = memory_copy(namespace);
     if (!parse_list(selector, labels != NULL ? labels : "", false, problem) ||
         !parse_list(selector, fields != NULL ? fields : "", true, problem) ||
-        !fields_are_known(selector, problem)) {
+        !fields_are_known(selector, resource, problem)) {
         selector_free(selector);
         return NULL;
     }
@@ -193,9 +197,13 @@ static const char *value_of(const struct requirement *requirement, struct json_o
         struct json_object *label = json_member(labels, requirement->key);
         return label != NULL ? json_object_get_string(label) : NULL;
     }
-    const char *dot = strchr(requirement->key, '.');
-    bool metadata = text_starts_with(requirement->key, "metadata.");
-    return json_member_text(json_member(object, metadata ? "metadata" : "spec"), dot + 1);
+    const char *at = requirement->key;
+    for (const char *dot; (dot = strchr(at, '.')) != NULL; at = dot + 1) {
+        char part[KEY_MAX_BYTES + 1] = {0};
+        memcpy(part, at, (size_t)(dot - at));
+        object = json_member(object, part);
+    }
+    return json_member_text(object, at);
 }
 
 static bool is_listed(const struct requirement *requirement, const char *value) {

@@ -1,19 +1,19 @@
 /*
- * selector.h: which Services a list or watch asks for: by namespace, by labels, by fields.
+ * selector.h: which objects a list or watch asks for: by namespace, by labels, by fields.
  *
- * Labels: "a=b,c!=d,e in (x,y),f notin (z),g,!h". Fields: metadata.name, metadata.namespace,
- * spec.type and spec.clusterIP with =, == and !=.
+ * Labels: "a=b,c!=d,e in (x,y),f notin (z),g,!h". Fields: metadata.name, metadata.namespace and
+ * those that the kind names, with =, == and !=.
  */
 #ifndef APISERVER_SELECTOR_H
 #define APISERVER_SELECTOR_H
 
-#include "json.h"
+#include "resource.h"
 
 struct selector;
 
 /* Parse both texts (NULL: everything). NULL with the rule in `problem` where one is malformed. */
-struct selector *selector_parse(const char *namespace, const char *labels, const char *fields,
-                                struct text *problem);
+struct selector *selector_parse(const struct resource *resource, const char *namespace,
+                                const char *labels, const char *fields, struct text *problem);
 void selector_free(struct selector *selector);
 
 /* Does the object match? */

@@ -1,6 +1,8 @@
 /* status.c: Kubernetes Status objects; see status.h. */
 #include "status.h"
 
+#include "resource.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,10 +37,15 @@ static struct json_object *status_new(const char *status, const char *message, c
     return value;
 }
 
+/* `kind` may have its group behind the first dot. */
 static struct json_object *details_new(const char *kind, const char *name) {
     struct json_object *details = json_object_new_object();
+    size_t length = strcspn(kind, ".");
     json_set_text(details, "name", name);
-    json_set_text(details, "kind", kind);
+    if (kind[length] == '.') {
+        json_set_text(details, "group", kind + length + 1);
+    }
+    json_set(details, "kind", json_object_new_string_len(kind, (int)length));
     return details;
 }
 
@@ -62,26 +69,35 @@ static void fail_named(struct outcome *outcome, int code, const char *reason, co
     text_clear(message);
 }
 
-void outcome_not_found(struct outcome *outcome, const char *kind, const char *name) {
+void outcome_not_found(struct outcome *outcome, const struct resource *resource, const char *name) {
     struct text message = {0};
-    text_format(&message, "%s \"%s\" not found", kind, name);
-    fail_named(outcome, 404, "NotFound", kind, name, &message);
+    char plural[RESOURCE_TEXT];
+    resource_full_plural(resource, plural);
+    text_format(&message, "%s \"%s\" not found", plural, name);
+    fail_named(outcome, 404, "NotFound", plural, name, &message);
 }
 
-void outcome_exists(struct outcome *outcome, const char *kind, const char *name) {
+void outcome_exists(struct outcome *outcome, const struct resource *resource, const char *name) {
     struct text message = {0};
-    text_format(&message, "%s \"%s\" already exists", kind, name);
-    fail_named(outcome, 409, "AlreadyExists", kind, name, &message);
+    char plural[RESOURCE_TEXT];
+    resource_full_plural(resource, plural);
+    text_format(&message, "%s \"%s\" already exists", plural, name);
+    fail_named(outcome, 409, "AlreadyExists", plural, name, &message);
 }
 
-void outcome_conflict(struct outcome *outcome, const char *name, const char *why) {
+void outcome_conflict(struct outcome *outcome, const struct resource *resource, const char *name,
+                      const char *why) {
     struct text message = {0};
-    text_format(&message, "Operation cannot be fulfilled on services \"%s\": %s", name, why);
-    fail_named(outcome, 409, "Conflict", "services", name, &message);
+    char plural[RESOURCE_TEXT];
+    resource_full_plural(resource, plural);
+    text_format(&message, "Operation cannot be fulfilled on %s \"%s\": %s", plural, name, why);
+    fail_named(outcome, 409, "Conflict", plural, name, &message);
 }
 
-void outcome_deleted(struct outcome *outcome, const char *kind, const char *name, const char *uid) {
-    struct json_object *details = details_new(kind, name);
+void outcome_deleted(struct outcome *outcome, const struct resource *resource, const char *name,
+                     const char *uid) {
+    char plural[RESOURCE_TEXT];
+    struct json_object *details = details_new(resource_full_plural(resource, plural), name);
     json_set_text(details, "uid", uid);
     outcome_set(outcome, 200, status_new("Success", NULL, NULL, details, 0));
 }
@@ -156,10 +172,17 @@ void outcome_problems(struct outcome *outcome, const char *kind, const char *nam
     text_clear(&message);
 }
 
-void outcome_library(struct outcome *outcome, const char *name, const ipalloc_error *error) {
+void outcome_refused(struct outcome *outcome, const struct resource *resource, const char *name,
+                     const ipalloc_service_problems *problems) {
+    char kind[RESOURCE_TEXT];
+    outcome_problems(outcome, resource_full_kind(resource, kind), name, problems);
+}
+
+void outcome_library(struct outcome *outcome, const struct resource *resource, const char *name,
+                     const ipalloc_error *error) {
     switch (error->status) {
     case IPALLOC_E_CONFLICT:
-        outcome_conflict(outcome, name, CONFLICT_MODIFIED);
+        outcome_conflict(outcome, resource, name, CONFLICT_MODIFIED);
         break;
     case IPALLOC_E_NOMEM:
     case IPALLOC_E_BUSY:

@@ -10,6 +10,8 @@
 
 #include <ipalloc/service.h>
 
+struct resource;
+
 /* An HTTP code and the value to send, which the outcome owns. */
 struct outcome {
     int code;
@@ -23,24 +25,32 @@ void outcome_clear(struct outcome *outcome);
 void outcome_fail(struct outcome *outcome, int code, const char *reason, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Failures about one object; `kind` is the resource's name, "services". */
-void outcome_not_found(struct outcome *outcome, const char *kind, const char *name);
-void outcome_exists(struct outcome *outcome, const char *kind, const char *name);
-void outcome_conflict(struct outcome *outcome, const char *name, const char *why);
+/* Failures about one object. */
+void outcome_not_found(struct outcome *outcome, const struct resource *resource, const char *name);
+void outcome_exists(struct outcome *outcome, const struct resource *resource, const char *name);
+void outcome_conflict(struct outcome *outcome, const struct resource *resource, const char *name,
+                      const char *why);
 
 #define CONFLICT_MODIFIED                                                                    \
     "the object has been modified; please apply your changes to the latest version and try " \
     "again"
 
-/* 422 Invalid with a cause per problem, or 500 where one is an internal error ("range is full"). */
+/* 422 Invalid with a cause per problem, or 500 where one is an internal error ("range is full").
+ * `kind` is with its group: "ServiceCIDR.networking.k8s.io". */
 void outcome_problems(struct outcome *outcome, const char *kind, const char *name,
                       const ipalloc_service_problems *problems);
 
+/* The same for an object of that kind. */
+void outcome_refused(struct outcome *outcome, const struct resource *resource, const char *name,
+                     const ipalloc_service_problems *problems);
+
 /* What a library call answered, where no field is to blame. */
-void outcome_library(struct outcome *outcome, const char *name, const ipalloc_error *error);
+void outcome_library(struct outcome *outcome, const struct resource *resource, const char *name,
+                     const ipalloc_error *error);
 
 /* The Success that a deletion answers with. */
-void outcome_deleted(struct outcome *outcome, const char *kind, const char *name, const char *uid);
+void outcome_deleted(struct outcome *outcome, const struct resource *resource, const char *name,
+                     const char *uid);
 
 /* Note a refused field; beyond IPALLOC_SERVICE_PROBLEMS_MAX they are only counted out. */
 void problem_add(ipalloc_service_problems *problems, const char *reason, const char *field,

@@ -36,8 +36,8 @@ static void add_object(struct watch *watch, const char *type, struct json_object
         return;
     }
     const char *version = json_member_text(json_member(object, "metadata"), "resourceVersion");
-    struct json_object *table = table_new("Service", !watch->columns_sent, version);
-    table_add(table, "Service", object, (enum table_object)watch->include);
+    struct json_object *table = table_new(watch->resource, !watch->columns_sent, version);
+    table_add(table, watch->resource, object, (enum table_object)watch->include);
     add_line(watch, type, json_line(table, NULL));
     json_object_put(table);
     watch->columns_sent = true;
@@ -47,15 +47,16 @@ static void add_bookmark(struct watch *watch, uint64_t revision, bool initial_en
     char version[RESOURCE_VERSION_TEXT];
     resource_version_format(watch->hub->server, revision, version);
     if (watch->table) {
-        struct json_object *table = table_new("Service", false, version);
+        struct json_object *table = table_new(watch->resource, false, version);
         add_line(watch, "BOOKMARK", json_line(table, NULL));
         json_object_put(table);
         return;
     }
+    char api_version[RESOURCE_TEXT];
     text_format(&watch->pending,
-                "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"Service\",\"apiVersion\":\"v1\","
+                "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"%s\",\"apiVersion\":\"%s\","
                 "\"metadata\":{\"resourceVersion\":\"%s\",\"creationTimestamp\":null%s}}}\n",
-                version,
+                watch->resource->kind, resource_api_version(watch->resource, api_version), version,
                 initial_end ? ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}" : "");
 }
 
@@ -119,10 +120,13 @@ static void render_initial(struct watch *watch) {
 static void render_event(struct watch *watch) {
     struct hub *hub = watch->hub;
     struct event event = hub->events[watch->sequence++ % HUB_EVENTS_MAX];
-    if (event.revision <= watch->after) {
+    if (event.revision <= watch->skip) {
         return;
     }
     watch->after = event.revision;
+    if (event.resource != watch->resource) {
+        return;
+    }
     shared_text_hold(event.before);
     shared_text_hold(event.after);
     pthread_mutex_unlock(&hub->lock);
@@ -231,13 +235,14 @@ void watch_free(struct watch *watch) {
 /* From the present state on: every object first. Under the lock. */
 static void start_with_all(struct watch *watch) {
     struct hub *hub = watch->hub;
-    watch->initial = memory_allocate(hub->item_count * sizeof *watch->initial);
-    watch->initial_count = hub->item_count;
-    for (size_t i = 0; i < hub->item_count; i++) {
-        watch->initial[i] = shared_text_hold(hub->items[i].text);
+    const struct shelf *shelf = &hub->shelves[resource_index(watch->resource)];
+    watch->initial = memory_allocate(shelf->count * sizeof *watch->initial);
+    watch->initial_count = shelf->count;
+    for (size_t i = 0; i < shelf->count; i++) {
+        watch->initial[i] = shared_text_hold(shelf->items[i].text);
     }
     watch->sequence = hub->next_event;
-    watch->after = hub->revision;
+    watch->skip = watch->after = hub->revision;
     if (watch->initial_count == 0 && watch->initial_end) {
         add_bookmark(watch, watch->after, true);
     }
@@ -246,7 +251,7 @@ static void start_with_all(struct watch *watch) {
 /* From after a revision on. False where the ring does not reach back so far. Under the lock. */
 static bool start_after(struct watch *watch, uint64_t revision) {
     watch->sequence = watch->hub->first_event;
-    watch->after = revision;
+    watch->skip = watch->after = revision;
     return revision >= watch->hub->floor;
 }
 
@@ -264,6 +269,7 @@ static struct watch *watch_new(struct server *server, const struct request *requ
     enum table_object include;
     struct watch *watch = memory_allocate(sizeof *watch);
     watch->hub = server->hub;
+    watch->resource = request->resource;
     watch->selector = selector;
     watch->table = wants_table(request, &include);
     watch->include = include;
@@ -304,7 +310,7 @@ void watch_begin(struct server *server, const struct request *request, struct re
     bool all;
     if (!parse_start(server, request, &revision, &all, &outcome)) {
         selector_free(selector);
-        reply_outcome(request, reply, "", &outcome);
+        reply_outcome(request, reply, NULL, &outcome);
         return;
     }
     struct watch *watch = watch_new(server, request, selector);
@@ -325,7 +331,7 @@ void watch_begin(struct server *server, const struct request *request, struct re
         watch_free(watch);
         outcome_fail(&outcome, 410, "Expired",
                      "too old resource version: %" PRIu64 " (%" PRIu64 ")", revision, floor);
-        reply_outcome(request, reply, "", &outcome);
+        reply_outcome(request, reply, NULL, &outcome);
         return;
     }
     reply->code = 200;

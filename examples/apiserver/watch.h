@@ -2,7 +2,7 @@
  * watch.h: watches: what has changed since a resourceVersion, and what changes from now on.
  *
  * The hub is one thread that follows the store's changes (ipalloc_record_changes), keeps the
- * present text of every Service and a ring of the last HUB_EVENTS_MAX events, each with the text
+ * present text of every object and a ring of the last HUB_EVENTS_MAX events, each with the text
  * before and after. A watch is a suspended HTTP response with a place in the ring: it costs no
  * thread, and a slow one holds up nobody; one that falls out of the ring is told 410 Expired and
  * lists again, as is one that asks for a resourceVersion from before the hub began.
@@ -33,10 +33,10 @@ void hub_catch_up(struct hub *hub);
 void hub_stop(struct hub *hub);
 void hub_free(struct hub *hub);
 
-/* Services there are now, and the most recently changed ones (at most `max`, newest first; the
- * caller frees the texts). For the status page. */
-size_t hub_service_count(struct hub *hub);
-size_t hub_recent(struct hub *hub, char **texts, size_t max);
+/* Objects of a kind there are now, and the most recently changed ones (at most `max`, newest first;
+ * the caller frees the texts). For the status page. */
+size_t hub_count(struct hub *hub, const struct resource *resource);
+size_t hub_recent(struct hub *hub, const struct resource *resource, char **texts, size_t max);
 
 /* Answer a list request that has watch=true; takes the selector over. */
 void watch_begin(struct server *server, const struct request *request, struct reply *reply,

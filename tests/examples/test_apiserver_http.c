@@ -108,7 +108,7 @@ static const struct {
     {"PUT", SERVICES, "GET, HEAD, POST"},
     {"POST", SERVICES "/kubernetes", "GET, HEAD, PUT, PATCH, DELETE"},
     {"DELETE", SERVICES "/kubernetes/status", "GET, HEAD, PUT, PATCH"},
-    {"DELETE", "/api/v1/namespaces/default", "GET, HEAD"},
+    {"DELETE", "/api/v1/namespaces/default", "GET, HEAD, PUT, PATCH"},
     {"TRACE", SERVICES, "GET, HEAD, POST"},
     {"FROB", SERVICES, "GET, HEAD, POST"},
 };

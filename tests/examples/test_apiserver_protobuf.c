@@ -1,5 +1,6 @@
 /* The decoder of protobuf.c: bodies that kubectl 1.33 sent, and every damage to them. */
 #include "protobuf.h"
+#include "resource.h"
 #include "support.h"
 
 #include <stdio.h>
@@ -54,7 +55,9 @@ static const struct {
      "\"externalName\":\"example.com\"},\"status\":{\"loadBalancer\":{}}}",
      false},
     {"kubectl-1.33-create-namespace.bin",
-     "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"team\"}}", true},
+     "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"team\"},\"spec\":{},"
+     "\"status\":{}}",
+     true},
 };
 
 START_TEST(what_kubectl_sent_reads_as_its_json_would) {
@@ -62,7 +65,8 @@ START_TEST(what_kubectl_sent_reads_as_its_json_would) {
     struct text problem = {0};
     size_t size = load(recorded[_i].file, bytes, sizeof bytes);
     struct json_object *object =
-        decode(recorded[_i].namespace ? &schema_namespace : &schema_service, bytes, size, &problem);
+        decode(recorded[_i].namespace ? resource_namespaces.schema : resource_services.schema,
+               bytes, size, &problem);
     ck_assert_msg(object != NULL, "%s", problem.data);
     struct json_object *expected = json_tokener_parse(recorded[_i].json);
     ck_assert_msg(json_object_equal(object, expected), "%s", json_line(object, NULL));
@@ -76,7 +80,7 @@ START_TEST(every_truncation_is_refused_or_read_but_never_overrun) {
     size_t size = load(recorded[_i].file, bytes, sizeof bytes);
     for (size_t cut = 0; cut < size; cut++) {
         struct text problem = {0};
-        struct json_object *object = decode(&schema_service, bytes, cut, &problem);
+        struct json_object *object = decode(resource_services.schema, bytes, cut, &problem);
         ck_assert((object == NULL) == (problem.size > 0));
         json_object_put(object);
         text_clear(&problem);
@@ -90,7 +94,7 @@ START_TEST(every_bit_flip_is_refused_or_read_but_never_overrun) {
     for (size_t bit = 0; bit < size * 8; bit++) {
         struct text problem = {0};
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
-        struct json_object *object = decode(&schema_service, bytes, size, &problem);
+        struct json_object *object = decode(resource_services.schema, bytes, size, &problem);
         ck_assert((object == NULL) == (problem.size > 0));
         json_object_put(object);
         text_clear(&problem);
@@ -111,7 +115,7 @@ START_TEST(random_damage_is_refused_or_read_but_never_overrun) {
             damaged[test_random(&state) % size] = (uint8_t)test_random(&state);
         }
         struct json_object *object =
-            decode(&schema_service, damaged, test_random(&state) % size + 1, &problem);
+            decode(resource_services.schema, damaged, test_random(&state) % size + 1, &problem);
         ck_assert((object == NULL) == (problem.size > 0));
         json_object_put(object);
         text_clear(&problem);
@@ -142,8 +146,8 @@ static const struct {
 
 START_TEST(malformed_protobuf_is_refused_by_name) {
     struct text problem = {0};
-    struct json_object *object =
-        decode(&schema_service, (const uint8_t *)refused[_i].bytes, refused[_i].size, &problem);
+    struct json_object *object = decode(
+        resource_services.schema, (const uint8_t *)refused[_i].bytes, refused[_i].size, &problem);
     ck_assert_msg(object == NULL, "%s: %s", refused[_i].what, json_line(object, NULL));
     ck_assert_msg(strstr(problem.data, refused[_i].problem) != NULL, "%s: %s", refused[_i].what,
                   problem.data);
@@ -163,7 +167,7 @@ START_TEST(unknown_fields_of_every_wire_type_are_skipped) {
                                 "web";
     struct text problem = {0};
     struct json_object *object =
-        decode(&schema_service, (const uint8_t *)bytes, sizeof bytes - 1, &problem);
+        decode(resource_services.schema, (const uint8_t *)bytes, sizeof bytes - 1, &problem);
     ck_assert_msg(object != NULL, "%s", problem.data);
     ck_assert_str_eq(json_line(object, NULL), "{\"metadata\":{\"name\":\"web\"}}");
     json_object_put(object);

@@ -1,5 +1,4 @@
 /* The rules that the API server keeps itself: names, labels, ports, defaults; selectors; cells. */
-#include "schema.h"
 #include "selector.h"
 #include "service_rules.h"
 #include "support.h"
@@ -296,8 +295,9 @@ static const struct {
 START_TEST(selectors_match_as_kubernetes_do) {
     struct text problem = {0};
     struct json_object *object = parse(selected);
-    struct selector *selector = selector_parse(selectors[_i].namespace, selectors[_i].labels,
-                                               selectors[_i].fields, &problem);
+    struct selector *selector =
+        selector_parse(&resource_services, selectors[_i].namespace, selectors[_i].labels,
+                       selectors[_i].fields, &problem);
     if (selectors[_i].matches < 0) {
         ck_assert_ptr_null(selector);
         ck_assert_uint_gt(problem.size, 0);
@@ -317,7 +317,7 @@ START_TEST(a_selector_of_too_many_requirements_is_refused) {
     for (int i = 0; i < 65; i++) {
         text_format(&labels, "%sa%d", i > 0 ? "," : "", i);
     }
-    ck_assert_ptr_null(selector_parse("", labels.data, NULL, &problem));
+    ck_assert_ptr_null(selector_parse(&resource_services, "", labels.data, NULL, &problem));
     ck_assert_ptr_nonnull(strstr(problem.data, "at most 64"));
     text_clear(&labels);
     text_clear(&problem);
@@ -369,10 +369,10 @@ static const struct {
 
 START_TEST(cells_say_what_kubectl_prints) {
     struct json_object *object = parse("{\"metadata\":{\"name\":\"web\"}}");
-    struct json_object *table = table_new("Service", true, "7");
+    struct json_object *table = table_new(&resource_services, true, "7");
     json_set(object, "spec", parse(cells[_i].spec));
     json_set(object, "status", parse(cells[_i].status));
-    table_add(table, "Service", object, TABLE_OBJECT_METADATA);
+    table_add(table, &resource_services, object, TABLE_OBJECT_METADATA);
     struct json_object *row = json_object_array_get_idx(json_member(table, "rows"), 0);
     struct json_object *list = json_member(row, "cells");
     const char *expected[] = {
@@ -398,7 +398,7 @@ START_TEST(null_is_as_good_as_left_out_and_order_is_the_tables) {
         parse("{\"spec\":{\"type\":null,\"selector\":{\"z\":\"1\"},\"clusterIP\":\"\"},"
               "\"metadata\":{\"name\":\"a\",\"creationTimestamp\":null,\"managedFields\":[{}]},"
               "\"kind\":\"Service\"}");
-    struct json_object *object = schema_decode(&schema_service, value, &unknown, &problem);
+    struct json_object *object = schema_decode(resource_services.schema, value, &unknown, &problem);
     ck_assert_msg(object != NULL, "%s", problem.data);
     ck_assert_str_eq(json_line(object, NULL),
                      "{\"kind\":\"Service\",\"metadata\":{\"name\":\"a\"},\"spec\":{\"clusterIP\":"

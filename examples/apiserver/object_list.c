@@ -1,13 +1,13 @@
 /*
- * service_list.c: lists of Services, and the start of a watch.
+ * object_list.c: lists of objects, and the start of a watch.
  *
  * A plain list without selectors copies stored text; selectors and tables parse each object. The
  * whole answer is at one revision.
  */
 #include "body.h"
+#include "object_handlers.h"
 #include "record.h"
 #include "selector.h"
-#include "service_handlers.h"
 #include "watch.h"
 
 #include <stdio.h>
@@ -16,8 +16,9 @@
 
 struct listing {
     const struct server *server;
+    const struct resource *resource;
     const struct selector *selector; /* NULL: every object, unparsed */
-    struct json_object *table;       /* without its rows; NULL: a ServiceList */
+    struct json_object *table;       /* without its rows; NULL: a list of objects */
     enum table_object include;
     struct text items; /* or rows, as the answer has them, comma-separated */
     ipalloc_error *error;
@@ -25,8 +26,8 @@ struct listing {
 
 /* One row, as text at once: the values of a long table would be several times its text. */
 static void add_row(struct listing *listing, struct json_object *object) {
-    struct json_object *table = table_new("Service", false, NULL);
-    table_add(table, "Service", object, listing->include);
+    struct json_object *table = table_new(listing->resource, false, NULL);
+    table_add(table, listing->resource, object, listing->include);
     size_t size = 0;
     const char *row = json_line(json_object_array_get_idx(json_member(table, "rows"), 0), &size);
     text_append(&listing->items, row, size);
@@ -44,7 +45,7 @@ static void add_selected(struct listing *listing, struct json_object *object) {
     }
 }
 
-static int see_service(void *context, const ipalloc_entry *entry) {
+static int see_object(void *context, const ipalloc_entry *entry) {
     struct listing *listing = context;
     if (listing->selector == NULL && listing->table == NULL) {
         text_add(&listing->items, listing->items.size > 0 ? "," : "");
@@ -75,9 +76,11 @@ static void reply_list(const struct request *request, struct reply *reply, struc
         const char *head = json_line(listing->table, &size);
         text_append(&reply->body, head, size - strlen("]}")); /* it ends with the empty rows */
     } else {
+        char api_version[RESOURCE_TEXT];
         text_format(&reply->body,
-                    "{\"kind\":\"ServiceList\",\"apiVersion\":\"v1\",\"metadata\":"
+                    "{\"kind\":\"%sList\",\"apiVersion\":\"%s\",\"metadata\":"
                     "{\"resourceVersion\":\"%s\"},\"items\":[",
+                    listing->resource->kind, resource_api_version(listing->resource, api_version),
                     version);
     }
     text_append(&reply->body, listing->items.data, listing->items.size);
@@ -92,24 +95,26 @@ static void reply_list(const struct request *request, struct reply *reply, struc
 static void list(struct server *server, const struct request *request, struct reply *reply,
                  const struct selector *selector, bool selects) {
     ipalloc_error error = {0};
-    struct listing listing = {
-        .server = server, .selector = selects ? selector : NULL, .error = &error};
+    struct listing listing = {.server = server,
+                              .resource = request->resource,
+                              .selector = selects ? selector : NULL,
+                              .error = &error};
     uint64_t revision = 0;
     char prefix[IPALLOC_RECORD_KEY_MAX];
-    snprintf(prefix, sizeof prefix, SERVICE_PREFIX "%s%s", request->namespace,
+    snprintf(prefix, sizeof prefix, "%s%s%s", request->resource->record_prefix, request->namespace,
              request->namespace[0] != '\0' ? "/" : "");
     if (wants_table(request, &listing.include)) {
-        listing.table = table_new("Service", true, NULL);
+        listing.table = table_new(request->resource, true, NULL);
     }
-    int status = ipalloc_record_scan(server->registry, prefix, NULL, 0, see_service, &listing,
+    int status = ipalloc_record_scan(server->registry, prefix, NULL, 0, see_object, &listing,
                                      &revision, &error);
     if (status == IPALLOC_OK) {
         reply_list(request, reply, &listing, revision);
     } else {
         struct outcome outcome = {0};
         error.status = status;
-        outcome_library(&outcome, "", &error);
-        reply_outcome(request, reply, "", &outcome);
+        outcome_library(&outcome, request->resource, "", &error);
+        reply_outcome(request, reply, NULL, &outcome);
     }
     json_object_put(listing.table);
     text_clear(&listing.items);
@@ -120,15 +125,15 @@ static bool is_given(const struct request *request, const char *name) {
     return value != NULL && value[0] != '\0';
 }
 
-void services_list(struct server *server, const struct request *request, struct reply *reply) {
+void objects_list(struct server *server, const struct request *request, struct reply *reply) {
     struct text problem = {0};
-    struct selector *selector =
-        selector_parse(request->namespace, request_parameter(request, "labelSelector"),
-                       request_parameter(request, "fieldSelector"), &problem);
+    struct selector *selector = selector_parse(
+        request->resource, request->namespace, request_parameter(request, "labelSelector"),
+        request_parameter(request, "fieldSelector"), &problem);
     if (selector == NULL) {
         struct outcome outcome = {0};
         outcome_fail(&outcome, 400, "BadRequest", "%s", problem.data);
-        reply_outcome(request, reply, "", &outcome);
+        reply_outcome(request, reply, NULL, &outcome);
     } else if (request_flag(request, "watch")) {
         watch_begin(server, request, reply, selector); /* takes the selector over */
         selector = NULL;

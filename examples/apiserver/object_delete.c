@@ -1,6 +1,5 @@
-/* service_delete.c: the end of a Service: record and addresses go in one transaction. */
-#include "record.h"
-#include "service_write.h"
+/* object_delete.c: the end of an object: it and what it holds go in one transaction. */
+#include "object_write.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,7 +27,8 @@ static bool may_delete(struct deletion *deletion, struct json_object *metadata) 
     } else {
         return true;
     }
-    outcome_conflict(deletion->write.outcome, deletion->write.place->name, why);
+    outcome_conflict(deletion->write.outcome, deletion->write.place->resource,
+                     deletion->write.place->name, why);
     return false;
 }
 
@@ -42,11 +42,8 @@ static int mark(struct deletion *deletion, ipalloc_txn *txn, struct json_object 
     if (write->unchanged) {
         return IPALLOC_OK;
     }
-    char moment[32];
-    struct tm now;
-    time_t seconds = time(NULL);
-    gmtime_r(&seconds, &now);
-    strftime(moment, sizeof moment, "%Y-%m-%dT%H:%M:%SZ", &now);
+    char moment[MOMENT_TEXT];
+    moment_format(time(NULL), moment);
     json_set_text(metadata, "deletionTimestamp", moment);
     json_set_number(metadata, "deletionGracePeriodSeconds", 0);
     return record_put(txn, write->key, write->object, revision, error);
@@ -68,13 +65,13 @@ static int delete_body(ipalloc_txn *txn, void *context, ipalloc_error *error) {
     if (json_length(json_member(metadata, "finalizers")) > 0) {
         return mark(deletion, txn, metadata, error);
     }
-    status = ipalloc_service_delete(txn, error);
+    status = write_run_hook(write, write->place->resource->delete, txn, write->object, NULL, error);
     return status == IPALLOC_OK ? ipalloc_txn_delete(txn, write->key, write->revision, error)
                                 : status;
 }
 
-void service_delete(const struct service_place *place, const char *uid,
-                    const char *resource_version, struct outcome *outcome) {
+void object_delete(const struct object_place *place, const char *uid, const char *resource_version,
+                   struct outcome *outcome) {
     struct deletion deletion = {.uid = uid, .resource_version = resource_version};
     write_begin(&deletion.write, place, outcome);
     if (write_run_on_current(&deletion.write, delete_body) == IPALLOC_OK) {
@@ -82,9 +79,10 @@ void service_delete(const struct service_place *place, const char *uid,
             write_succeed(&deletion.write, 200);
         } else {
             outcome_deleted(
-                outcome, "services", place->name,
+                outcome, place->resource, place->name,
                 json_member_text(json_member(deletion.write.object, "metadata"), "uid"));
         }
+        write_committed(&deletion.write);
     }
     write_end(&deletion.write);
 }

@@ -1,38 +1,40 @@
-/* service_handlers.c: from a request about one Service to the store and back. Lists and watches are
- * in service_list.c. */
-#include "service_handlers.h"
+/* object_handlers.c: from a request about one object to the store and back. Lists and watches are
+ * in object_list.c. */
+#include "object_handlers.h"
 
 #include "body.h"
+#include "object_store.h"
 #include "patch.h"
-#include "service_store.h"
 #include "yaml_text.h"
 
 #include <string.h>
 
-static struct service_place place_of(struct server *server, const struct request *request) {
-    return (struct service_place){
-        .server = server, .namespace = request->namespace, .name = request->name};
+static struct object_place place_of(struct server *server, const struct request *request) {
+    return (struct object_place){.server = server,
+                                 .resource = request->resource,
+                                 .namespace = request->namespace,
+                                 .name = request->name};
 }
 
-void services_get(struct server *server, const struct request *request, struct reply *reply) {
+void objects_get(struct server *server, const struct request *request, struct reply *reply) {
     struct outcome outcome = {0};
-    struct service_place place = place_of(server, request);
-    service_get(&place, &outcome);
-    reply_outcome(request, reply, "Service", &outcome);
+    struct object_place place = place_of(server, request);
+    object_get(&place, &outcome);
+    reply_outcome(request, reply, request->resource, &outcome);
 }
 
-void services_create(struct server *server, const struct request *request, struct reply *reply) {
+void objects_create(struct server *server, const struct request *request, struct reply *reply) {
     struct outcome outcome = {0};
-    struct service_place place = place_of(server, request);
+    struct object_place place = place_of(server, request);
     struct json_object *object = NULL;
     if (body_dry_run(request, &place.dry_run, &outcome)) {
-        object = body_decode(request, &schema_service, reply, &outcome);
+        object = body_decode(request, request->resource, reply, &outcome);
     }
     if (object != NULL) {
-        service_create(&place, object, &outcome);
+        object_create(&place, object, &outcome);
     }
     json_object_put(object);
-    reply_outcome(request, reply, "Service", &outcome);
+    reply_outcome(request, reply, request->resource, &outcome);
 }
 
 /* --- replace and patch ------------------------------------------------------------------------ */
@@ -64,35 +66,26 @@ static struct json_object *apply_the_patch(void *context, struct json_object *cu
         outcome_fail(failure, unprocessable ? 422 : 400, unprocessable ? "Invalid" : "BadRequest",
                      "the patch does not apply: %s", problem.data);
     } else {
-        object = body_decode_value(edit->request, &schema_service, patched, edit->reply, failure);
+        object = body_decode_value(edit->request, edit->request->resource, patched, edit->reply,
+                                   failure);
     }
     json_object_put(patched);
     text_clear(&problem);
     return object;
 }
 
-static void replace(struct server *server, const struct request *request, struct reply *reply,
-                    bool status_only) {
+void objects_replace(struct server *server, const struct request *request, struct reply *reply) {
     struct outcome outcome = {0};
-    struct service_place place = place_of(server, request);
+    struct object_place place = place_of(server, request);
     struct edit edit = {.request = request, .reply = reply};
     if (body_dry_run(request, &place.dry_run, &outcome)) {
-        edit.object = body_decode(request, &schema_service, reply, &outcome);
+        edit.object = body_decode(request, request->resource, reply, &outcome);
     }
     if (edit.object != NULL) {
-        service_update(&place, replace_with_body, &edit, status_only, &outcome);
+        object_update(&place, replace_with_body, &edit, request->status, &outcome);
     }
     json_object_put(edit.object);
-    reply_outcome(request, reply, "Service", &outcome);
-}
-
-void services_replace(struct server *server, const struct request *request, struct reply *reply) {
-    replace(server, request, reply, false);
-}
-
-void services_replace_status(struct server *server, const struct request *request,
-                             struct reply *reply) {
-    replace(server, request, reply, true);
+    reply_outcome(request, reply, request->resource, &outcome);
 }
 
 static bool parse_patch(const struct request *request, struct edit *edit, struct outcome *outcome) {
@@ -116,41 +109,31 @@ static bool parse_patch(const struct request *request, struct edit *edit, struct
 }
 
 /* Server-side apply makes what is not there. */
-static void apply_new(const struct service_place *place, struct edit *edit,
+static void apply_new(const struct object_place *place, struct edit *edit,
                       struct outcome *outcome) {
     outcome_clear(outcome);
     struct json_object *object =
-        body_decode_value(edit->request, &schema_service, edit->patch, edit->reply, outcome);
+        body_decode_value(edit->request, place->resource, edit->patch, edit->reply, outcome);
     if (object != NULL) {
         struct json_object *metadata = json_ensure(object, "metadata");
         json_set_text(metadata, "name", place->name);
-        service_create(place, object, outcome);
+        object_create(place, object, outcome);
     }
     json_object_put(object);
 }
 
-static void patch(struct server *server, const struct request *request, struct reply *reply,
-                  bool status_only) {
+void objects_patch(struct server *server, const struct request *request, struct reply *reply) {
     struct outcome outcome = {0};
-    struct service_place place = place_of(server, request);
+    struct object_place place = place_of(server, request);
     struct edit edit = {.request = request, .reply = reply};
     if (body_dry_run(request, &place.dry_run, &outcome) && parse_patch(request, &edit, &outcome)) {
-        service_update(&place, apply_the_patch, &edit, status_only, &outcome);
-        if (outcome.code == 404 && edit.kind == PATCH_APPLY && !status_only) {
+        object_update(&place, apply_the_patch, &edit, request->status, &outcome);
+        if (outcome.code == 404 && edit.kind == PATCH_APPLY && !request->status) {
             apply_new(&place, &edit, &outcome);
         }
     }
     json_object_put(edit.patch);
-    reply_outcome(request, reply, "Service", &outcome);
-}
-
-void services_patch(struct server *server, const struct request *request, struct reply *reply) {
-    patch(server, request, reply, false);
-}
-
-void services_patch_status(struct server *server, const struct request *request,
-                           struct reply *reply) {
-    patch(server, request, reply, true);
+    reply_outcome(request, reply, request->resource, &outcome);
 }
 
 /* --- delete ----------------------------------------------------------------------------------- */
@@ -181,15 +164,15 @@ static bool read_delete_options(const struct request *request, struct json_objec
     return usable;
 }
 
-void services_delete(struct server *server, const struct request *request, struct reply *reply) {
+void objects_delete(struct server *server, const struct request *request, struct reply *reply) {
     struct outcome outcome = {0};
-    struct service_place place = place_of(server, request);
+    struct object_place place = place_of(server, request);
     struct json_object *options = NULL;
     if (read_delete_options(request, &options, &place.dry_run, &outcome)) {
         struct json_object *conditions = json_member(options, "preconditions");
-        service_delete(&place, json_member_text(conditions, "uid"),
-                       json_member_text(conditions, "resourceVersion"), &outcome);
+        object_delete(&place, json_member_text(conditions, "uid"),
+                      json_member_text(conditions, "resourceVersion"), &outcome);
     }
     json_object_put(options);
-    reply_outcome(request, reply, "Service", &outcome);
+    reply_outcome(request, reply, request->resource, &outcome);
 }

@@ -1,20 +1,14 @@
 /*
- * service_store.c: create, read and update; see service_store.h, and service_delete.c.
+ * object_store.c: create, read and update; see object_store.h, and object_delete.c.
  *
  * The body of every transaction may run again after a conflict, so it reads the record afresh and
- * leaves what it found in `struct write`, which outlives it. The owner of the addresses is
- * Service/NAMESPACE/NAME/UID: a Service deleted and made again under its name is another owner.
+ * leaves what it found in `struct write`, which outlives it. The owner of addresses is
+ * KIND/NAMESPACE/NAME/UID: an object deleted and made again under its name is another owner.
  */
-#include "service_store.h"
+#include "object_write.h"
 
 #include "namespaces.h"
-#include "record.h"
-#include "schema.h"
-#include "service_fields.h"
-#include "service_rules.h"
-#include "service_write.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,15 +17,22 @@
 #define GENERATED_BASE_MAX 58 /* 63 less the suffix */
 #define GENERATED_ATTEMPTS 8
 
-void write_begin(struct write *write, const struct service_place *place, struct outcome *outcome) {
+void write_begin(struct write *write, const struct object_place *place, struct outcome *outcome) {
+    const struct resource *resource = place->resource;
     *write = (struct write){.place = place, .outcome = outcome};
     write->problems.size = sizeof write->problems;
-    snprintf(write->key, sizeof write->key, SERVICE_PREFIX "%s/%s", place->namespace, place->name);
+    snprintf(write->key, sizeof write->key, "%s%s%s%s", resource->record_prefix,
+             resource->namespaced ? place->namespace : "", resource->namespaced ? "/" : "",
+             place->name);
 }
 
-void write_set_owner(struct write *write, const char *uid) {
-    snprintf(write->owner, sizeof write->owner, "Service/%s/%s/%s", write->place->namespace,
-             write->place->name, uid);
+void write_set_uid(struct write *write, const char *uid) {
+    const struct object_place *place = write->place;
+    snprintf(write->uid, sizeof write->uid, "%s", uid);
+    if (place->resource->owner_kind != NULL) {
+        snprintf(write->owner, sizeof write->owner, "%s/%s/%s/%s", place->resource->owner_kind,
+                 place->namespace, place->name, uid);
+    }
 }
 
 int write_refuse(struct write *write) {
@@ -48,8 +49,9 @@ int write_run(struct write *write, ipalloc_txn_body body) {
     ipalloc_error error = {0};
     uint64_t revision = 0;
     struct server *server = write->place->server;
-    ipalloc_txn_options options = {
-        .size = sizeof options, .owner = write->owner, .dry_run = write->place->dry_run};
+    ipalloc_txn_options options = {.size = sizeof options,
+                                   .owner = write->owner[0] != '\0' ? write->owner : NULL,
+                                   .dry_run = write->place->dry_run};
     int status = ipalloc_transact(server->registry, &options, body, write, &revision, &error);
     if (status == IPALLOC_OK) {
         write->revision = write->unchanged ? write->revision : revision;
@@ -63,11 +65,12 @@ int write_run(struct write *write, ipalloc_txn_body body) {
         return status;
     }
     if (write->problems.count > 0 && is_refusal(status)) {
-        outcome_problems(write->outcome, "Service", write->place->name, &write->problems);
+        outcome_refused(write->outcome, write->place->resource, write->place->name,
+                        &write->problems);
     } else if (status == IPALLOC_E_TAKEN) {
         outcome_fail(write->outcome, 413, "RequestEntityTooLarge", "%s", error.message);
     } else {
-        outcome_library(write->outcome, write->place->name, &error);
+        outcome_library(write->outcome, write->place->resource, write->place->name, &error);
     }
     return status;
 }
@@ -83,14 +86,29 @@ void write_succeed(struct write *write, int code) {
 
 void write_end(struct write *write) {
     json_object_put(write->object);
-    free(write->fields);
+}
+
+void write_committed(struct write *write) {
+    const struct object_place *place = write->place;
+    if (place->resource->committed != NULL && !place->dry_run && !write->unchanged) {
+        place->resource->committed(place, write->outcome);
+    }
+}
+
+int write_run_hook(struct write *write, change_hook hook, ipalloc_txn *txn, struct json_object *old,
+                   struct json_object *object, ipalloc_error *error) {
+    struct object_change change = {
+        .server = write->place->server, .old = old, .object = object, .problems = &write->problems};
+    write->problems.count = 0;
+    return hook != NULL ? hook(txn, &change, error) : IPALLOC_OK;
 }
 
 /* Fields in their order, so that equal objects are equal text. */
-static struct json_object *canonical(struct json_object *object) {
+static struct json_object *canonical(const struct write *write, struct json_object *object) {
     struct text ignored = {0};
     struct text problem = {0};
-    struct json_object *out = schema_decode(&schema_service, object, &ignored, &problem);
+    struct json_object *out =
+        schema_decode(write->place->resource->schema, object, &ignored, &problem);
     text_clear(&ignored);
     text_clear(&problem);
     return out;
@@ -99,11 +117,24 @@ static struct json_object *canonical(struct json_object *object) {
 /* Keep what the transaction's body made; what an earlier run made goes. */
 static void keep_object(struct write *write, struct json_object *object) {
     json_object_put(write->object);
-    write->object = canonical(object);
+    write->object = canonical(write, object);
 }
 
-static bool owns_ingress(const struct server *server) {
-    return server->pools.load_balancer[0] != NULL || server->pools.load_balancer[1] != NULL;
+static void set_type(const struct resource *resource, struct json_object *object) {
+    char version[RESOURCE_TEXT];
+    json_set_text(object, "apiVersion", resource_api_version(resource, version));
+    json_set_text(object, "kind", resource->kind);
+}
+
+static void judge(struct write *write, struct json_object *old, struct json_object *object) {
+    const struct resource *resource = write->place->resource;
+    write->problems.count = 0;
+    if (resource->validate != NULL) {
+        resource->validate(object, &write->problems);
+    }
+    if (old != NULL && resource->validate_update != NULL) {
+        resource->validate_update(old, object, &write->problems);
+    }
 }
 
 /* --- create ----------------------------------------------------------------------------------- */
@@ -113,16 +144,16 @@ struct creation {
     struct json_object *object; /* as asked for, defaulted and judged */
 };
 
-/* Run the library's rules over a fresh copy, and put object and addresses together. */
+/* Run the kind's hook over a fresh copy, and put the object and what it got together. */
 static int create_body(ipalloc_txn *txn, void *context, ipalloc_error *error) {
     struct creation *creation = context;
     struct write *write = &creation->write;
-    struct server *server = write->place->server;
+    const struct resource *resource = write->place->resource;
     struct json_object *present = NULL;
-    int status = record_read(server, write->key, &present, NULL, error);
+    int status = record_read(write->place->server, write->key, &present, NULL, error);
     json_object_put(present);
     if (status == IPALLOC_OK) {
-        outcome_exists(write->outcome, "services", write->place->name);
+        outcome_exists(write->outcome, resource, write->place->name);
         write->exists = true;
         return write_refuse(write);
     }
@@ -130,12 +161,8 @@ static int create_body(ipalloc_txn *txn, void *context, ipalloc_error *error) {
         return status;
     }
     struct json_object *object = json_copy(creation->object);
-    service_fields_read(object, write->fields);
-    write->problems.count = 0;
-    status = ipalloc_service_create(txn, &server->pools, &write->fields->service, &write->problems,
-                                    error);
+    status = write_run_hook(write, resource->create, txn, NULL, object, error);
     if (status == IPALLOC_OK) {
-        service_fields_write(object, write->fields, owns_ingress(server));
         keep_object(write, object);
         status = record_put(txn, write->key, write->object, IPALLOC_REVISION_ABSENT, error);
     }
@@ -144,20 +171,21 @@ static int create_body(ipalloc_txn *txn, void *context, ipalloc_error *error) {
 }
 
 /* Returns whether the name was taken, which a generated name may try again. */
-static bool create_named(const struct service_place *place, struct json_object *object,
+static bool create_named(const struct object_place *place, struct json_object *object,
                          struct outcome *outcome) {
     struct creation creation = {.object = object};
-    write_begin(&creation.write, place, outcome);
-    creation.write.fields = memory_allocate(sizeof *creation.write.fields);
-    write_set_owner(&creation.write, json_member_text(json_member(object, "metadata"), "uid"));
-    service_validate(object, &creation.write.problems);
-    if (creation.write.problems.count > 0) {
-        outcome_problems(outcome, "Service", place->name, &creation.write.problems);
-    } else if (write_run(&creation.write, create_body) == IPALLOC_OK) {
-        write_succeed(&creation.write, 201);
+    struct write *write = &creation.write;
+    write_begin(write, place, outcome);
+    write_set_uid(write, json_member_text(json_member(object, "metadata"), "uid"));
+    judge(write, NULL, object);
+    if (write->problems.count > 0) {
+        outcome_refused(outcome, place->resource, place->name, &write->problems);
+    } else if (write_run(write, create_body) == IPALLOC_OK) {
+        write_succeed(write, 201);
+        write_committed(write);
     }
-    write_end(&creation.write);
-    return creation.write.exists;
+    write_end(write);
+    return write->exists;
 }
 
 static void generate_name(const char *base, char out[64]) {
@@ -173,10 +201,10 @@ static void generate_name(const char *base, char out[64]) {
     out[length] = '\0';
 }
 
-static void create_generated(const struct service_place *place, struct json_object *object,
+static void create_generated(const struct object_place *place, struct json_object *object,
                              struct outcome *outcome) {
     struct json_object *metadata = json_member(object, "metadata");
-    struct service_place named = *place;
+    struct object_place named = *place;
     char name[64];
     bool again = true;
     for (int i = 0; again && i < GENERATED_ATTEMPTS; i++) {
@@ -188,10 +216,11 @@ static void create_generated(const struct service_place *place, struct json_obje
 }
 
 /* What an object to be made may not say. */
-static bool may_create(const struct service_place *place, struct json_object *metadata,
+static bool may_create(const struct object_place *place, struct json_object *metadata,
                        struct outcome *outcome) {
     const char *namespace = json_member_text(metadata, "namespace");
-    if (namespace[0] != '\0' && strcmp(namespace, place->namespace) != 0) {
+    bool namespaced = place->resource->namespaced;
+    if (namespaced && namespace[0] != '\0' && strcmp(namespace, place->namespace) != 0) {
         outcome_fail(outcome, 400, "BadRequest",
                      "the namespace of the provided object does not match the namespace sent on "
                      "the request");
@@ -202,26 +231,34 @@ static bool may_create(const struct service_place *place, struct json_object *me
                      "resourceVersion should not be set on objects to be created");
         return false;
     }
-    if (!namespace_exists(place->server, place->namespace)) {
-        outcome_not_found(outcome, "namespaces", place->namespace);
+    if (namespaced && !namespace_exists(place->server, place->namespace)) {
+        outcome_not_found(outcome, &resource_namespaces, place->namespace);
         return false;
     }
     return true;
 }
 
-void service_create(const struct service_place *place, struct json_object *object,
-                    struct outcome *outcome) {
+void object_create(const struct object_place *place, struct json_object *object,
+                   struct outcome *outcome) {
+    const struct resource *resource = place->resource;
     struct json_object *metadata = json_ensure(object, "metadata");
     if (!may_create(place, metadata, outcome)) {
         return;
     }
-    json_set_text(object, "apiVersion", "v1");
-    json_set_text(object, "kind", "Service");
-    json_set_text(metadata, "namespace", place->namespace);
+    set_type(resource, object);
+    if (resource->namespaced) {
+        json_set_text(metadata, "namespace", place->namespace);
+    } else {
+        json_remove(metadata, "namespace");
+    }
     record_stamp(metadata);
-    json_remove(object, "status");
-    service_default(object);
-    struct service_place named = *place;
+    if (resource->has_status) {
+        json_remove(object, "status");
+    }
+    if (resource->fill_defaults != NULL) {
+        resource->fill_defaults(object);
+    }
+    struct object_place named = *place;
     named.name = json_member_text(metadata, "name");
     if (named.name[0] != '\0') {
         create_named(&named, object, outcome);
@@ -231,13 +268,13 @@ void service_create(const struct service_place *place, struct json_object *objec
         ipalloc_service_problems problems = {.size = sizeof problems};
         problem_add(&problems, "FieldValueRequired", "metadata.name",
                     "Required value: name or generateName is required");
-        outcome_problems(outcome, "Service", "", &problems);
+        outcome_refused(outcome, resource, "", &problems);
     }
 }
 
 /* --- read ------------------------------------------------------------------------------------- */
 
-void service_get(const struct service_place *place, struct outcome *outcome) {
+void object_get(const struct object_place *place, struct outcome *outcome) {
     struct write read;
     struct json_object *object = NULL;
     ipalloc_error error = {0};
@@ -246,9 +283,9 @@ void service_get(const struct service_place *place, struct outcome *outcome) {
     if (status == IPALLOC_OK) {
         outcome_set(outcome, 200, object);
     } else if (status == IPALLOC_E_NOT_FOUND || status == IPALLOC_E_INVALID) {
-        outcome_not_found(outcome, "services", place->name);
+        outcome_not_found(outcome, place->resource, place->name);
     } else {
-        outcome_library(outcome, place->name, &error);
+        outcome_library(outcome, place->resource, place->name, &error);
     }
 }
 
@@ -256,7 +293,7 @@ void service_get(const struct service_place *place, struct outcome *outcome) {
 
 struct update {
     struct write write;
-    service_edit edit;
+    object_edit edit;
     void *context;
     bool status_only;
 };
@@ -270,14 +307,15 @@ static bool may_update(struct write *write, struct json_object *current,
                        struct json_object *wanted) {
     struct json_object *now = json_member(current, "metadata");
     struct json_object *then = json_ensure(wanted, "metadata");
-    const struct service_place *place = write->place;
+    const struct object_place *place = write->place;
     if (!same_or_absent(json_member_text(then, "name"), place->name)) {
         outcome_fail(write->outcome, 400, "BadRequest",
                      "the name of the object (%.63s) does not match the name on the URL (%s)",
                      json_member_text(then, "name"), place->name);
         return false;
     }
-    if (!same_or_absent(json_member_text(then, "namespace"), place->namespace)) {
+    if (place->resource->namespaced &&
+        !same_or_absent(json_member_text(then, "namespace"), place->namespace)) {
         outcome_fail(write->outcome, 400, "BadRequest",
                      "the namespace of the provided object does not match the namespace sent on "
                      "the request");
@@ -288,28 +326,19 @@ static bool may_update(struct write *write, struct json_object *current,
         snprintf(why, sizeof why,
                  "Precondition failed: UID in precondition: %.40s, UID in object meta: %.40s",
                  json_member_text(then, "uid"), json_member_text(now, "uid"));
-        outcome_conflict(write->outcome, place->name, why);
+        outcome_conflict(write->outcome, place->resource, place->name, why);
         return false;
     }
     if (!same_or_absent(json_member_text(then, "resourceVersion"),
                         json_member_text(now, "resourceVersion"))) {
-        outcome_conflict(write->outcome, place->name, CONFLICT_MODIFIED);
+        outcome_conflict(write->outcome, place->resource, place->name, CONFLICT_MODIFIED);
         return false;
     }
     return true;
 }
 
-static void carry(struct json_object *from, struct json_object *to, const char *name) {
-    struct json_object *value = json_member(from, name);
-    if (value != NULL) {
-        json_set(to, name, json_copy(value));
-    } else {
-        json_remove(to, name);
-    }
-}
-
 /* What a client cannot change stays as it is. */
-static void carry_over(struct json_object *current, struct json_object *wanted, bool status_only) {
+static void carry_metadata(struct json_object *current, struct json_object *wanted) {
     static const char *const fixed[] = {"name",
                                         "namespace",
                                         "uid",
@@ -321,29 +350,24 @@ static void carry_over(struct json_object *current, struct json_object *wanted, 
     struct json_object *now = json_member(current, "metadata");
     struct json_object *then = json_member(wanted, "metadata");
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
-        carry(now, then, fixed[i]);
+        json_carry(now, then, fixed[i]);
     }
     json_remove(then, "resourceVersion");
-    json_set_text(wanted, "apiVersion", "v1");
-    json_set_text(wanted, "kind", "Service");
-    carry(current, wanted, status_only ? "spec" : "status");
 }
 
-/* Apply the library's rules from `current` to `wanted`. */
-static int change_addresses(struct update *update, ipalloc_txn *txn, struct json_object *current,
-                            struct json_object *wanted, ipalloc_error *error) {
-    struct write *write = &update->write;
-    struct server *server = write->place->server;
-    struct service_fields *old = memory_allocate(sizeof *old);
-    service_fields_read(current, old);
-    service_fields_read(wanted, write->fields);
-    int status = ipalloc_service_update(txn, &server->pools, &old->service, &write->fields->service,
-                                        &write->problems, error);
-    if (status == IPALLOC_OK) {
-        service_fields_write(wanted, write->fields, owns_ingress(server));
+/* Of the members beside metadata, a status write changes the status alone; any other write, where
+ * the status is a subresource, all but that. */
+static void carry_members(const struct resource *resource, struct json_object *current,
+                          struct json_object *wanted, bool status_only) {
+    for (size_t i = 0; i < resource->schema->field_count; i++) {
+        const char *name = resource->schema->fields[i].name;
+        bool is_status = strcmp(name, "status") == 0;
+        bool is_kept = is_status ? resource->has_status && !status_only : status_only;
+        if (is_kept && strcmp(name, "metadata") != 0) {
+            json_carry(current, wanted, name);
+        }
     }
-    free(old);
-    return status;
+    set_type(resource, wanted);
 }
 
 static bool is_dying_free(struct json_object *object) {
@@ -358,11 +382,12 @@ static int store_wanted(struct update *update, ipalloc_txn *txn, struct json_obj
     uint64_t revision = write->revision;
     keep_object(write, wanted);
     if (is_dying_free(write->object)) {
-        int status = ipalloc_service_delete(txn, error);
+        int status =
+            write_run_hook(write, write->place->resource->delete, txn, current, NULL, error);
         return status == IPALLOC_OK ? ipalloc_txn_delete(txn, write->key, revision, error) : status;
     }
     json_remove(json_member(current, "metadata"), "resourceVersion");
-    struct json_object *before = canonical(current);
+    struct json_object *before = canonical(write, current);
     write->unchanged = strcmp(json_line(before, NULL), json_line(write->object, NULL)) == 0;
     json_object_put(before);
     return write->unchanged ? IPALLOC_OK
@@ -377,18 +402,19 @@ static int edit_current(struct update *update, ipalloc_txn *txn, struct json_obj
         json_object_put(wanted);
         return write_refuse(write);
     }
-    carry_over(current, wanted, update->status_only);
-    if (!update->status_only) {
-        service_drop_unneeded(current, wanted);
-        service_default(wanted);
-    } else if (owns_ingress(write->place->server)) {
-        carry(json_member(current, "status"), json_ensure(wanted, "status"), "loadBalancer");
+    const struct resource *resource = write->place->resource;
+    carry_metadata(current, wanted);
+    carry_members(resource, current, wanted, update->status_only);
+    if (resource->prepare_update != NULL) {
+        resource->prepare_update(write->place->server, current, wanted, update->status_only);
     }
-    write->problems.count = 0;
-    service_validate(wanted, &write->problems);
+    if (!update->status_only && resource->fill_defaults != NULL) {
+        resource->fill_defaults(wanted);
+    }
+    judge(write, current, wanted);
     int status = write->problems.count > 0 ? IPALLOC_E_INVALID : IPALLOC_OK;
     if (status == IPALLOC_OK && !update->status_only) {
-        status = change_addresses(update, txn, current, wanted, error);
+        status = write_run_hook(write, resource->update, txn, current, wanted, error);
     }
     if (status == IPALLOC_OK) {
         status = store_wanted(update, txn, current, wanted, error);
@@ -398,16 +424,15 @@ static int edit_current(struct update *update, ipalloc_txn *txn, struct json_obj
 }
 
 int write_read_current(struct write *write, struct json_object **current, ipalloc_error *error) {
-    char owner[sizeof write->owner];
     int status = record_read(write->place->server, write->key, current, &write->revision, error);
     if (status == IPALLOC_E_NOT_FOUND || status == IPALLOC_E_INVALID) {
-        outcome_not_found(write->outcome, "services", write->place->name);
+        outcome_not_found(write->outcome, write->place->resource, write->place->name);
         return write_refuse(write);
     }
     if (status == IPALLOC_OK) {
-        memcpy(owner, write->owner, sizeof owner);
-        write_set_owner(write, json_member_text(json_member(*current, "metadata"), "uid"));
-        write->replaced = strcmp(owner, write->owner) != 0;
+        const char *uid = json_member_text(json_member(*current, "metadata"), "uid");
+        write->replaced = strcmp(write->uid, uid) != 0;
+        write_set_uid(write, uid);
     }
     return status;
 }
@@ -445,18 +470,18 @@ int write_run_on_current(struct write *write, ipalloc_txn_body body) {
     }
     if (!write->decided || write->replaced) {
         error.status = status == IPALLOC_E_INVALID ? IPALLOC_E_CONFLICT : status;
-        outcome_library(write->outcome, write->place->name, &error);
+        outcome_library(write->outcome, write->place->resource, write->place->name, &error);
     }
     return status;
 }
 
-void service_update(const struct service_place *place, service_edit edit, void *context,
-                    bool status_only, struct outcome *outcome) {
+void object_update(const struct object_place *place, object_edit edit, void *context,
+                   bool status_only, struct outcome *outcome) {
     struct update update = {.edit = edit, .context = context, .status_only = status_only};
     write_begin(&update.write, place, outcome);
-    update.write.fields = memory_allocate(sizeof *update.write.fields);
     if (write_run_on_current(&update.write, update_body) == IPALLOC_OK) {
         write_succeed(&update.write, 200);
+        write_committed(&update.write);
     }
     write_end(&update.write);
 }

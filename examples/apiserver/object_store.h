@@ -1,0 +1,43 @@
+/*
+ * object_store.h: objects of every kind, stored and changed. An object and what it holds (a
+ * Service's addresses) are one transaction.
+ *
+ * Each call decides an outcome: the object or a Status. With dry_run everything is judged as it
+ * would be, and nothing is kept.
+ */
+#ifndef APISERVER_OBJECT_STORE_H
+#define APISERVER_OBJECT_STORE_H
+
+#include "resource.h"
+#include "status.h"
+
+struct object_place {
+    struct server *server;
+    const struct resource *resource;
+    const char *namespace; /* "" where the kind has none */
+    const char *name;
+    bool dry_run;
+};
+
+/* Make the decoded `object`; its name comes from its metadata. 201. */
+void object_create(const struct object_place *place, struct json_object *object,
+                   struct outcome *outcome);
+
+/* Read. 200. */
+void object_get(const struct object_place *place, struct outcome *outcome);
+
+/* Given the current object, make the wanted one (new, decoded). NULL with `failure` set refuses.
+ * May be called more than once. */
+typedef struct json_object *(*object_edit)(void *context, struct json_object *current,
+                                           struct outcome *failure);
+
+/* Change it: its status alone, or all but that. 200. */
+void object_update(const struct object_place *place, object_edit edit, void *context,
+                   bool status_only, struct outcome *outcome);
+
+/* Delete it and release what it holds, if it is still the one with this uid and resourceVersion
+ * ("" : whichever). With finalizers left it is only marked. 200. */
+void object_delete(const struct object_place *place, const char *uid, const char *resource_version,
+                   struct outcome *outcome);
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * services.c: the kind Service: its descriptor, and the library's rules inside its transactions.
+ *
+ * The owner of a Service's addresses is Service/NAMESPACE/NAME/UID.
+ */
+#include "services.h"
+
+#include "service_fields.h"
+#include "service_rules.h"
+
+#include <ipalloc/service.h>
+#include <stdlib.h>
+
+static bool owns_ingress(const struct server *server) {
+    return server->pools.load_balancer[0] != NULL || server->pools.load_balancer[1] != NULL;
+}
+
+static void prepare_update(struct server *server, struct json_object *old,
+                           struct json_object *object, bool status_only) {
+    if (!status_only) {
+        service_drop_unneeded(old, object);
+    } else if (owns_ingress(server)) {
+        json_carry(json_member(old, "status"), json_ensure(object, "status"), "loadBalancer");
+    }
+}
+
+static int create_service(ipalloc_txn *txn, const struct object_change *change,
+                          ipalloc_error *error) {
+    struct server *server = change->server;
+    struct service_fields *fields = memory_allocate(sizeof *fields);
+    service_fields_read(change->object, fields);
+    int status =
+        ipalloc_service_create(txn, &server->pools, &fields->service, change->problems, error);
+    if (status == IPALLOC_OK) {
+        service_fields_write(change->object, fields, owns_ingress(server));
+    }
+    free(fields);
+    return status;
+}
+
+static int update_service(ipalloc_txn *txn, const struct object_change *change,
+                          ipalloc_error *error) {
+    struct server *server = change->server;
+    struct service_fields *old = memory_allocate(2 * sizeof *old);
+    struct service_fields *new = &old[1];
+    service_fields_read(change->old, old);
+    service_fields_read(change->object, new);
+    int status = ipalloc_service_update(txn, &server->pools, &old->service, &new->service,
+                                        change->problems, error);
+    if (status == IPALLOC_OK) {
+        service_fields_write(change->object, new, owns_ingress(server));
+    }
+    free(old);
+    return status;
+}
+
+static int delete_service(ipalloc_txn *txn, const struct object_change *change,
+                          ipalloc_error *error) {
+    (void)change;
+    return ipalloc_service_delete(txn, error);
+}
+
+static const char *const short_names[] = {"svc", NULL};
+static const char *const categories[] = {"all", NULL};
+static const char *const selectable[] = {"spec.type", "spec.clusterIP", NULL};
+
+const struct resource resource_services = {
+    .group = "",
+    .version = "v1",
+    .kind = "Service",
+    .plural = "services",
+    .singular = "service",
+    .short_names = short_names,
+    .categories = categories,
+    .namespaced = true,
+    .has_status = true,
+    .verbs = VERB_ALL,
+    .record_prefix = "services/",
+    .schema = &schema_service,
+    .columns = service_columns,
+    .column_count = SERVICE_COLUMNS,
+    .selectable = selectable,
+    .fill_defaults = service_default,
+    .prepare_update = prepare_update,
+    .validate = service_validate,
+    .owner_kind = "Service",
+    .create = create_service,
+    .update = update_service,
+    .delete = delete_service,
+};
