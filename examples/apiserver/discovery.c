@@ -1,11 +1,11 @@
 /*
  * discovery.c: /version, /api, /apis and what is below them, and the part of /openapi/v3 that
  * kubectl needs to let the server validate fields (a patch path with a fieldValidation parameter)
- * and to explain them. All of it follows from the descriptors of resource.h. /openapi/v2 is not
- * served: kubectl takes its 404 well.
+ * and to explain them. All of it follows from the descriptors of resource.h.
  */
 #include "discovery.h"
 
+#include "openapi.h"
 #include "resource.h"
 
 #include <stdio.h>
@@ -166,60 +166,13 @@ static struct json_object *kinds(const struct resource *version) {
 
 /* --- OpenAPI ---------------------------------------------------------------------------------- */
 
-static struct json_object *group_version_kind(const struct resource *resource) {
-    struct json_object *out = json_object_new_object();
-    json_set_text(out, "group", resource->group);
-    json_set_text(out, "version", resource->version);
-    json_set_text(out, "kind", resource->kind);
-    return out;
-}
-
-static struct json_object *query_parameter(const char *name) {
-    struct json_object *out = json_object_new_object();
-    json_set_text(out, "name", name);
-    json_set_text(out, "in", "query");
-    json_set_text(json_ensure(out, "schema"), "type", "string");
-    return out;
-}
-
-static void add_patch_path(struct json_object *paths, const struct resource *resource) {
-    char api_version[RESOURCE_TEXT];
-    char path[4 * RESOURCE_TEXT];
-    snprintf(path, sizeof path, "/%s/%s/%s%s/{name}", resource->group[0] != '\0' ? "apis" : "api",
-             resource_api_version(resource, api_version),
-             resource->namespaced ? "namespaces/{namespace}/" : "", resource->plural);
-    struct json_object *operation = json_ensure(json_ensure(paths, path), "patch");
-    struct json_object *parameters = list_at(operation, "parameters");
-    json_object_array_add(parameters, query_parameter("dryRun"));
-    json_object_array_add(parameters, query_parameter("fieldValidation"));
-    json_set_text(operation, "x-kubernetes-action", "patch");
-    json_set(operation, "x-kubernetes-group-version-kind", group_version_kind(resource));
-}
-
-/* "io.k8s.api.core.v1.Service": the group's first label stands for it. */
-static void add_component(struct json_object *schemas, const struct resource *resource) {
-    char name[4 * RESOURCE_TEXT];
-    const char *group_name = resource->group[0] != '\0' ? resource->group : "core";
-    snprintf(name, sizeof name, "io.k8s.api.%.*s.%s.%s", (int)strcspn(group_name, "."), group_name,
-             resource->version, resource->kind);
-    struct json_object *component = schema_openapi(resource->schema);
-    json_object_array_add(list_at(component, "x-kubernetes-group-version-kind"),
-                          group_version_kind(resource));
-    json_set(schemas, name, component);
-}
-
 static struct json_object *openapi_version(const struct resource *version) {
-    struct json_object *document = json_object_new_object();
-    json_set_text(document, "openapi", "3.0.0");
-    struct json_object *info = json_ensure(document, "info");
-    json_set_text(info, "title", "ipalloc-apiserver");
-    json_set_text(info, "version", IPALLOC_VERSION_TEXT);
+    struct json_object *document = openapi_new("openapi", "3.0.0");
     struct json_object *paths = json_ensure(document, "paths");
     struct json_object *schemas = json_ensure(json_ensure(document, "components"), "schemas");
     for (size_t i = 0; i < resource_count; i++) {
         if (same_version(resources[i], version)) {
-            add_patch_path(paths, resources[i]);
-            add_component(schemas, resources[i]);
+            openapi_add(resources[i], paths, schemas);
         }
     }
     return document;
@@ -293,6 +246,10 @@ bool discovery_answer(const struct request *request, struct reply *reply) {
     memcpy(path, request->path, length + 1);
     if (length > 1 && path[length - 1] == '/') {
         path[length - 1] = '\0';
+    }
+    if (strcmp(path, "/openapi/v2") == 0) {
+        openapi_v2_answer(request, reply);
+        return true;
     }
     struct json_object *document = document_of(path);
     if (document != NULL) {

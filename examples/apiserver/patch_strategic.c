@@ -35,6 +35,15 @@ static int keyed_list(const char *name) {
     return -1;
 }
 
+bool patch_list_keys(const char *list, const char **key, const char **second_key) {
+    int index = keyed_list(list);
+    if (index >= 0) {
+        *key = keyed_lists[index].key;
+        *second_key = keyed_lists[index].second_key;
+    }
+    return index >= 0;
+}
+
 static const char *second_key_value(struct json_object *element, int list) {
     const char *value = json_member_text(element, keyed_lists[list].second_key);
     return value[0] != '\0' ? value : "TCP";

@@ -2,6 +2,8 @@
  * of fields. */
 #include "schema.h"
 
+#include "patch_kinds.h"
+
 #include <string.h>
 
 #define COUNT(array) SCHEMA_COUNT(array)
@@ -291,11 +293,38 @@ static struct json_object *openapi_field(const struct field *field) {
     }
 }
 
+/* How a list merges: kubectl makes its strategic patches by that. */
+static void add_merge_keys(struct json_object *property, const char *name) {
+    const char *key;
+    const char *second_key;
+    if (!patch_list_keys(name, &key, &second_key)) {
+        return;
+    }
+    json_set_text(property, "x-kubernetes-patch-strategy", "merge");
+    if (key[0] == '\0') {
+        json_set_text(property, "x-kubernetes-list-type", "set");
+        return;
+    }
+    struct json_object *keys = json_object_new_array();
+    json_object_array_add(keys, json_object_new_string(key));
+    if (second_key != NULL) {
+        json_object_array_add(keys, json_object_new_string(second_key));
+    }
+    json_set(property, "x-kubernetes-list-map-keys", keys);
+    json_set_text(property, "x-kubernetes-list-type", "map");
+    json_set_text(property, "x-kubernetes-patch-merge-key", key);
+}
+
 struct json_object *schema_openapi(const struct schema *schema) {
     struct json_object *out = typed("object", NULL);
     struct json_object *properties = json_ensure(out, "properties");
     for (size_t i = 0; i < schema->field_count; i++) {
-        json_set(properties, schema->fields[i].name, openapi_field(&schema->fields[i]));
+        const struct field *field = &schema->fields[i];
+        struct json_object *property = openapi_field(field);
+        if (field->kind == FIELD_TEXT_LIST || field->kind == FIELD_OBJECT_LIST) {
+            add_merge_keys(property, field->name);
+        }
+        json_set(properties, field->name, property);
     }
     return out;
 }

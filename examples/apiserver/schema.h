@@ -51,7 +51,7 @@ extern const struct schema schema_condition;
 struct json_object *schema_decode(const struct schema *schema, struct json_object *value,
                                   struct text *unknown, struct text *problem);
 
-/* The schema as OpenAPI 3 sees it, a new object. */
+/* The schema as OpenAPI (2 and 3) sees it, a new object. */
 struct json_object *schema_openapi(const struct schema *schema);
 
 #endif

@@ -9,7 +9,6 @@ directory=
 server_pid=
 url=
 checks=0
-old=no
 
 finish() {
     if [ -n "$server_pid" ]; then
@@ -24,21 +23,10 @@ fail() {
     exit 1
 }
 
-# Before 1.29 kubectl validates by an OpenAPI form that the server does not serve.
-old_kubectl() {
-    local minor
-    minor=$(kubectl version --client -o json 2>/dev/null | sed -n 's/.*"minor": "\([0-9]*\).*/\1/p')
-    [ "${minor:-0}" -lt 29 ]
-}
-
 # No cluster, cache or setting of this user is seen or touched.
 k() {
-    local unvalidated=()
-    case "$1:$old" in
-    apply:yes | replace:yes | create:yes) unvalidated=(--validate=false) ;;
-    esac
     KUBECONFIG=/dev/null HOME=$directory timeout 30 \
-        kubectl --server="$url" "$@" "${unvalidated[@]}" 2>&1
+        kubectl --server="$url" "$@" 2>&1
 }
 
 # expect PATTERN COMMAND...: it succeeds and says PATTERN (a glob) somewhere.
@@ -202,7 +190,6 @@ check_errors() {
         --node-port=31111
     refuse 'not in the valid range' create service clusterip late --tcp=80 --clusterip=10.1.1.1
     refuse 'namespaces "nowhere" not found' create service clusterip late --tcp=80 -n nowhere
-    [ "$old" = no ] || return 0 # nobody looks for typing errors then
     manifest late x 80 | sed 's/targetPort/targetPorts/' >"$directory/typo.yaml"
     refuse 'unknown field*targetPorts' create -f "$directory/typo.yaml"
     refuse 'services "late" not found' get service late
@@ -221,7 +208,6 @@ main() {
         echo "kubectl is not on PATH (Debian package kubernetes-client)"
         exit 77
     fi
-    ! old_kubectl || old=yes
     trap finish EXIT
     directory=$(mktemp -d "${TMPDIR:-/tmp}/ipalloc-kubectl-XXXXXX")
     start_server

@@ -124,16 +124,22 @@ static size_t keep_body(char *bytes, size_t size, size_t count, void *context) {
     return size * count;
 }
 
+/* The value of the header where the line is one of this name. */
+static void keep_value(char *out, size_t capacity, const char *name, const char *line,
+                       size_t size) {
+    size_t length = strlen(name);
+    if (size > length + 2 && strncasecmp(line, name, length) == 0) {
+        snprintf(out, capacity, "%.*s", (int)(size - length - 2), line + length);
+    }
+}
+
 static size_t keep_header(char *bytes, size_t size, size_t count, void *context) {
     struct answer *answer = context;
-    int length = (int)(size * count);
-    if (strncasecmp(bytes, "Warning: ", 9) == 0) {
-        snprintf(answer->warning, sizeof answer->warning, "%.*s", length - 11, bytes + 9);
-    }
-    if (strncasecmp(bytes, "Allow: ", 7) == 0) {
-        snprintf(answer->allow, sizeof answer->allow, "%.*s", length - 9, bytes + 7);
-    }
-    return size * count;
+    size_t length = size * count;
+    keep_value(answer->warning, sizeof answer->warning, "Warning: ", bytes, length);
+    keep_value(answer->allow, sizeof answer->allow, "Allow: ", bytes, length);
+    keep_value(answer->content_type, sizeof answer->content_type, "Content-Type: ", bytes, length);
+    return length;
 }
 
 static struct curl_slist *add_header(struct curl_slist *headers, const char *name,

@@ -38,6 +38,7 @@ struct answer {
     struct json_object *json; /* NULL if it is none */
     char warning[1024];
     char allow[128];
+    char content_type[128];
 };
 
 /* One request; content_type and accept may be NULL, body may be NULL. */

@@ -47,7 +47,7 @@ static const struct {
     {"/api?timeout=32s", 200, "APIVersions", "\"v1\""},
     {"/openapi/v3", 200, "", "/openapi/v3/api/v1?hash="},
     {"/openapi/v3/api/v1", 200, "", "fieldValidation"},
-    {"/openapi/v2", 404, "Status", "could not find"},
+    {"/openapi/v2", 200, "", "x-kubernetes-patch-merge-key"},
     {"/api/v1/namespaces", 200, "NamespaceList", "kube-system"},
     {"/api/v1/namespaces/default", 200, "Namespace", "Active"},
     {"/api/v1/namespaces/nowhere", 404, "Status", "namespaces \\\"nowhere\\\" not found"},
