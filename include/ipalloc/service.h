@@ -40,6 +40,9 @@ typedef struct ipalloc_service_pools {
     ipalloc_pool *cluster_ips[2];
     ipalloc_pool *node_ports;
     ipalloc_pool *load_balancer[2]; /* IPv4, IPv6 */
+    const char
+        *load_balancer_class; /* whose Services the load-balancer pools serve; NULL: those
+                                 without a loadBalancerClass, as Kubernetes' own controller */
 } ipalloc_service_pools;
 
 typedef struct ipalloc_service_port {
@@ -71,6 +74,9 @@ typedef struct ipalloc_service {
     char load_balancer_ip[IPALLOC_SERVICE_TEXT];
     size_t ingress_ip_count; /* out: addresses from the load-balancer pools */
     char ingress_ips[2][IPALLOC_SERVICE_TEXT];
+    bool has_external_ips;           /* a ClusterIP Service with externalIPs has a traffic policy */
+    const char *load_balancer_class; /* NULL: none. Not copied, and set to NULL where it goes with
+                                        the type; its form is the caller's to check */
 } ipalloc_service;
 
 #define IPALLOC_SERVICE_PROBLEMS_MAX 16
@@ -91,7 +97,19 @@ typedef struct ipalloc_service_problems {
     size_t size;
     size_t count; /* at most IPALLOC_SERVICE_PROBLEMS_MAX are kept */
     ipalloc_service_problem items[IPALLOC_SERVICE_PROBLEMS_MAX];
+    bool alone; /* Kubernetes tells of these without looking at the rest of the object: what is
+                   wrong with families and addresses before they are allocated, and a claim that
+                   failed. Otherwise they are told together with what else is wrong with it */
 } ipalloc_service_problems;
+
+/* Tell what ipalloc_service_create (`old` NULL) or _update would refuse for the fields alone, with
+ * no look at what is taken and no transaction: for a caller with rules of its own, who wants all
+ * that is wrong with an object before an address is claimed for it. Changes nothing, and reads the
+ * pools' kinds only. Thread-safe.
+ * OK; INVALID (refused, with problems); INVALID without a problem as below. */
+IPALLOC_API int ipalloc_service_check(const ipalloc_service_pools *pools,
+                                      const ipalloc_service *old, const ipalloc_service *service,
+                                      ipalloc_service_problems *problems, ipalloc_error *error);
 
 /* Apply the rules of a create: infer families and policy, normalize clusterIP/clusterIPs, claim
  * addresses and node ports in `txn`. On failure the caller aborts `txn`; *service is as it was.

@@ -4,7 +4,8 @@
  * Where the caller gives load-balancer pools, a LoadBalancer Service gets an address of each of its
  * families that there is a pool for (slots loadBalancer/IPv4, loadBalancer/IPv6), loadBalancerIP
  * being a wish for one of them. Where it gives none, loadBalancerIP means nothing here, as in
- * Kubernetes without a cloud. What the Service has it keeps until its type or the wish changes.
+ * Kubernetes without a cloud; likewise for a Service of another loadBalancerClass than the pools'.
+ * What the Service has it keeps until its type or the wish changes.
  */
 #include "kubernetes/service_work.h"
 
@@ -21,6 +22,12 @@ static bool has_pools(const service_work *work) {
     return work->pools.load_balancer[0] != NULL || work->pools.load_balancer[1] != NULL;
 }
 
+/* A Service of another class has its addresses from another controller. */
+static bool is_served(const service_work *work) {
+    return type_is(&work->after, "LoadBalancer") &&
+           same_class(work->pools.load_balancer_class, work->after.load_balancer_class);
+}
+
 static bool has_family(const ipalloc_service *service, int family) {
     for (size_t i = 0; i < service->ip_family_count; i++)
         if (family_of_name(service->ip_families[i]) == family)
@@ -29,7 +36,7 @@ static bool has_family(const ipalloc_service *service, int family) {
 }
 
 static bool wants_family(const service_work *work, int family) {
-    return type_is(&work->after, "LoadBalancer") && has_family(&work->after, family);
+    return is_served(work) && has_family(&work->after, family);
 }
 
 static int refuse_wish(service_work *work, const char *detail) {
@@ -115,7 +122,7 @@ int service_claim_load_balancer(service_work *work) {
     after->ingress_ip_count = 0;
     if (!has_pools(work))
         return IPALLOC_OK;
-    int status = type_is(after, "LoadBalancer") ? check_wish(work) : IPALLOC_OK;
+    int status = is_served(work) ? check_wish(work) : IPALLOC_OK;
     int first = after->ip_family_count > 0 ? family_of_name(after->ip_families[0]) : 4;
     if (status == IPALLOC_OK)
         status = settle_family(work, first);

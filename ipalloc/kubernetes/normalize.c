@@ -16,7 +16,7 @@
 static void fill_defaults(ipalloc_service *service) {
     if (service->type[0] == '\0')
         copy_text(service->type, "ClusterIP");
-    if (needs_node_ports(service) && service->external_traffic_policy[0] == '\0')
+    if (is_external(service) && service->external_traffic_policy[0] == '\0')
         copy_text(service->external_traffic_policy, "Cluster");
     if (type_is(service, "LoadBalancer") && !service->allocate_load_balancer_node_ports_given) {
         service->allocate_load_balancer_node_ports_given = true;
@@ -189,6 +189,8 @@ static void drop_load_balancer_fields(service_work *work) {
         before->allocate_load_balancer_node_ports_given &&
         after->allocate_load_balancer_node_ports == before->allocate_load_balancer_node_ports)
         after->allocate_load_balancer_node_ports_given = false;
+    if (same_class(before->load_balancer_class, after->load_balancer_class))
+        after->load_balancer_class = NULL;
 }
 
 void service_drop_unused(service_work *work) {
@@ -198,12 +200,11 @@ void service_drop_unused(service_work *work) {
         return;
     if (needs_cluster_ip(before) && !needs_cluster_ip(after))
         drop_cluster_ip_fields(work);
-    if (needs_node_ports(before) && !needs_node_ports(after)) {
-        if (only_known_node_ports(work))
-            memset(work->node_ports, 0, sizeof work->node_ports);
-        if (strcmp(before->external_traffic_policy, after->external_traffic_policy) == 0)
-            after->external_traffic_policy[0] = '\0';
-    }
+    if (needs_node_ports(before) && !needs_node_ports(after) && only_known_node_ports(work))
+        memset(work->node_ports, 0, sizeof work->node_ports);
+    if (is_external(before) && !is_external(after) &&
+        strcmp(before->external_traffic_policy, after->external_traffic_policy) == 0)
+        after->external_traffic_policy[0] = '\0';
     if (needs_health_check_port(before) && !needs_health_check_port(after) &&
         before->health_check_node_port == after->health_check_node_port)
         after->health_check_node_port = 0;

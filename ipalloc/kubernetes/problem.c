@@ -23,14 +23,14 @@ enum { MESSAGE_LONG = 2048 }; /* room to format in before the message is cut to 
 
 /* Append `text` in quotes; stops early rather than overflow. Returns the new length. */
 static size_t append_quoted(char out[VALUE_TEXT], size_t used, const char *text) {
-    char escaped[2 * IPALLOC_SERVICE_TEXT];
+    char escaped[VALUE_TEXT / 2];
     size_t length = 0;
     for (const char *c = text; *c != '\0' && length + 2 < sizeof escaped; c++) {
         if (*c == '"' || *c == '\\')
             escaped[length++] = '\\';
         escaped[length++] = *c;
     }
-    char printable[8 * IPALLOC_SERVICE_TEXT + 8];
+    char printable[VALUE_TEXT];
     text_quote(escaped, length, printable, sizeof printable);
     int wrote = snprintf(out + used, VALUE_TEXT - used, "\"%s\"", printable);
     assert(wrote >= 0);

@@ -25,6 +25,15 @@ bool needs_node_ports(const ipalloc_service *service) {
     return type_is(service, "NodePort") || type_is(service, "LoadBalancer");
 }
 
+bool is_external(const ipalloc_service *service) {
+    return needs_node_ports(service) ||
+           (type_is(service, "ClusterIP") && service->has_external_ips);
+}
+
+bool same_class(const char *a, const char *b) {
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
 bool needs_health_check_port(const ipalloc_service *service) {
     return type_is(service, "LoadBalancer") &&
            strcmp(service->external_traffic_policy, "Local") == 0;

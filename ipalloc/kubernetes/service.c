@@ -1,5 +1,5 @@
 /*
- * service.c: the three calls of the API-server hook, and the order of their steps.
+ * service.c: the calls of the API-server hook, and the order of their steps.
  *
  * The Service is worked out in a copy and written back only when every step has succeeded, so that
  * a refused call changes neither the caller's object nor (its transaction being aborted) a pool.
@@ -100,6 +100,7 @@ static int read_problems(ipalloc_service_problems *problems, ipalloc_error *erro
         return error_set(error, IPALLOC_E_INVALID,
                          "ipalloc_service_problems: size is %zu; set it to sizeof", problems->size);
     problems->count = 0;
+    problems->alone = false;
     return IPALLOC_OK;
 }
 
@@ -107,8 +108,6 @@ static int read_problems(ipalloc_service_problems *problems, ipalloc_error *erro
 static int read_all(service_work *work, const ipalloc_service_pools *pools,
                     const ipalloc_service *old, const ipalloc_service *service) {
     int status = read_problems(work->problems, work->error);
-    if (status == IPALLOC_OK && work->txn == NULL)
-        status = error_set(work->error, IPALLOC_E_INVALID, "service: no transaction is given");
     if (status == IPALLOC_OK)
         status = read_pools(pools, &work->pools, work->error);
     if (status == IPALLOC_OK)
@@ -133,22 +132,32 @@ static int check_port_counts(service_work *work) {
 
 /* --- the steps -------------------------------------------------------------------------------- */
 
-static int work_out(service_work *work) {
+static void mark_alone(service_work *work) {
+    if (work->problems != NULL)
+        work->problems->alone = work->problem_count > 0;
+}
+
+static int judge(service_work *work) {
     int status = check_port_counts(work);
     if (status != IPALLOC_OK)
         return status;
     service_normalize(work);
     status = service_infer_families(work);
-    if (status != IPALLOC_OK)
+    if (status != IPALLOC_OK) {
+        mark_alone(work);
         return status;
+    }
     service_drop_unused(work);
-    status = service_validate(work);
-    if (status == IPALLOC_OK)
-        status = service_claim_cluster_ips(work);
+    return service_validate(work);
+}
+
+static int claim(service_work *work) {
+    int status = service_claim_cluster_ips(work);
     if (status == IPALLOC_OK)
         status = service_claim_node_ports(work);
     if (status == IPALLOC_OK)
         status = service_claim_load_balancer(work);
+    mark_alone(work);
     return status;
 }
 
@@ -170,14 +179,26 @@ static void write_back(const service_work *work, ipalloc_service *service) {
 static int apply(service_work *work, const ipalloc_service_pools *pools, const ipalloc_service *old,
                  ipalloc_service *service) {
     int status = read_all(work, pools, old, service);
+    if (status == IPALLOC_OK && work->txn == NULL)
+        status = error_set(work->error, IPALLOC_E_INVALID, "service: no transaction is given");
     if (status == IPALLOC_OK)
-        status = work_out(work);
+        status = judge(work);
+    if (status == IPALLOC_OK)
+        status = claim(work);
     if (status == IPALLOC_OK)
         write_back(work, service);
     return status;
 }
 
 /* --- the calls -------------------------------------------------------------------------------- */
+
+int ipalloc_service_check(const ipalloc_service_pools *pools, const ipalloc_service *old,
+                          const ipalloc_service *service, ipalloc_service_problems *problems,
+                          ipalloc_error *error) {
+    service_work work = {.updating = old != NULL, .problems = problems, .error = error};
+    int status = read_all(&work, pools, old, service);
+    return status == IPALLOC_OK ? judge(&work) : status;
+}
 
 int ipalloc_service_create(ipalloc_txn *txn, const ipalloc_service_pools *pools,
                            ipalloc_service *service, ipalloc_service_problems *problems,

@@ -131,7 +131,9 @@ bool type_is(const ipalloc_service *service, const char *type);
 bool is_headless(const ipalloc_service *service);
 bool needs_cluster_ip(const ipalloc_service *service);
 bool needs_node_ports(const ipalloc_service *service);
+bool is_external(const ipalloc_service *service); /* reached from outside the cluster */
 bool needs_health_check_port(const ipalloc_service *service);
+bool same_class(const char *a, const char *b); /* of load balancers; NULL: none */
 const char *port_protocol(const ipalloc_service_port *port);
 bool same_cluster_ips(const ipalloc_service *a, const ipalloc_service *b);
 bool same_ip_families(const ipalloc_service *a, const ipalloc_service *b);

@@ -186,12 +186,29 @@ static bool is_lower_alphanumeric(char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
-static bool is_label(const char *text) { /* RFC 1123, of at most 63 bytes by its type */
-    size_t length = strlen(text);
+static bool is_label(const char *text, size_t length) { /* RFC 1123 */
     for (size_t i = 0; i < length; i++)
         if (!is_lower_alphanumeric(text[i]) && text[i] != '-')
             return false;
     return length > 0 && is_lower_alphanumeric(text[0]) && is_lower_alphanumeric(text[length - 1]);
+}
+
+/* Labels with dots between them. */
+static bool is_subdomain(const char *text) {
+    size_t length = strcspn(text, ".");
+    while (is_label(text, length) && text[length] == '.') {
+        text += length + 1;
+        length = strcspn(text, ".");
+    }
+    return is_label(text, length);
+}
+
+static const char *why_not_a_label(const char *text) {
+    if (is_subdomain(text))
+        return "must not contain dots";
+    return "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
+           "and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', "
+           "regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 }
 
 static bool name_given_before(const ipalloc_service *service, size_t index) {
@@ -211,12 +228,8 @@ static void check_port_name(service_work *work, size_t index) {
             problem_required(work, field);
         return;
     }
-    if (!is_label(name))
-        problem_invalid(work, field, text_value(name, value),
-                        "a lowercase RFC 1123 label must consist of lower case alphanumeric "
-                        "characters or '-', and must start and end with an alphanumeric character "
-                        "(e.g. 'my-name',  or '123-abc', regex used for validation is "
-                        "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')");
+    if (!is_label(name, strlen(name)))
+        problem_invalid(work, field, text_value(name, value), why_not_a_label(name));
     if (name_given_before(after, index))
         problem_duplicate(work, field, text_value(name, value));
 }
@@ -302,14 +315,19 @@ static void check_allocate_node_ports(service_work *work) {
                           "may only be used when `type` is 'LoadBalancer'");
 }
 
-/* A ClusterIP Service may have a traffic policy if it has external IPs, which are not seen here. */
+static void check_class(service_work *work) {
+    if (work->after.load_balancer_class != NULL && !type_is(&work->after, "LoadBalancer"))
+        problem_forbidden(work, "spec.loadBalancerClass",
+                          "may only be used when `type` is 'LoadBalancer'");
+}
+
 static void check_traffic_policy(service_work *work) {
     static const char FIELD[] = "spec.externalTrafficPolicy";
     const char *policy = work->after.external_traffic_policy;
     char value[VALUE_TEXT];
     if (policy[0] == '\0')
         return;
-    if (type_is(&work->after, "ExternalName"))
+    if (!is_external(&work->after))
         problem_invalid(work, FIELD, text_value(policy, value),
                         "may only be set for externally-accessible services");
     else
@@ -367,12 +385,24 @@ static void check_families_kept(service_work *work) {
         refuse_change(work, "ipFamilies", 0, cluster_ips_value(after, value));
 }
 
+/* Another class is another controller's load balancer: none can take it over. */
+static void check_class_kept(service_work *work) {
+    const char *before = work->before.load_balancer_class, *after = work->after.load_balancer_class;
+    char value[VALUE_TEXT];
+    if (type_is(&work->before, "LoadBalancer") && type_is(&work->after, "LoadBalancer") &&
+        !same_class(before, after))
+        problem_invalid(work, "spec.loadBalancerClass",
+                        after != NULL ? text_value(after, value) : "null",
+                        "may not change once set");
+}
+
 static void check_update(service_work *work) {
     const ipalloc_service *before = &work->before, *after = &work->after;
     if (needs_cluster_ip(before) && needs_cluster_ip(after)) {
         check_cluster_ips_kept(work);
         check_families_kept(work);
     }
+    check_class_kept(work);
     if (needs_health_check_port(before) && needs_health_check_port(after) &&
         before->health_check_node_port != after->health_check_node_port)
         problem_forbidden(work, "spec.healthCheckNodePort", "field is immutable");
@@ -391,6 +421,7 @@ int service_validate(service_work *work) {
     check_duplicate_node_ports(work);
     check_duplicate_ports(work);
     check_allocate_node_ports(work);
+    check_class(work);
     check_traffic_policy(work);
     check_health_check_port(work);
     return outcome(work, earlier);

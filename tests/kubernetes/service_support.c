@@ -69,6 +69,11 @@ static void read_ports(const char *value, test_service *out) {
         read_port(one, &out->ports[out->service.port_count++]);
 }
 
+static void set_class(test_service *out, const char *value, size_t length) {
+    set_text(out->class, value, length);
+    out->service.load_balancer_class = out->class;
+}
+
 static void read_word(const char *key, const char *value, test_service *out) {
     ipalloc_service *s = &out->service;
     size_t length = strlen(value);
@@ -92,6 +97,10 @@ static void read_word(const char *key, const char *value, test_service *out) {
         set_text(s->load_balancer_ip, value, length);
     else if (strcmp(key, "selector") == 0)
         s->has_selector = strcmp(value, "no") != 0;
+    else if (strcmp(key, "external") == 0)
+        s->has_external_ips = strcmp(value, "no") != 0;
+    else if (strcmp(key, "class") == 0)
+        set_class(out, value, length);
     else if (strcmp(key, "alloc") == 0) {
         s->allocate_load_balancer_node_ports_given = true;
         s->allocate_load_balancer_node_ports = strcmp(value, "no") != 0;
@@ -120,6 +129,8 @@ void service_copy(test_service *to, const test_service *from) {
     if (to != from)
         *to = *from;
     to->service.ports = to->ports;
+    if (to->service.load_balancer_class != NULL)
+        to->service.load_balancer_class = to->class;
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */
@@ -162,6 +173,9 @@ const char *service_write(const test_service *t) {
     if (s->allocate_load_balancer_node_ports_given)
         append(line, " alloc=%s", s->allocate_load_balancer_node_ports ? "yes" : "no");
     append_text(line, "lb", s->load_balancer_ip);
+    append_text(line, "class", s->load_balancer_class != NULL ? s->load_balancer_class : "");
+    if (s->has_external_ips)
+        append(line, " external=yes");
     if (!s->has_selector)
         append(line, " selector=no");
     append_list(line, "ingress", s->ingress_ips, s->ingress_ip_count);

@@ -4,7 +4,8 @@
  * A Service reads and writes as "key=value" words:
  *
  *     type=NodePort ip=10.96.0.9 ips=10.96.0.9,fd00::9 families=IPv4,IPv6 policy=PreferDualStack
- *     ports=web:80/TCP>30080,53/UDP etp=Local hc=30100 alloc=no lb=192.0.2.1 selector=no
+ *     ports=web:80/TCP>30080,53/UDP etp=Local hc=30100 alloc=no lb=192.0.2.1 class=a/b
+ *     external=yes selector=no
  *
  * and, written only, ingress=<addresses from the load-balancer pools>. Pools pick the lowest free
  * value and have no static band, so that every pick is known beforehand.
@@ -17,7 +18,8 @@
 enum { SERVICE_LINE = 8192 };
 
 typedef struct test_service {
-    ipalloc_service service; /* service.ports is `ports` */
+    ipalloc_service service; /* service.ports is `ports`, load_balancer_class is `class` or NULL */
+    char class[IPALLOC_SERVICE_TEXT];
     ipalloc_service_port ports[IPALLOC_SERVICE_PORTS_MAX + 1];
 } test_service;
 

@@ -3,6 +3,8 @@
  */
 #include "service_support.h"
 
+#include <stdio.h>
+
 #include <string.h>
 
 #define DUAL \
@@ -106,6 +108,36 @@ START_TEST(a_taken_address_names_its_holder) {
 }
 END_TEST
 
+/* The pools' class, the Service's, and whether they are each other's. */
+static const struct {
+    const char *pools, *service;
+    bool served;
+} CLASSES[] = {
+    {NULL, "", true},
+    {NULL, " class=a.example/b", false},
+    {"a.example/b", " class=a.example/b", true},
+    {"a.example/b", " class=a.example/c", false},
+    {"a.example/b", "", false},
+};
+
+START_TEST(a_service_of_another_class_is_left_to_its_controller) {
+    cluster c;
+    test_service s;
+    char line[128];
+    cluster_open(&c, &FOUR);
+    c.pools.load_balancer_class = CLASSES[_i].pools;
+    /* a wish that could not be had does not matter to who does not serve it */
+    snprintf(line, sizeof line, "type=LoadBalancer%s lb=%s ports=80", CLASSES[_i].service,
+             CLASSES[_i].served ? "192.0.2.5" : "203.0.113.5");
+    ck_assert_status_error(cluster_create(&c, "x", line, &s), IPALLOC_OK, &c.error);
+    ck_assert_uint_eq(s.service.ingress_ip_count, CLASSES[_i].served ? 1 : 0);
+    ck_assert_holds_what_it_shows(&c, "x", &s);
+    ck_assert_status(cluster_update(&c, "x", &s, "type=ClusterIP ports=80", &s), IPALLOC_OK);
+    ck_assert_holds_what_it_shows(&c, "x", &s);
+    cluster_close(&c);
+}
+END_TEST
+
 START_TEST(a_full_pool_refuses_the_service) {
     cluster c;
     cluster_open(&c, &(cluster_shape){.cluster_ips = DUAL, .load_balancer = {"192.0.2.0/31"}});
@@ -128,6 +160,8 @@ int main(void) {
     tcase_add_loop_test(tc, a_load_balancer_gets, 0, LENGTH(ROWS));
     tcase_add_loop_test(tc, a_wish_that_cannot_be_had_is_refused, 0, LENGTH(REFUSED));
     tcase_add_test(tc, a_taken_address_names_its_holder);
+    tcase_add_loop_test(tc, a_service_of_another_class_is_left_to_its_controller, 0,
+                        LENGTH(CLASSES));
     tcase_add_test(tc, a_full_pool_refuses_the_service);
     suite_add_tcase(suite, tc);
     return test_main(suite);

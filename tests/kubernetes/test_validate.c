@@ -3,6 +3,8 @@
  */
 #include "service_support.h"
 
+#include <stdio.h>
+
 static const cluster_shape CLUSTER = {.cluster_ips = {IPV4_CIDR}};
 
 #define LABEL_RULE                                                                           \
@@ -21,6 +23,9 @@ static const struct {
     {"ports=Web:80", "FieldValueInvalid spec.ports[0].name: Invalid value: \"Web\": " LABEL_RULE},
     {"ports=-web:80", "FieldValueInvalid spec.ports[0].name: Invalid value: \"-web\": " LABEL_RULE},
     {"ports=web-:80", "FieldValueInvalid spec.ports[0].name: Invalid value: \"web-\": " LABEL_RULE},
+    {"ports=web.a:80",
+     "FieldValueInvalid spec.ports[0].name: Invalid value: \"web.a\": must not contain dots"},
+    {"ports=web.:80", "FieldValueInvalid spec.ports[0].name: Invalid value: \"web.\": " LABEL_RULE},
     {"ports=0",
      "FieldValueInvalid spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, "
      "inclusive"},
@@ -46,6 +51,12 @@ static const struct {
     {"type=ExternalName etp=Local",
      "FieldValueInvalid spec.externalTrafficPolicy: Invalid value: \"Local\": may only be set for "
      "externally-accessible services"},
+    {"etp=Cluster ports=80",
+     "FieldValueInvalid spec.externalTrafficPolicy: Invalid value: \"Cluster\": may only be set "
+     "for externally-accessible services"},
+    {"type=NodePort class=a/b ports=80",
+     "FieldValueForbidden spec.loadBalancerClass: Forbidden: may only be used when `type` is "
+     "'LoadBalancer'"},
     {"type=NodePort alloc=no ports=80",
      "FieldValueForbidden spec.allocateLoadBalancerNodePorts: Forbidden: may only be used when "
      "`type` is 'LoadBalancer'"},
@@ -71,10 +82,15 @@ static const struct {
                 "ports=1/TCP"},
     {"ports=65535", "type=ClusterIP ip=10.96.0.1 ips=10.96.0.1 families=IPv4 policy=SingleStack "
                     "ports=65535/TCP"},
-    /* it may have external IPs, which the hook does not see */
-    {"etp=Local ports=80",
+    {"etp=Local external=yes ports=80",
      "type=ClusterIP ip=10.96.0.1 ips=10.96.0.1 families=IPv4 policy=SingleStack ports=80/TCP "
-     "etp=Local"},
+     "etp=Local external=yes"},
+    {"external=yes ports=80",
+     "type=ClusterIP ip=10.96.0.1 ips=10.96.0.1 families=IPv4 policy=SingleStack ports=80/TCP "
+     "etp=Cluster external=yes"},
+    {"type=LoadBalancer class=a.example/b ports=80",
+     "type=LoadBalancer ip=10.96.0.1 ips=10.96.0.1 families=IPv4 policy=SingleStack "
+     "ports=80/TCP>30000 etp=Cluster alloc=yes class=a.example/b"},
 };
 
 START_TEST(what_no_rule_forbids_is_fine) {
@@ -86,6 +102,75 @@ START_TEST(a_node_port_twice_is_refused_on_update) {
     ck_assert_refused(&CLUSTER, "type=NodePort ports=80",
                       "type=NodePort ports=a:80>30080,b:81>30080",
                       "FieldValueDuplicate spec.ports[1].nodePort: Duplicate value: 30080");
+}
+END_TEST
+
+static const struct {
+    const char *before, *update, *value; /* NULL: fine */
+} CLASSES[] = {
+    {"type=LoadBalancer class=a ports=80", "type=LoadBalancer class=a ports=81", NULL},
+    {"type=LoadBalancer class=a ports=80", "type=LoadBalancer class=b ports=80", "\"b\""},
+    {"type=LoadBalancer class=a ports=80", "type=LoadBalancer ports=80", "null"},
+    {"type=LoadBalancer ports=80", "type=LoadBalancer class=b ports=80", "\"b\""},
+    {"type=NodePort ports=80", "type=LoadBalancer class=b ports=80", NULL},
+    {"type=LoadBalancer class=a ports=80", "type=NodePort ports=80", NULL},
+    {"type=LoadBalancer class=a ports=80", "type=NodePort class=a ports=80", NULL}, /* it goes */
+};
+
+START_TEST(a_load_balancer_class_may_not_change) {
+    cluster c;
+    test_service old, now;
+    cluster_open(&c, &CLUSTER);
+    ck_assert_status(cluster_create(&c, "x", CLASSES[_i].before, &old), IPALLOC_OK);
+    int status = cluster_update(&c, "x", &old, CLASSES[_i].update, &now);
+    if (CLASSES[_i].value == NULL) {
+        ck_assert_status_error(status, IPALLOC_OK, &c.error);
+        ck_assert(now.service.type[0] == 'L' || now.service.load_balancer_class == NULL);
+    } else {
+        char expected[128];
+        snprintf(expected, sizeof expected,
+                 "FieldValueInvalid spec.loadBalancerClass: Invalid value: %s: may not change once "
+                 "set",
+                 CLASSES[_i].value);
+        ck_assert_str_eq(problems_text(&c), expected);
+    }
+    cluster_close(&c);
+}
+END_TEST
+
+static const struct {
+    const char *before, *line; /* before NULL: a create */
+    bool fine, alone;
+} CHECKED[] = {
+    {NULL, "ports=80", true, false},
+    {NULL, "ports=0", false, false},
+    {NULL, "families=IPv6 ports=0", false, true}, /* and not a word of the port */
+    {NULL, "ip=10.96.0.9 ports=80", true, false}, /* taken, which is not looked at */
+    {NULL, "ip=10.97.0.9 ports=80", true, false}, /* nor is the range */
+    {"ports=80", "ports=81", true, false},
+    {"ports=80", "ip=10.96.0.77 ports=80", false, false},
+    {"ports=80", "policy=RequireDualStack ports=80", false, true},
+};
+
+START_TEST(a_check_tells_what_is_wrong_with_the_fields_and_takes_nothing) {
+    cluster c;
+    test_service old, now, copy;
+    cluster_open(&c, &CLUSTER);
+    ck_assert_status(cluster_create(&c, "taker", "ip=10.96.0.9 ports=80", NULL), IPALLOC_OK);
+    if (CHECKED[_i].before != NULL)
+        ck_assert_status(cluster_create(&c, "x", CHECKED[_i].before, &old), IPALLOC_OK);
+    service_read(CHECKED[_i].line, "x", &now);
+    service_copy(&copy, &now);
+    c.problems = (ipalloc_service_problems){.size = sizeof c.problems, .alone = true};
+    const char *used = cluster_used(&c);
+    int status = ipalloc_service_check(&c.pools, CHECKED[_i].before != NULL ? &old.service : NULL,
+                                       &now.service, &c.problems, &c.error);
+    ck_assert_msg((status == IPALLOC_OK) == CHECKED[_i].fine, "%s", problems_text(&c));
+    ck_assert_int_eq(c.problems.count == 0, CHECKED[_i].fine);
+    ck_assert_int_eq(c.problems.alone, CHECKED[_i].alone);
+    ck_assert_str_eq(cluster_used(&c), used);
+    ck_assert_str_eq(service_write(&now), service_write(&copy));
+    cluster_close(&c);
 }
 END_TEST
 
@@ -119,6 +204,9 @@ int main(void) {
     tcase_add_loop_test(tc, a_broken_field_rule_is_refused, 0, LENGTH(REFUSED));
     tcase_add_loop_test(tc, what_no_rule_forbids_is_fine, 0, LENGTH(FINE));
     tcase_add_test(tc, a_node_port_twice_is_refused_on_update);
+    tcase_add_loop_test(tc, a_load_balancer_class_may_not_change, 0, LENGTH(CLASSES));
+    tcase_add_loop_test(tc, a_check_tells_what_is_wrong_with_the_fields_and_takes_nothing, 0,
+                        LENGTH(CHECKED));
     tcase_add_test(tc, ports_are_counted);
     suite_add_tcase(suite, tc);
     return test_main(suite);
