@@ -4,11 +4,13 @@
  * status.h    codes, errors, hooks          addr.h      addresses and CIDRs
  * range.h     the allocator in memory       store.h     where a registry lives
  * registry.h  pools and transactions        service.h   the API-server hook
+ * kubernetes.h  what a cluster keeps in etcd, byte for byte
  */
 #ifndef IPALLOC_IPALLOC_H
 #define IPALLOC_IPALLOC_H
 
 #include <ipalloc/addr.h>
+#include <ipalloc/kubernetes.h>
 #include <ipalloc/range.h>
 #include <ipalloc/registry.h>
 #include <ipalloc/service.h>

@@ -16,7 +16,7 @@ LAYERS = {
     "registry": ({"registry", "core", "store", "base"}, {"status", "addr", "range", "store", "registry"}),
     "kubernetes": (
         {"kubernetes", "registry", "core", "store", "base"},
-        {"status", "addr", "range", "store", "registry", "service"},
+        {"status", "addr", "range", "store", "registry", "service", "kubernetes"},
     ),
 }
 
