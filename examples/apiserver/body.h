@@ -8,8 +8,8 @@
 #include "table.h"
 
 /* The request's object (JSON, YAML or protobuf), decoded against its kind's schema; the caller puts
- * it. NULL with the outcome set: 400, 415 or 422. Unknown fields become a warning in `reply`, or the
- * outcome with fieldValidation=Strict. */
+ * it. NULL with the outcome set: 400, 415 or 422. Unknown fields become a warning in `reply`, or
+ * the outcome with fieldValidation=Strict. */
 struct json_object *body_decode(const struct request *request, const struct resource *resource,
                                 struct reply *reply, struct outcome *outcome);
 

@@ -21,6 +21,16 @@ static const char *cluster_pool_name(int family) {
     return family == 4 ? "services-v4" : "services-v6";
 }
 
+ipalloc_pool *cluster_pool(struct server *server, int family) {
+    ipalloc_pool *pool = NULL;
+    ipalloc_pool_open(server->registry, cluster_pool_name(family), &pool, NULL);
+    return pool;
+}
+
+bool cluster_is_cluster_pool(const char *name) {
+    return strcmp(name, cluster_pool_name(4)) == 0 || strcmp(name, cluster_pool_name(6)) == 0;
+}
+
 static const char *balancer_pool_name(int family) {
     return family == 4 ? "load-balancers-v4" : "load-balancers-v6";
 }

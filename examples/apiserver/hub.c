@@ -4,9 +4,7 @@
  * Lock order: the hub's lock, then libmicrohttpd's inside suspend. Resuming happens outside the
  * hub's lock: a suspended connection cannot go away, and only the hub resumes it.
  */
-#include "hub.h"
-
-#include "record.h"
+#include "hub_source.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,8 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define CHANGES_AT_ONCE 1000
-#define TICK_S          1
+#define TICK_S 1
 
 time_t monotonic_seconds(void) {
     struct timespec now;
@@ -34,22 +31,6 @@ void shared_text_drop(struct shared_text *text) {
     if (text != NULL && --text->references == 0) {
         free(text);
     }
-}
-
-static struct shared_text *shared_text_new(const struct server *server,
-                                           const ipalloc_entry *entry) {
-    struct text text = {0};
-    if (!record_add(server, entry, &text)) {
-        text_clear(&text);
-        return NULL;
-    }
-    struct shared_text *shared = memory_allocate(sizeof *shared + text.size + 1);
-    shared->references = 1;
-    shared->revision = entry->revision;
-    shared->size = text.size;
-    memcpy(shared->data, text.data, text.size);
-    text_clear(&text);
-    return shared;
 }
 
 /* --- the present state, by key ---------------------------------------------------------------- */
@@ -135,59 +116,38 @@ static void add_event(struct hub *hub, struct event event) {
 
 /* --- following -------------------------------------------------------------------------------- */
 
-struct change {
-    char *key;
-    const struct resource *resource;
-    uint64_t revision;
-    struct shared_text *after;
-};
-
-struct changes {
-    struct hub *hub;
-    struct change *list;
-    size_t count, capacity;
-};
-
-static int see_change(void *context, const ipalloc_entry *entry) {
-    struct changes *changes = context;
-    struct shared_text *after = NULL;
-    const struct resource *resource = resource_of_key(entry->key.data, entry->key.size);
-    if (resource == NULL) {
-        return IPALLOC_OK;
+/* Put what was seen into state and ring, under the lock. */
+static void apply_change(struct hub *hub, struct change *change, bool as_event) {
+    struct shelf *shelf = &hub->shelves[resource_index(change->resource)];
+    struct shared_text *before = exchange_item(shelf, change->key, shared_text_hold(change->after));
+    if (as_event && (before != NULL || change->after != NULL)) {
+        struct event event = {change->revision, change->resource, before, change->after};
+        add_event(hub, event);
+    } else {
+        shared_text_drop(before);
+        shared_text_drop(change->after);
     }
-    if (!entry->deleted) {
-        after = shared_text_new(changes->hub->server, entry);
-        if (after == NULL) {
-            return IPALLOC_OK; /* not one of ours; reading it by name says so */
-        }
-    }
-    if (changes->count == changes->capacity) {
-        changes->capacity = changes->capacity == 0 ? 64 : changes->capacity * 2;
-        changes->list = memory_resize(changes->list, changes->capacity * sizeof *changes->list);
-    }
-    char *key = memory_allocate(entry->key.size + 1);
-    memcpy(key, entry->key.data, entry->key.size);
-    changes->list[changes->count++] = (struct change){key, resource, entry->revision, after};
-    return IPALLOC_OK;
 }
 
-/* Put what was seen into state and ring, under the lock. */
+/* Is the state of this key as new as the change? So it is where one source was read later than
+ * another. */
+static bool is_known(struct hub *hub, const struct change *change) {
+    struct shelf *shelf = &hub->shelves[resource_index(change->resource)];
+    bool found;
+    size_t at = item_position(shelf, change->key, &found);
+    return found && shelf->items[at].text->revision >= change->revision;
+}
+
 static void apply_changes(struct hub *hub, struct changes *changes, bool as_events) {
     for (size_t i = 0; i < changes->count; i++) {
         struct change *change = &changes->list[i];
-        struct shelf *shelf = &hub->shelves[resource_index(change->resource)];
-        struct shared_text *before =
-            exchange_item(shelf, change->key, shared_text_hold(change->after));
-        if (as_events && (before != NULL || change->after != NULL)) {
-            struct event event = {change->revision, change->resource, before, change->after};
-            add_event(hub, event);
-        } else {
-            shared_text_drop(before);
+        if (as_events && is_known(hub, change)) {
             shared_text_drop(change->after);
+        } else {
+            apply_change(hub, change, as_events);
         }
-        free(change->key);
     }
-    free(changes->list);
+    changes_free(changes);
 }
 
 static void clear_state(struct hub *hub) {
@@ -205,15 +165,16 @@ static void clear_state(struct hub *hub) {
 
 /* Read everything anew; watches that lag behind fall out of the ring. */
 static int load(struct hub *hub, ipalloc_error *error) {
-    struct changes all = {.hub = hub};
-    uint64_t revision = 0;
-    int status =
-        ipalloc_record_scan(hub->server->registry, "", NULL, 0, see_change, &all, &revision, error);
+    struct changes all = {.server = hub->server};
+    uint64_t complete = 0;
+    uint64_t newest = 0;
+    int status = changes_all(&all, &complete, &newest, error);
     pthread_mutex_lock(&hub->lock);
     if (status == IPALLOC_OK) {
         clear_state(hub);
         hub->first_event = ++hub->next_event; /* a gap: every watch has missed something */
-        hub->floor = hub->revision = revision;
+        hub->floor = newest;
+        hub->revision = complete;
     }
     apply_changes(hub, &all, false);
     pthread_mutex_unlock(&hub->lock);
@@ -222,22 +183,22 @@ static int load(struct hub *hub, ipalloc_error *error) {
 
 /* Fetch what is new. Returns whether there may be more. */
 static bool follow(struct hub *hub) {
-    struct changes new = {.hub = hub};
+    struct changes new = {.server = hub->server};
     ipalloc_error error = {0};
     uint64_t since = hub->revision; /* only this thread writes it */
     uint64_t up_to = since;
-    int status = ipalloc_record_changes(hub->server->registry, since, "", CHANGES_AT_ONCE,
-                                        see_change, &new, &up_to, &error);
+    bool more = false;
+    int status = changes_since(&new, since, &up_to, &more, &error);
     if (status == IPALLOC_E_EXPIRED) {
+        changes_free(&new);
         load(hub, &error);
         return false;
     }
     pthread_mutex_lock(&hub->lock);
-    size_t count = new.count;
     apply_changes(hub, &new, true);
     hub->revision = status == IPALLOC_OK && up_to > since ? up_to : since;
     pthread_mutex_unlock(&hub->lock);
-    return status == IPALLOC_OK && count >= CHANGES_AT_ONCE;
+    return status == IPALLOC_OK && more;
 }
 
 /* --- waking watches --------------------------------------------------------------------------- */

@@ -45,9 +45,20 @@ static void add_selected(struct listing *listing, struct json_object *object) {
     }
 }
 
-static int see_object(void *context, const ipalloc_entry *entry) {
+static void add_parsed(struct listing *listing, struct json_object *object) {
+    if (listing->selector == NULL || selector_matches(listing->selector, object)) {
+        add_selected(listing, object);
+    }
+    json_object_put(object);
+}
+
+static bool is_plain(const struct listing *listing) {
+    return listing->selector == NULL && listing->table == NULL;
+}
+
+static int see_record(void *context, const ipalloc_entry *entry) {
     struct listing *listing = context;
-    if (listing->selector == NULL && listing->table == NULL) {
+    if (is_plain(listing)) {
         text_add(&listing->items, listing->items.size > 0 ? "," : "");
         if (record_add(listing->server, entry, &listing->items)) {
             return IPALLOC_OK;
@@ -57,11 +68,36 @@ static int see_object(void *context, const ipalloc_entry *entry) {
     if (object == NULL) {
         return IPALLOC_E_CORRUPT;
     }
-    if (listing->selector == NULL || selector_matches(listing->selector, object)) {
-        add_selected(listing, object);
-    }
-    json_object_put(object);
+    add_parsed(listing, object);
     return IPALLOC_OK;
+}
+
+static void see_view(void *context, const char *name, uint64_t revision,
+                     const struct text *object) {
+    struct listing *listing = context;
+    (void)name;
+    (void)revision;
+    if (is_plain(listing)) {
+        text_add(&listing->items, listing->items.size > 0 ? "," : "");
+        text_append(&listing->items, object->data, object->size);
+    } else {
+        struct text ignored = {0};
+        add_parsed(listing, json_parse(object->data, object->size, &ignored));
+        text_clear(&ignored);
+    }
+}
+
+static int read_all(struct server *server, const struct request *request, struct listing *listing,
+                    uint64_t *revision) {
+    const struct resource *resource = request->resource;
+    char prefix[IPALLOC_RECORD_KEY_MAX];
+    if (resource->view != NULL) {
+        return resource->view->list(server, see_view, listing, revision, listing->error);
+    }
+    snprintf(prefix, sizeof prefix, "%s%s%s", resource->record_prefix, request->namespace,
+             request->namespace[0] != '\0' ? "/" : "");
+    return ipalloc_record_scan(server->registry, prefix, NULL, 0, see_record, listing, revision,
+                               listing->error);
 }
 
 static void reply_list(const struct request *request, struct reply *reply, struct listing *listing,
@@ -100,14 +136,10 @@ static void list(struct server *server, const struct request *request, struct re
                               .selector = selects ? selector : NULL,
                               .error = &error};
     uint64_t revision = 0;
-    char prefix[IPALLOC_RECORD_KEY_MAX];
-    snprintf(prefix, sizeof prefix, "%s%s%s", request->resource->record_prefix, request->namespace,
-             request->namespace[0] != '\0' ? "/" : "");
     if (wants_table(request, &listing.include)) {
         listing.table = table_new(request->resource, true, NULL);
     }
-    int status = ipalloc_record_scan(server->registry, prefix, NULL, 0, see_object, &listing,
-                                     &revision, &error);
+    int status = read_all(server, request, &listing, &revision);
     if (status == IPALLOC_OK) {
         reply_list(request, reply, &listing, revision);
     } else {

@@ -274,12 +274,31 @@ void object_create(const struct object_place *place, struct json_object *object,
 
 /* --- read ------------------------------------------------------------------------------------- */
 
-void object_get(const struct object_place *place, struct outcome *outcome) {
+static int read_record(const struct object_place *place, struct json_object **object,
+                       ipalloc_error *error) {
     struct write read;
+    write_begin(&read, place, NULL);
+    return record_read(place->server, read.key, object, NULL, error);
+}
+
+static int read_view(const struct object_place *place, struct json_object **object,
+                     ipalloc_error *error) {
+    struct text text = {0};
+    struct text ignored = {0};
+    int status = place->resource->view->get(place->server, place->name, &text, error);
+    if (status == IPALLOC_OK) {
+        *object = json_parse(text.data, text.size, &ignored);
+    }
+    text_clear(&text);
+    text_clear(&ignored);
+    return status;
+}
+
+void object_get(const struct object_place *place, struct outcome *outcome) {
     struct json_object *object = NULL;
     ipalloc_error error = {0};
-    write_begin(&read, place, outcome);
-    int status = record_read(place->server, read.key, &object, NULL, &error);
+    int status = place->resource->view != NULL ? read_view(place, &object, &error)
+                                               : read_record(place, &object, &error);
     if (status == IPALLOC_OK) {
         outcome_set(outcome, 200, object);
     } else if (status == IPALLOC_E_NOT_FOUND || status == IPALLOC_E_INVALID) {

@@ -8,6 +8,7 @@
 const struct resource *const resources[] = {
     &resource_namespaces,
     &resource_services,
+    &resource_ip_addresses,
 };
 
 const size_t resource_count = sizeof resources / sizeof resources[0];
@@ -35,8 +36,9 @@ const struct resource *resource_find(const char *group, const char *version, con
 
 const struct resource *resource_of_key(const void *key, size_t size) {
     for (size_t i = 0; i < resource_count; i++) {
-        size_t length = strlen(resources[i]->record_prefix);
-        if (size > length && memcmp(key, resources[i]->record_prefix, length) == 0) {
+        const char *prefix = resources[i]->record_prefix;
+        size_t length = prefix != NULL ? strlen(prefix) : 0;
+        if (length > 0 && size > length && memcmp(key, prefix, length) == 0) {
             return resources[i];
         }
     }

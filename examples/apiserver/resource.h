@@ -46,6 +46,20 @@ struct object_change {
 typedef int (*change_hook)(ipalloc_txn *txn, const struct object_change *change,
                            ipalloc_error *error);
 
+/* Sees an object of a view as text with its resourceVersion, or NULL where it is gone. */
+typedef void (*view_visit)(void *context, const char *name, uint64_t revision,
+                           const struct text *object);
+
+/* A kind whose objects are no records of their own, but another sight of what the registry holds.
+ * Cluster-wide; read only. Statuses are those of the registry's calls; get: NOT_FOUND. */
+struct resource_view {
+    int (*get)(struct server *server, const char *name, struct text *out, ipalloc_error *error);
+    int (*list)(struct server *server, view_visit visit, void *context, uint64_t *revision,
+                ipalloc_error *error);
+    int (*changes)(struct server *server, uint64_t since, size_t limit, view_visit visit,
+                   void *context, uint64_t *up_to, ipalloc_error *error);
+};
+
 struct resource {
     const char *group, *version; /* "" is the core group */
     const char *kind, *plural, *singular;
@@ -54,7 +68,9 @@ struct resource {
     bool namespaced;
     bool has_status; /* a subresource: plain writes leave the status alone */
     unsigned verbs;
-    const char *record_prefix; /* of its keys in the store, ends with '/' */
+    const char *no_write; /* what is said where verbs has no writing one; NULL: nothing */
+    const struct resource_view *view; /* NULL: its objects are records */
+    const char *record_prefix;        /* of its keys in the store, ends with '/'; NULL for a view */
     const struct schema *schema;
     const struct column *columns;
     size_t column_count;
@@ -75,6 +91,7 @@ struct resource {
     void (*committed)(const struct object_place *place, struct outcome *outcome);
 };
 
+extern const struct resource resource_ip_addresses;
 extern const struct resource resource_namespaces;
 extern const struct resource resource_services;
 

@@ -8,6 +8,7 @@
  */
 #include "router.h"
 
+#include "body.h"
 #include "discovery.h"
 #include "object_handlers.h"
 #include "pages.h"
@@ -26,18 +27,14 @@ static const struct {
     {"/readyz", page_ready}, {"/metrics", page_metrics},
 };
 
-static void refuse(const struct request *request, struct reply *reply, int code, const char *reason,
-                   const char *message) {
-    struct outcome outcome = {0};
-    outcome_fail(&outcome, code, reason, "%s", message);
-    reply_json(request, reply, code, json_object_get(outcome.value));
-    outcome_clear(&outcome);
-}
-
 static void refuse_method(const struct request *request, struct reply *reply, const char *allow) {
+    const char *why = request->resource != NULL ? request->resource->no_write : NULL;
+    struct outcome outcome = {0};
+    outcome_fail(&outcome, 405, "MethodNotAllowed",
+                 "the server does not allow this method on the requested resource%s%s",
+                 why != NULL ? ": " : "", why != NULL ? why : "");
     reply->allow = allow;
-    refuse(request, reply, 405, "MethodNotAllowed",
-           "the server does not allow this method on the requested resource");
+    reply_outcome(request, reply, NULL, &outcome);
 }
 
 static bool same_path(const char *given, const char *path) {
@@ -191,7 +188,9 @@ void router_answer(struct server *server, struct request *request, struct reply 
     if (find_object(request)) {
         answer_object(server, request, reply);
     } else if (!discovery_answer(request, reply)) {
-        refuse(request, reply, 404, "NotFound", "the server could not find the requested resource");
+        struct outcome outcome = {0};
+        outcome_fail(&outcome, 404, "NotFound", "the server could not find the requested resource");
+        reply_outcome(request, reply, NULL, &outcome);
     } else if (request->method != METHOD_GET) {
         text_clear(&reply->body);
         refuse_method(request, reply, "GET, HEAD");

@@ -1,6 +1,7 @@
 /* Watches, and what concurrent writers may and may not do to each other. */
 #include "server_process.h"
 #include "support.h"
+#include "watch_stream.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -53,102 +54,27 @@ static void expect_code(struct answer answer, long code) {
 /* --- watches -----------------------------------------------------------------------------------
  */
 
-/* A stream of events, read as it comes. */
-struct stream {
-    int descriptor;
-    char *buffer; /* what was read and not yet consumed */
-    size_t size;
-};
-
-#define STREAM_MAX ((size_t)1 << 20)
-
-static void read_more(struct stream *stream) {
-    ck_assert_uint_lt(stream->size + 1, STREAM_MAX);
-    ssize_t got =
-        read(stream->descriptor, stream->buffer + stream->size, STREAM_MAX - 1 - stream->size);
-    ck_assert_msg(got > 0, "the stream ended, or nothing came for ten seconds; left: %s",
-                  stream->buffer);
-    stream->size += (size_t)got;
-    stream->buffer[stream->size] = '\0';
-}
-
-/* Consume up to and including `mark`; the text before it lies at the returned place, which the
- * next call overwrites. */
-static char *consume(struct stream *stream, const char *mark) {
-    static char taken[STREAM_MAX];
-    char *end;
-    while ((end = strstr(stream->buffer, mark)) == NULL) {
-        read_more(stream);
-    }
-    size_t size = (size_t)(end - stream->buffer);
-    memcpy(taken, stream->buffer, size);
-    taken[size] = '\0';
-    size += strlen(mark);
-    memmove(stream->buffer, stream->buffer + size, stream->size - size + 1);
-    stream->size -= size;
-    return taken;
-}
-
-/* Open a watch with these parameters; HTTP/1.0, so that there are no chunks between the lines. */
 static struct stream watch(const char *parameters, const char *accept) {
-    char request[1024];
-    struct stream stream = {.descriptor = server_connect(&server), .buffer = calloc(1, STREAM_MAX)};
-    int size = snprintf(request, sizeof request,
-                        "GET " SERVICES "?watch=true&%s HTTP/1.0\r\nHost: x\r\nAccept: %s\r\n\r\n",
-                        parameters, accept);
-    ck_assert(socket_write(stream.descriptor, request, (size_t)size));
-    char *head = consume(&stream, "\r\n\r\n");
-    ck_assert_msg(strncmp(head + strlen("HTTP/1.x"), " 200", 4) == 0, "%s", head);
-    return stream;
-}
-
-static struct json_object *next_event(struct stream *stream) {
-    char *line = consume(stream, "\n");
-    struct json_object *event = json_tokener_parse(line);
-    ck_assert_msg(event != NULL, "no JSON: %s", line);
-    return event;
-}
-
-/* The next event must be this; returns its resourceVersion. */
-static unsigned long long expect_event(struct stream *stream, const char *type, const char *name) {
-    struct json_object *event = next_event(stream);
-    const char *text = json_object_to_json_string(event);
-    ck_assert_msg(strcmp(json_text_at(event, "type"), type) == 0, "%s", text);
-    ck_assert_msg(strcmp(json_text_at(event, "object.metadata.name"), name) == 0, "%s", text);
-    unsigned long long version =
-        strtoull(json_text_at(event, "object.metadata.resourceVersion"), NULL, 10);
-    json_object_put(event);
-    return version;
-}
-
-static void expect_end(struct stream *stream) {
-    char rest[256];
-    ck_assert_str_eq(stream->buffer, "");
-    ck_assert_int_eq(read(stream->descriptor, rest, sizeof rest), 0);
-}
-
-static void finish(struct stream *stream) {
-    close(stream->descriptor);
-    free(stream->buffer);
+    return stream_open(&server, SERVICES, parameters, accept);
 }
 
 START_TEST(a_watch_sees_every_change_in_order_with_rising_versions) {
     struct stream stream = watch("", JSON);
     unsigned long long versions[5];
-    versions[0] = expect_event(&stream, "ADDED", "kubernetes");
+    versions[0] = stream_expect(&stream, "ADDED", "kubernetes");
     unsigned long long created = create("seen", "");
-    versions[1] = expect_event(&stream, "ADDED", "seen");
+    versions[1] = stream_expect(&stream, "ADDED", "seen");
     ck_assert_uint_eq(versions[1], created);
     expect_code(ask("PATCH", "seen", MERGE, "{\"metadata\":{\"labels\":{\"a\":\"b\"}}}"), 200);
-    versions[2] = expect_event(&stream, "MODIFIED", "seen");
+    versions[2] = stream_expect(&stream, "MODIFIED", "seen");
     expect_code(ask("PATCH", "seen", MERGE, "{\"spec\":{\"type\":\"NodePort\"}}"), 200);
-    versions[3] = expect_event(&stream, "MODIFIED", "seen");
+    versions[3] = stream_expect(&stream, "MODIFIED", "seen");
     expect_code(ask("DELETE", "seen", NULL, NULL), 200);
-    versions[4] = expect_event(&stream, "DELETED", "seen");
+    versions[4] = stream_expect(&stream, "DELETED", "seen");
     for (size_t i = 1; i < sizeof versions / sizeof versions[0]; i++) {
         ck_assert_uint_gt(versions[i], versions[i - 1]);
     }
-    finish(&stream);
+    stream_close(&stream);
 }
 END_TEST
 
@@ -159,16 +85,16 @@ START_TEST(a_watch_resumes_after_a_version_and_misses_nothing) {
     expect_code(ask("DELETE", "one", NULL, NULL), 200);
     snprintf(parameters, sizeof parameters, "resourceVersion=%llu", first);
     struct stream stream = watch(parameters, JSON);
-    unsigned long long second = expect_event(&stream, "ADDED", "two");
-    unsigned long long deleted = expect_event(&stream, "DELETED", "one");
+    unsigned long long second = stream_expect(&stream, "ADDED", "two");
+    unsigned long long deleted = stream_expect(&stream, "DELETED", "one");
     ck_assert_uint_gt(second, first);
     ck_assert_uint_gt(deleted, second);
-    finish(&stream);
+    stream_close(&stream);
     snprintf(parameters, sizeof parameters, "resourceVersion=%llu", deleted);
     stream = watch(parameters, JSON); /* from the last one on there is only what is new */
     create("three", "");
-    expect_event(&stream, "ADDED", "three");
-    finish(&stream);
+    stream_expect(&stream, "ADDED", "three");
+    stream_close(&stream);
 }
 END_TEST
 
@@ -181,8 +107,8 @@ START_TEST(a_watch_from_a_list_s_version_sees_what_came_after_the_list) {
     answer_free(&list);
     create("after", "");
     struct stream stream = watch(parameters, JSON);
-    expect_event(&stream, "ADDED", "after");
-    finish(&stream);
+    stream_expect(&stream, "ADDED", "after");
+    stream_close(&stream);
 }
 END_TEST
 
@@ -192,11 +118,11 @@ START_TEST(a_watch_with_a_selector_sees_services_enter_and_leave_it) {
     create("mine", "");
     expect_code(ask("PATCH", "mine", MERGE, "{\"metadata\":{\"labels\":{\"tier\":\"front\"}}}"),
                 200);
-    expect_event(&stream, "ADDED", "mine");
+    stream_expect(&stream, "ADDED", "mine");
     expect_code(ask("PATCH", "mine", MERGE, "{\"metadata\":{\"labels\":{\"tier\":\"back\"}}}"),
                 200);
-    expect_event(&stream, "DELETED", "mine");
-    finish(&stream);
+    stream_expect(&stream, "DELETED", "mine");
+    stream_close(&stream);
 }
 END_TEST
 
@@ -227,40 +153,40 @@ END_TEST
 START_TEST(a_table_watch_has_columns_once_and_a_row_an_event) {
     struct stream stream =
         watch("", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json");
-    struct json_object *event = next_event(&stream);
+    struct json_object *event = stream_next(&stream);
     ck_assert_str_eq(json_text_at(event, "type"), "ADDED");
     ck_assert_str_eq(json_text_at(event, "object.kind"), "Table");
     ck_assert_str_eq(json_text_at(event, "object.columnDefinitions.2.name"), "Cluster-IP");
     ck_assert_str_eq(json_text_at(event, "object.rows.0.cells.0"), "kubernetes");
     json_object_put(event);
     create("row", "\"clusterIP\":\"10.96.3.3\",");
-    event = next_event(&stream);
+    event = stream_next(&stream);
     ck_assert_str_eq(json_text_at(event, "object.columnDefinitions.0.name"), "");
     ck_assert_str_eq(json_text_at(event, "object.rows.0.cells.0"), "row");
     ck_assert_str_eq(json_text_at(event, "object.rows.0.cells.2"), "10.96.3.3");
     ck_assert_str_eq(json_text_at(event, "object.rows.1"), "");
     json_object_put(event);
-    finish(&stream);
+    stream_close(&stream);
 }
 END_TEST
 
 START_TEST(timeout_seconds_ends_a_watch) {
     double begin = seconds_now();
     struct stream stream = watch("timeoutSeconds=1", JSON);
-    expect_event(&stream, "ADDED", "kubernetes");
-    expect_end(&stream);
+    stream_expect(&stream, "ADDED", "kubernetes");
+    stream_expect_end(&stream);
     double took = seconds_now() - begin;
     ck_assert_msg(took > 0.01 && took < 4, "it took %.2f s", took);
-    finish(&stream);
+    stream_close(&stream);
 }
 END_TEST
 
 START_TEST(a_bookmark_comes_before_the_end_of_a_watch_that_wants_them) {
     struct stream stream = watch("timeoutSeconds=1&allowWatchBookmarks=true", JSON);
-    unsigned long long version = expect_event(&stream, "ADDED", "kubernetes");
-    ck_assert_uint_ge(expect_event(&stream, "BOOKMARK", ""), version);
-    expect_end(&stream);
-    finish(&stream);
+    unsigned long long version = stream_expect(&stream, "ADDED", "kubernetes");
+    ck_assert_uint_ge(stream_expect(&stream, "BOOKMARK", ""), version);
+    stream_expect_end(&stream);
+    stream_close(&stream);
 }
 END_TEST
 
@@ -273,8 +199,8 @@ START_TEST(many_watches_see_the_same_and_cost_nothing_when_they_leave) {
     }
     unsigned long long version = create("shared", "");
     for (size_t i = 0; i < WATCHES; i++) {
-        ck_assert_uint_eq(expect_event(&streams[i], "ADDED", "shared"), version);
-        finish(&streams[i]);
+        ck_assert_uint_eq(stream_expect(&streams[i], "ADDED", "shared"), version);
+        stream_close(&streams[i]);
     }
     double until = seconds_now() + 10;
     bool gone = false;
