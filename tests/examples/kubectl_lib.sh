@@ -1,0 +1,130 @@
+# shellcheck shell=bash
+# kubectl_lib.sh: the real kubectl against ipalloc-apiserver. Sourced by the tests, never run.
+#
+# A test calls run_checks with the names of its functions. They are called once for each kubectl of
+# KUBECTLS (names or paths; `kubectl` if it is not set), each time with a fresh server. Every check
+# prints one line; the first wrong answer ends the test with exit code 1. A kubectl that is not here
+# is a skip: exit code 77, with its name in the last line.
+# APISERVER is the server to start (meson sets it).
+
+kubectl=
+minor=0
+directory=
+server_pid=
+url=
+checks=0
+
+finish() {
+    if [ -n "$server_pid" ]; then
+        kill -KILL "$server_pid" 2>/dev/null || true
+        wait "$server_pid" 2>/dev/null || true
+        server_pid=
+    fi
+    [ -z "$directory" ] || rm -rf "$directory"
+}
+
+fail() {
+    printf 'FAILED: %s\n' "$*"
+    exit 1
+}
+
+# No cluster, cache or setting of this user is seen or touched.
+k() {
+    KUBECONFIG=/dev/null HOME=$directory TMPDIR=$directory timeout 30 \
+        "$kubectl" --server="$url" "$@" 2>&1
+}
+
+# Is this kubectl at least 1.MINOR?
+since() {
+    [ "$minor" -ge "$1" ]
+}
+
+passed() {
+    checks=$((checks + 1))
+    printf 'ok: %s\n' "$*"
+}
+
+# expect PATTERN COMMAND...: it succeeds and says PATTERN (a glob) somewhere.
+expect() {
+    local pattern=$1 said
+    shift
+    said=$(k "$@") || fail "kubectl $*: $said"
+    # shellcheck disable=SC2053 # a pattern is meant
+    [[ $said == *$pattern* ]] || fail "kubectl $*: no '$pattern' in: $said"
+    passed "kubectl $*"
+}
+
+# refuse PATTERN COMMAND...: it fails and says PATTERN.
+refuse() {
+    local pattern=$1 said
+    shift
+    said=$(k "$@") && fail "kubectl $* succeeded: $said"
+    # shellcheck disable=SC2053 # a pattern is meant
+    [[ $said == *$pattern* ]] || fail "kubectl $*: no '$pattern' in: $said"
+    passed "refused: kubectl $*"
+}
+
+# field NAME JSONPATH VALUE: what is stored of a Service.
+field() {
+    local said
+    said=$(k get service "$1" -o "jsonpath=$2") || fail "get $1: $said"
+    [ "$said" = "$3" ] || fail "$1: $2 is '$said', not '$3'"
+    passed "$1: $2 is $3"
+}
+
+# until_says PATTERN FILE: what runs in the background will write it.
+until_says() {
+    local attempt
+    for attempt in $(seq 100); do
+        # shellcheck disable=SC2053 # a pattern is meant
+        [[ $(cat "$2") == *$1* ]] && return 0
+        sleep 0.1
+    done
+    fail "after $attempt looks no '$1' in: $(cat "$2")"
+}
+
+start_server() {
+    local attempt
+    "$APISERVER" --listen=127.0.0.1:0 "--store=sqlite:$directory/store.db" \
+        --service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/108 \
+        --load-balancer-ip-range=192.0.2.0/24 >"$directory/log" 2>&1 </dev/null &
+    server_pid=$!
+    for attempt in $(seq 100); do
+        url=$(grep -om1 'http://[0-9.]*:[0-9]*' "$directory/log" || true)
+        [ -z "$url" ] || return 0
+        kill -0 "$server_pid" 2>/dev/null || break
+        sleep 0.1
+    done
+    fail "the server did not start (attempt $attempt): $(cat "$directory/log")"
+}
+
+# All checks with $kubectl.
+run_one() {
+    local check
+    minor=$("$kubectl" version --client -o json 2>/dev/null |
+        sed -n 's/.*"minor": "\([0-9]*\).*/\1/p' | head -n 1)
+    [ -n "$minor" ] || fail "$kubectl does not say its version"
+    directory=$(mktemp -d "${TMPDIR:-/tmp}/ipalloc-kubectl-XXXXXX")
+    checks=0
+    start_server
+    for check in "$@"; do
+        "$check"
+    done
+    finish
+    printf '%s answers of %s (1.%s) were right\n' "$checks" "$kubectl" "$minor"
+}
+
+run_checks() {
+    local absent=()
+    trap finish EXIT
+    for kubectl in ${KUBECTLS:-kubectl}; do
+        if command -v "$kubectl" >/dev/null; then
+            run_one "$@"
+        else
+            absent+=("$kubectl")
+        fi
+    done
+    [ ${#absent[@]} -gt 0 ] || return 0
+    echo "not here: ${absent[*]} (Debian package kubernetes-client)"
+    exit 77
+}
