@@ -33,7 +33,7 @@ typedef struct ipalloc_txn ipalloc_txn;
 #define IPALLOC_SLOT_MAX        63  /* bytes */
 #define IPALLOC_LEASE_SLOTS_MAX 16  /* slots that share one address */
 #define IPALLOC_POOL_NAME_MAX   63  /* bytes: a-z 0-9 and '-', not at the ends */
-#define IPALLOC_POOL_RANGES_MAX 64
+#define IPALLOC_POOL_RANGES_MAX 256 /* ::/0 without one address is 128 of them */
 #define IPALLOC_TXN_ADDRESSES_MAX \
     100                             /* allocations, reservations and releases in one transaction */
 #define IPALLOC_TXN_RECORDS_MAX 32  /* the caller's own records in one transaction */
@@ -122,6 +122,35 @@ IPALLOC_API int ipalloc_pool_drain_range(ipalloc_pool *pool, const ipalloc_cidr 
  * one of them with its owner); INVALID (not draining); CONFLICT; READ_ONLY; IO. */
 IPALLOC_API int ipalloc_pool_remove_range(ipalloc_pool *pool, const ipalloc_cidr *range,
                                           ipalloc_error *error);
+
+typedef struct ipalloc_pool_range_spec {
+    ipalloc_cidr cidr;
+    bool draining;
+} ipalloc_pool_range_spec;
+
+/* Give an address pool another set of ranges, all at once: what is not in it goes. So a range grows
+ * in place (10.96.0.0/28 becomes 10.96.0.0/24), or shrinks: the smaller one, and what is left of
+ * the old one (ipalloc_cidr_subtract) as draining ranges.
+ *   - Everything held stays held, by the same owner, in whichever new range it lies, active or
+ *     draining. A draining range that the pool did not have before counts all its addresses, also
+ *     those that an active one does not give out; a single address may drain.
+ *   - An address that is held and becomes such an end of an active range (10.96.0.15 of a /28 cut
+ *     out of a /24) is kept in a draining range of one address, which need not be listed and goes
+ *     with the next change of the set once it is released. One that is listed stays.
+ *   - Exclusions stay as far as they lie in what the new ranges give out. What cools goes on
+ *     cooling there; elsewhere it is forgotten by memory, and rests again if its range comes back
+ *     in time.
+ *   - An open transaction that has claimed anything gets CONFLICT at its commit.
+ *   - Counters of a range with the same CIDR go on; those of any other begin at 0.
+ * The set that the pool has already changes nothing. Cost: one reading of the pool's leases.
+ * OK; TAKEN (something held would lie in no range: names it and its holder); INVALID (two of them
+ * overlap: names both; one has bits beyond its prefix, is of the other family or has no usable
+ * address; none at all or more than IPALLOC_POOL_RANGES_MAX; a port pool); MISMATCH (one overlaps a
+ * range of another pool: names both); CONFLICT; READ_ONLY; IO; UNKNOWN_OUTCOME (set them again to
+ * find out); NOMEM. On failure nothing has changed. */
+IPALLOC_API int ipalloc_pool_set_ranges(ipalloc_pool *pool, const ipalloc_pool_range_spec *ranges,
+                                        size_t count, ipalloc_error *error);
+
 /* Never give out first..last, or give it out again; kept in the store.
  * OK; TAKEN (names the address and its owner); NOT_IN_RANGE; NOT_FOUND (include: was not
  * excluded); INVALID; CONFLICT; READ_ONLY; IO; NOMEM. */

@@ -70,7 +70,7 @@ bool range_still_full(const ipalloc_range *range, uint64_t stamp);
 
 /* At some instant during the call nothing was free in any of these ranges, at most RANGE_PROOF_MAX:
  * FULL; OK if something was seen free, or became free meanwhile. */
-enum { RANGE_PROOF_MAX = 64 }; /* the ranges of a pool */
+enum { RANGE_PROOF_MAX = 256 }; /* the ranges of a pool */
 int range_prove_all_full(ipalloc_range *const *ranges, size_t count);
 
 /* The first held offset from `from` on; false if there is none. `from` may lie behind the last. */

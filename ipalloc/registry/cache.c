@@ -126,7 +126,8 @@ void exclude_released(const ipalloc_pool *pool, const pool_range *range, range_o
 
 static int create_range(ipalloc_registry *registry, const definition *d, size_t index,
                         pool_range *out, ipalloc_error *error) {
-    ipalloc_range_options options = definition_range_options(d, registry_user_hooks(registry));
+    ipalloc_range_options options =
+        definition_range_options(d, index, registry_user_hooks(registry));
     for (size_t scope = 0; scope < SCOPE_COUNT; scope++) {
         atomic_word_init(&out->granted[scope], 0);
         atomic_word_init(&out->refused[scope], 0);
@@ -215,6 +216,16 @@ static bool key_place(const build *b, ipalloc_bytes key, place *out) {
            place_parse_key(b->pool->kind, text, length - 1, out);
 }
 
+static int say_in_no_range(const build *b, const ipalloc_entry *entry, const place *p) {
+    char text[IPALLOC_ADDR_TEXT], quoted[250];
+    ipalloc_lease lease = {.owner = "an owner whose record cannot be read"};
+    lease_parse(entry->value, p, &lease);
+    return error_set(b->error, IPALLOC_E_TAKEN,
+                     "pool %s: %s is held by %s and would be in no range", b->pool->name,
+                     place_format(p, text),
+                     text_quote(lease.owner, strlen(lease.owner), quoted, sizeof quoted));
+}
+
 static int hold_lease(void *context, const ipalloc_entry *entry) {
     build *b = context;
     place p;
@@ -223,13 +234,9 @@ static int hold_lease(void *context, const ipalloc_entry *entry) {
         return record_corrupt(b->error, entry->key, "the key names no address of its pool");
     pool_range *range = set_find_range(b->set, &p, &offset);
     int status = range != NULL ? range_claim(range->range, offset) : IPALLOC_E_NOT_IN_RANGE;
-    char text[IPALLOC_ADDR_TEXT];
     if (status == IPALLOC_E_NOMEM)
         return error_no_memory(b->error);
-    if (status != IPALLOC_OK)
-        return error_set(b->error, IPALLOC_E_TAKEN, "pool %s: %s is held and would be in no range",
-                         b->pool->name, place_format(&p, text));
-    return IPALLOC_OK;
+    return status == IPALLOC_OK ? IPALLOC_OK : say_in_no_range(b, entry, &p);
 }
 
 static int hold_leases(build *b) {

@@ -89,12 +89,16 @@ static const char *yes_no(bool value) {
     return YES_NO[value].word;
 }
 
+static const char *range_state(const definition_range *range) {
+    return range->all ? "draining-all" : range->draining ? "draining" : "active";
+}
+
 void definition_append(text_buffer *t, const definition *d) {
     char text[IPALLOC_CIDR_TEXT];
     text_format(t, "kind=%s\n", pool_kind_name(d->kind));
     for (size_t i = 0; i < d->range_count; i++) {
         ipalloc_cidr_format(&d->ranges[i].cidr, text);
-        text_format(t, "range=%s %s\n", text, d->ranges[i].draining ? "draining" : "active");
+        text_format(t, "range=%s %s\n", text, range_state(&d->ranges[i]));
     }
     if (d->kind == IPALLOC_POOL_PORT)
         text_format(t, "ports=%u-%u\n", d->port_first, d->port_last);
@@ -129,7 +133,8 @@ static bool parse_range(ipalloc_bytes line, int kind, definition_range *out) {
     ipalloc_bytes cidr, state;
     if (!word_take(&line, &cidr) || !word_take(&line, &state) || line.data != NULL)
         return false;
-    out->draining = bytes_are(state, "draining");
+    out->all = bytes_are(state, "draining-all");
+    out->draining = out->all || bytes_are(state, "draining");
     return (out->draining || bytes_are(state, "active")) &&
            ipalloc_cidr_parse(cidr.data, cidr.size, &out->cidr, NULL) == IPALLOC_OK &&
            out->cidr.base.family == kind;
@@ -141,9 +146,6 @@ static bool parse_ranges(line_reader *lines, definition *out) {
         if (out->range_count == IPALLOC_POOL_RANGES_MAX ||
             !parse_range(value, out->kind, &out->ranges[out->range_count]))
             return false;
-        for (size_t i = 0; i < out->range_count; i++)
-            if (ipalloc_cidr_overlaps(&out->ranges[i].cidr, &out->ranges[out->range_count].cidr))
-                return false;
         out->range_count++;
     }
     return (out->range_count > 0) == (out->kind != IPALLOC_POOL_PORT);
@@ -190,6 +192,14 @@ static bool parse_options(line_reader *lines, definition *out) {
            line_take_bool(lines, "refuse-reserve-cooling", &out->refuse_reserve_cooling);
 }
 
+static bool ranges_are_apart(const definition *d) {
+    for (size_t i = 1; i < d->range_count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (definition_ranges_collide(d, &d->ranges[i], &d->ranges[j]))
+                return false;
+    return true;
+}
+
 /* Count the lines first, so that the memory is one block. */
 static int parse_exclusions(line_reader *lines, definition *out, bool *fine) {
     line_reader counting = *lines;
@@ -222,7 +232,7 @@ int definition_parse(ipalloc_bytes key, ipalloc_bytes value, const hooks *h, def
         out->kind = (int)kind;
         fine = parse_ranges(&lines, out) &&
                (out->kind != IPALLOC_POOL_PORT || parse_ports(&lines, out)) &&
-               parse_options(&lines, out);
+               parse_options(&lines, out) && ranges_are_apart(out);
     }
     if (fine && parse_exclusions(&lines, out, &fine) != IPALLOC_OK)
         return error_no_memory(error);
@@ -234,35 +244,6 @@ int definition_parse(ipalloc_bytes key, ipalloc_bytes value, const hooks *h, def
 
 /* --- what callers give ------------------------------------------------------------------------ */
 
-static bool cidr_is_usable(const ipalloc_cidr *range, bool use_all_addresses) {
-    int bits = range->base.family == 4 ? 32 : 128;
-    int host_bits = bits - range->prefix_length;
-    if (use_all_addresses)
-        return true;
-    return range->base.family == 4 ? host_bits >= 2 : host_bits >= 1;
-}
-
-static int check_range(const ipalloc_cidr *range, const definition *so_far, ipalloc_error *error) {
-    char text[IPALLOC_CIDR_TEXT], other[IPALLOC_CIDR_TEXT];
-    if (range->base.family != so_far->kind ||
-        range->prefix_length > (so_far->kind == IPALLOC_POOL_IPV4 ? 32 : 128))
-        return error_set(error, IPALLOC_E_INVALID, "a range is not of the pool's kind %s",
-                         pool_kind_name(so_far->kind));
-    ipalloc_cidr_format(range, text);
-    ipalloc_cidr canonical;
-    if (ipalloc_cidr_parse(text, strlen(text), &canonical, error) != IPALLOC_OK)
-        return error_set(error, IPALLOC_E_INVALID, "range %s has bits beyond its prefix", text);
-    if (!cidr_is_usable(range, so_far->use_all_addresses))
-        return error_set(error, IPALLOC_E_INVALID, "range %s has no usable address", text);
-    for (size_t i = 0; i < so_far->range_count; i++) {
-        if (ipalloc_cidr_overlaps(&so_far->ranges[i].cidr, range)) {
-            ipalloc_cidr_format(&so_far->ranges[i].cidr, other);
-            return error_set(error, IPALLOC_E_INVALID, "ranges %s and %s overlap", other, text);
-        }
-    }
-    return IPALLOC_OK;
-}
-
 static int read_ranges(const ipalloc_pool_definition *given, definition *out,
                        ipalloc_error *error) {
     if (given->range_count == 0 || given->range_count > IPALLOC_POOL_RANGES_MAX ||
@@ -272,10 +253,10 @@ static int read_ranges(const ipalloc_pool_definition *given, definition *out,
     if (given->port_first != 0 || given->port_last != 0)
         return error_set(error, IPALLOC_E_INVALID, "an address pool has no ports");
     for (size_t i = 0; i < given->range_count; i++) {
-        int status = check_range(&given->ranges[i], out, error);
+        definition_range range = {.cidr = given->ranges[i]};
+        int status = definition_add_range(out, &range, error);
         if (status != IPALLOC_OK)
             return status;
-        out->ranges[out->range_count++].cidr = given->ranges[i];
     }
     return IPALLOC_OK;
 }
@@ -382,12 +363,14 @@ const char *definition_describe(const definition *d, char *out, size_t capacity)
     return out;
 }
 
-ipalloc_range_options definition_range_options(const definition *d, const ipalloc_hooks *user) {
+ipalloc_range_options definition_range_options(const definition *d, size_t index,
+                                               const ipalloc_hooks *user) {
+    bool all = d->kind != IPALLOC_POOL_PORT && d->ranges[index].all;
     return (ipalloc_range_options){.size = sizeof(ipalloc_range_options),
                                    .hooks = user,
                                    .static_band_size = d->static_band_size,
                                    .strategy = d->strategy,
-                                   .use_all_addresses = d->use_all_addresses,
+                                   .use_all_addresses = d->use_all_addresses || all,
                                    .reuse_cooling_when_full = d->reuse_cooling_when_full,
                                    .refuse_reserve_cooling = d->refuse_reserve_cooling,
                                    .cool_down_ms = d->cool_down_ms};
@@ -398,17 +381,6 @@ bool definition_keeps_releases(const definition *d) {
 }
 
 /* --- exclusions ------------------------------------------------------------------------------- */
-
-static place place_step(place p, int step) {
-    assert(step == 1 || step == -1);
-    size_t last = p.kind == IPALLOC_POOL_PORT ? 1 : p.kind == IPALLOC_POOL_IPV4 ? 3 : 15;
-    for (size_t i = last + 1; i-- > 0;) {
-        p.bytes[i] = (uint8_t)(p.bytes[i] + step);
-        if (p.bytes[i] != (step > 0 ? 0 : 0xff))
-            break;
-    }
-    return p;
-}
 
 /* Stretches may adjoin: they are followed as long as one begins right behind the other. */
 bool definition_is_excluded(const definition *d, const definition_span *span) {

@@ -3,7 +3,7 @@
  *
  * The record is name=value lines in this order:
  *   kind=ipv4|ipv6|port
- *   range=10.96.0.0/16 active|draining     (address pools: one line each)
+ *   range=10.96.0.0/16 active|draining|draining-all   (address pools: one line each)
  *   ports=30000-32767                      (port pools)
  *   strategy=random|lowest|oldest-freed
  *   static-band=formula|none|<n>
@@ -13,6 +13,11 @@
  *   refuse-reserve-cooling=yes|no
  *   exclude=<first>-<last>                 (any number, in order, none touching the next's first)
  * Exclusions are sorted and disjoint; each lies within one range.
+ *
+ * No address is usable in two ranges. Ranges share no address at all, but for this: a range of one
+ * address may be the first or the last of another that does not give it out. So an address that is
+ * held, and becomes such an end when its range is cut, stays held in a draining range of its own.
+ * What drains after a cut counts all its addresses (draining-all): its ends may be held too.
  */
 #ifndef IPALLOC_REGISTRY_DEFINITION_H
 #define IPALLOC_REGISTRY_DEFINITION_H
@@ -25,6 +30,7 @@ enum { DEFINITION_EXCLUSIONS_MAX = 4096 };
 typedef struct definition_range {
     ipalloc_cidr cidr;
     bool draining;
+    bool all; /* draining: its first and last address count too */
 } definition_range;
 
 typedef struct definition_span {
@@ -67,14 +73,38 @@ bool definition_agrees(const definition *d, const definition *given);
 /* A line for messages, cut to fit. */
 const char *definition_describe(const definition *d, char *out, size_t capacity);
 
-/* The options of its ranges. */
-ipalloc_range_options definition_range_options(const definition *d, const ipalloc_hooks *user);
+/* The options of one of its ranges. */
+ipalloc_range_options definition_range_options(const definition *d, size_t index,
+                                               const ipalloc_hooks *user);
 
 /* Does the store keep when addresses of it were released: for their rest, or for their order? */
 bool definition_keeps_releases(const definition *d);
 
 /* The range of that CIDR; range_count if there is none. */
 size_t definition_find_range(const definition *d, const ipalloc_cidr *range);
+
+/* --- definition_ranges.c ---------------------------------------------------------------------- */
+
+/* Add a range that a caller gave. OK; INVALID (not of the pool's kind, nothing usable, it overlaps
+ * one that is there, too many). */
+int definition_add_range(definition *d, const definition_range *range, ipalloc_error *error);
+
+/* Do the two overlap in a way that no definition may have? */
+bool definition_ranges_collide(const definition *d, const definition_range *a,
+                               const definition_range *b);
+
+/* The ends of a range that it does not give out; returns how many there are. */
+size_t definition_unusable_ends(const definition *d, const definition_range *range,
+                                ipalloc_addr ends[2]);
+
+/* Give `out`, which has ranges and no exclusions, those of `d` as far as they lie in its ranges.
+ * OK; INVALID (too many); NOMEM. */
+int definition_carry_exclusions(definition *out, const definition *d, ipalloc_error *error);
+
+/* Do they have the same ranges, in the same order and state, and the same exclusions? */
+bool definition_same_ranges(const definition *a, const definition *b);
+
+/* --- exclusions ------------------------------------------------------------------------------- */
 
 /* Is all of first..last excluded? */
 bool definition_is_excluded(const definition *d, const definition_span *span);

@@ -149,7 +149,8 @@ static uint64_t weigh(const range_set *set, enum range_band band,
             largest = free[i];
     }
     unsigned shift = 0;
-    while (largest >> shift > (UINT64_MAX >> 7)) /* 64 of them cannot overflow */
+    _Static_assert(IPALLOC_POOL_RANGES_MAX <= 256, "so many weights of 55 bits do not overflow");
+    while (largest >> shift > (UINT64_MAX >> 9))
         shift++;
     uint64_t sum = 0;
     for (size_t i = 0; i < set->count; i++) {

@@ -44,6 +44,17 @@ int place_compare(const place *a, const place *b) {
     return memcmp(a->bytes, b->bytes, sizeof a->bytes);
 }
 
+place place_step(place p, int step) {
+    assert(step == 1 || step == -1);
+    size_t last = p.kind == IPALLOC_POOL_PORT ? 1 : p.kind == IPALLOC_POOL_IPV4 ? 3 : 15;
+    for (size_t i = last + 1; i-- > 0;) {
+        p.bytes[i] = (uint8_t)(p.bytes[i] + step);
+        if (p.bytes[i] != (step > 0 ? 0 : 0xff))
+            break;
+    }
+    return p;
+}
+
 const char *place_format(const place *p, char out[IPALLOC_ADDR_TEXT]) {
     ipalloc_addr address = place_addr(p);
     if (p->kind == IPALLOC_POOL_PORT)

@@ -55,6 +55,7 @@ place place_of_port(uint16_t port);
 ipalloc_addr place_addr(const place *p); /* family 0 for a port */
 uint16_t place_port(const place *p);     /* 0 for an address */
 int place_compare(const place *a, const place *b);
+place place_step(place p, int step); /* the next (1) or the one before (-1) */
 
 /* Canonical text, for records and messages ("10.96.0.10", "30000"). */
 const char *place_format(const place *p, char out[IPALLOC_ADDR_TEXT]);

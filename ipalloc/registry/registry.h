@@ -2,7 +2,7 @@
  * registry.h (internal): the registry's parts and what they share.
  *
  *   registry.c   open and close            cache.c     the bitmap kept true to the store
- *   pool.c       pools: define and change  draw.c      claiming out of a pool's ranges
+ *   pool*.c      pools: define and change  draw.c      claiming out of a pool's ranges
  *   txn.c        steps of a transaction    commit.c    its batch, its end
  *   owner.c      the owner's record        token.c     outcomes that are not known yet
  *   transact.c   run again on CONFLICT     query.c     looking

@@ -30,6 +30,10 @@ static const struct {
     {"kind=ipv4\nrange=10.0.0.0/24 active\nstrategy=oldest-freed\nstatic-band=7\ncool-down-ms=5\n"
      "use-all-addresses=yes\nreuse-cooling-when-full=no\nrefuse-reserve-cooling=yes\n",
      true},
+    {"kind=ipv4\nrange=10.0.0.0/28 active\nrange=10.0.0.15/32 draining-all\n"
+     "range=10.0.0.0/32 draining-all\nrange=10.0.0.16/28 draining-all\n" OPTIONS,
+     true},
+    {"kind=ipv6\nrange=fd00::/128 draining-all\nrange=fd00::/124 draining\n" OPTIONS, true},
     {"", false},
     {"kind=ipv5\nrange=10.0.0.0/24 active\n" OPTIONS, false},
     {"kind=ipv4\n" OPTIONS, false},
@@ -39,6 +43,11 @@ static const struct {
     {"kind=ipv4\nrange=10.0.0.1/24 active\n" OPTIONS, false},
     {"kind=ipv4\nrange=fd00::/64 active\n" OPTIONS, false},
     {"kind=ipv4\nrange=10.0.0.0/24 active\nrange=10.0.0.0/25 active\n" OPTIONS, false},
+    {"kind=ipv4\nrange=10.0.0.0/28 active\nrange=10.0.0.15/32 draining\n" OPTIONS, false},
+    {"kind=ipv4\nrange=10.0.0.0/28 active\nrange=10.0.0.14/32 draining-all\n" OPTIONS, false},
+    {"kind=ipv4\nrange=10.0.0.0/28 active\nrange=10.0.0.14/31 draining-all\n" OPTIONS, false},
+    {"kind=ipv4\nrange=10.0.0.0/28 draining-all\nrange=10.0.0.15/32 draining-all\n" OPTIONS, false},
+    {"kind=ipv6\nrange=fd00::/124 active\nrange=fd00::f/128 draining-all\n" OPTIONS, false},
     {"kind=port\nports=32767-30000\n" OPTIONS, false},
     {"kind=port\nports=30000\n" OPTIONS, false},
     {"kind=port\nports=30000-65536\n" OPTIONS, false},

@@ -165,6 +165,13 @@ static int do_drain(poor *p) {
     return ipalloc_pool_drain_range(p->pool, &range, &p->f.error);
 }
 
+static int do_set_ranges(poor *p) {
+    ipalloc_pool_range_spec sets[] = {{.cidr = cidr("10.96.0.0/25")},
+                                      {.cidr = cidr("10.96.0.128/25"), .draining = true},
+                                      {.cidr = cidr("10.98.0.0/24")}};
+    return ipalloc_pool_set_ranges(p->pool, sets, 3, &p->f.error);
+}
+
 static int do_exclude(poor *p) {
     ipalloc_addr first = addr("10.96.0.100"), last = addr("10.96.0.120");
     return ipalloc_pool_exclude(p->pool, &first, &last, &p->f.error);
@@ -215,12 +222,25 @@ static const struct {
     const char *name;
     int (*call)(poor *p);
 } CALLS[] = {
-    {"allocate", do_allocate},   {"reserve", do_reserve},   {"share", do_share},
-    {"release", do_release},     {"put", do_put},           {"release_owner", do_release_owner},
-    {"rename", do_rename},       {"dry_run", do_dry_run},   {"define", do_define},
-    {"add_range", do_add_range}, {"drain", do_drain},       {"exclude", do_exclude},
-    {"include", do_include},     {"validate", do_validate}, {"metrics", do_metrics},
-    {"look", do_look},           {"reopen", do_reopen},     {"reserve_cooling", do_reserve_cooling},
+    {"allocate", do_allocate},
+    {"reserve", do_reserve},
+    {"share", do_share},
+    {"release", do_release},
+    {"put", do_put},
+    {"release_owner", do_release_owner},
+    {"rename", do_rename},
+    {"dry_run", do_dry_run},
+    {"define", do_define},
+    {"add_range", do_add_range},
+    {"drain", do_drain},
+    {"exclude", do_exclude},
+    {"include", do_include},
+    {"validate", do_validate},
+    {"metrics", do_metrics},
+    {"look", do_look},
+    {"reopen", do_reopen},
+    {"reserve_cooling", do_reserve_cooling},
+    {"set_ranges", do_set_ranges},
 };
 
 static uint64_t revision_of(poor *p) {
