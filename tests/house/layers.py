@@ -31,7 +31,7 @@ MEMORY_CALLS = re.compile(r"(?<![\w.>])(malloc|calloc|realloc|free|strdup|asprin
 CLOCK_CALLS = re.compile(r"(?<![\w.>])(clock_gettime|gettimeofday|time|getrandom|rand|random)\s*\(")
 ATOMIC_WORDS = re.compile(r"stdatomic\.h|\b_Atomic\b|\b__(atomic|sync)_\w+")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
-DEPENDENCY_WORDS = re.compile(r"\b(sqlite3\w*|cidr_\w+|CIDR|CURL\w*|json_object|AF_INET6?|nghttp2\w*)\b")
+DEPENDENCY_WORDS = re.compile(r"\b(sqlite3\w*|cidr_(?!count\b)\w+|CIDR|CURL\w*|json_object|AF_INET6?|nghttp2\w*)\b")
 
 
 def without_comments(text):
