@@ -1,13 +1,15 @@
 /* text.c: a growing buffer and checked memory; see text.h. Appending is amortised O(1) per byte. */
 #include "text.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static void end_without_memory(void) {
-    fputs("ipalloc-apiserver: out of memory; nothing acknowledged is lost\n", stderr);
+    fprintf(stderr, "%s: out of memory; nothing acknowledged is lost\n",
+            program_invocation_short_name);
     exit(70);
 }
 

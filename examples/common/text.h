@@ -1,11 +1,11 @@
 /*
- * text.h: the server's one text buffer, and memory that is simply there.
+ * text.h: the example programs' one text buffer, and memory that is simply there.
  *
- * The server gives up on the spot when memory runs out: whatever it has acknowledged is durable, so
+ * A program gives up on the spot when memory runs out: whatever it has acknowledged is durable, so
  * ending and being started again loses nothing, and no caller needs a path for half a buffer.
  */
-#ifndef APISERVER_TEXT_H
-#define APISERVER_TEXT_H
+#ifndef COMMON_TEXT_H
+#define COMMON_TEXT_H
 
 #include <stdarg.h>
 #include <stdbool.h>

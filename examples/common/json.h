@@ -1,12 +1,12 @@
 /*
- * json.h: the few things the server does with json-c values.
+ * json.h: the few things the example programs do with json-c values.
  *
  * Parsing is strict: one value, valid UTF-8, no NUL byte, at most JSON_DEPTH_MAX deep. json-c's
  * reference counts are not atomic, so a value never leaves the thread that made it; what threads
  * share is text.
  */
-#ifndef APISERVER_JSON_H
-#define APISERVER_JSON_H
+#ifndef COMMON_JSON_H
+#define COMMON_JSON_H
 
 #include "text.h"
 
