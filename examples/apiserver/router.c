@@ -8,6 +8,7 @@
  */
 #include "router.h"
 
+#include "admin_pages.h"
 #include "body.h"
 #include "discovery.h"
 #include "object_handlers.h"
@@ -185,7 +186,9 @@ void router_answer(struct server *server, struct request *request, struct reply 
             return;
         }
     }
-    if (find_object(request)) {
+    if (text_starts_with(request->path, ADMIN_PAGES)) {
+        admin_pages_answer(server, request, reply);
+    } else if (find_object(request)) {
         answer_object(server, request, reply);
     } else if (!discovery_answer(request, reply)) {
         struct outcome outcome = {0};

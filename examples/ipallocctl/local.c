@@ -1,0 +1,65 @@
+/*
+ * local.c: running an operation on a store that this program opens.
+ *
+ * What only looks, opens it read-only, which goes beside a living owner; what writes, needs to be
+ * the owner, and where another process is, says which one and how to ask it instead.
+ */
+#include "command.h"
+
+struct opened {
+    ipalloc_store *store;
+    ipalloc_registry *registry;
+};
+
+static int say(struct text *problem, int status, const ipalloc_error *error) {
+    text_format(problem, "%s: ", ipalloc_strerror(status));
+    show_add_clean(problem, error->message);
+    return status;
+}
+
+static int open_both(const struct invocation *invocation, bool writes, struct opened *opened,
+                     struct text *problem) {
+    ipalloc_error error = {0};
+    ipalloc_store_options options = {
+        .size = sizeof options, .read_only = !writes, .must_exist = true};
+    int status = ipalloc_store_open(invocation->store, &options, &opened->store, &error);
+    if (status == IPALLOC_OK) {
+        status = ipalloc_registry_open(opened->store, NULL, &opened->registry, &error);
+    }
+    if (status == IPALLOC_OK) {
+        return status;
+    }
+    say(problem, status, &error);
+    if (status == IPALLOC_E_BUSY && writes) {
+        text_format(problem, "; ask it to do that, at the address where it serves: %s",
+                    invocation->retry);
+    }
+    return status;
+}
+
+int local_run(const struct invocation *invocation, struct show *show, struct text *problem) {
+    const struct admin_operation *operation = admin_find(invocation->command->operation);
+    bool writes = operation->writes && !invocation->dry_run;
+    struct opened opened = {0};
+    ipalloc_error error = {0};
+    struct admin_output out = {
+        .context = show, .item = show_item, .progress = show_progress, .members = NULL};
+    int status = open_both(invocation, writes, &opened, problem);
+    if (status == IPALLOC_OK) {
+        struct admin admin = {.store = opened.store, .registry = opened.registry};
+        out.members = json_object_new_object();
+        status = admin_run(operation, &admin, invocation->arguments, &out, &error);
+        if (status != IPALLOC_OK) {
+            say(problem, status, &error);
+        }
+    }
+    if (status == IPALLOC_OK) {
+        show_end(show, out.members);
+    } else {
+        show_abandon(show);
+    }
+    json_object_put(out.members);
+    ipalloc_registry_close(opened.registry);
+    ipalloc_store_close(opened.store);
+    return status;
+}

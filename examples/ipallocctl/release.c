@@ -1,0 +1,35 @@
+/* release.c: ipallocctl release. */
+#include "command.h"
+
+static const char *const headings[] = {"POOL", "PLACE", "OWNER", "SLOTS", "RESULT", NULL};
+
+static void show_released(const struct invocation *invocation, struct table *table,
+                          struct json_object *lease) {
+    table_member(table, lease, "pool");
+    table_member(table, lease, json_member(lease, "port") != NULL ? "port" : "address");
+    table_member(table, lease, "owner");
+    table_member(table, lease, "slots");
+    table_cell(table, invocation->dry_run ? "released (dry run)" : "released");
+}
+
+const struct command command_release = {
+    .name = "release",
+    .operation = "release",
+    .summary = "take back what an owner holds",
+    .usage = "(ADDRESS|PORT | --all) --owner OWNER [--generation N] [--pool POOL] [--dry-run]\n"
+             "       (--store=sqlite:PATH | --server=URL) [-o table|json]",
+    .help =
+        "Only what this owner holds is released; anybody else's is refused and its holder named.\n"
+        "What a living Service names is refused too: change or delete the Service instead. What\n"
+        "is free already stays free, and is no error.\n"
+        "\n"
+        "  ipallocctl release 10.96.0.53 --owner Router/edge --store=sqlite:services.db\n",
+    .positionals = {"?place"},
+    .options = {{"--owner", "owner", .is_needed = true},
+                {"--generation", "generation"},
+                {"--pool", "pool"},
+                {"--all", "all", .is_truth = true},
+                {"--dry-run", "dryRun", .is_truth = true}},
+    .headings = headings,
+    .show_item = show_released,
+};
