@@ -5,8 +5,10 @@
 #include "body.h"
 #include "object_store.h"
 #include "patch.h"
+#include "write_options.h"
 #include "yaml_text.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static struct object_place place_of(struct server *server, const struct request *request) {
@@ -23,11 +25,20 @@ void objects_get(struct server *server, const struct request *request, struct re
     reply_outcome(request, reply, request->resource, &outcome);
 }
 
+/* The options that every write has. */
+static bool begin_write(const struct request *request, bool applies, struct object_place *place,
+                        struct write_options *options, struct outcome *outcome) {
+    place->writer = &options->writer;
+    return body_dry_run(request, &place->dry_run, outcome) &&
+           write_options_read(request, applies, options, outcome);
+}
+
 void objects_create(struct server *server, const struct request *request, struct reply *reply) {
     struct outcome outcome = {0};
     struct object_place place = place_of(server, request);
+    struct write_options options;
     struct json_object *object = NULL;
-    if (body_dry_run(request, &place.dry_run, &outcome)) {
+    if (begin_write(request, false, &place, &options, &outcome)) {
         object = body_decode(request, request->resource, reply, &outcome);
     }
     if (object != NULL) {
@@ -77,8 +88,9 @@ static struct json_object *apply_the_patch(void *context, struct json_object *cu
 void objects_replace(struct server *server, const struct request *request, struct reply *reply) {
     struct outcome outcome = {0};
     struct object_place place = place_of(server, request);
+    struct write_options options;
     struct edit edit = {.request = request, .reply = reply};
-    if (body_dry_run(request, &place.dry_run, &outcome)) {
+    if (begin_write(request, false, &place, &options, &outcome)) {
         edit.object = body_decode(request, request->resource, reply, &outcome);
     }
     if (edit.object != NULL) {
@@ -90,7 +102,6 @@ void objects_replace(struct server *server, const struct request *request, struc
 
 static bool parse_patch(const struct request *request, struct edit *edit, struct outcome *outcome) {
     struct text problem = {0};
-    edit->kind = patch_kind_of(request_header(request, "Content-Type"));
     if (edit->kind == PATCH_UNKNOWN) {
         outcome_fail(outcome, 415, "UnsupportedMediaType",
                      "the body of the request was in an unknown format - accepted media types "
@@ -98,9 +109,7 @@ static bool parse_patch(const struct request *request, struct edit *edit, struct
                      "application/strategic-merge-patch+json, application/apply-patch+yaml");
         return false;
     }
-    edit->patch = edit->kind == PATCH_APPLY
-                      ? yaml_parse(request->body, request->body_size, &problem)
-                      : json_parse(request->body, request->body_size, &problem);
+    edit->patch = json_parse(request->body, request->body_size, &problem);
     if (edit->patch == NULL) {
         outcome_fail(outcome, 400, "BadRequest", "error decoding patch: %s", problem.data);
     }
@@ -108,28 +117,89 @@ static bool parse_patch(const struct request *request, struct edit *edit, struct
     return edit->patch != NULL;
 }
 
-/* Server-side apply makes what is not there. */
-static void apply_new(const struct object_place *place, struct edit *edit,
-                      struct outcome *outcome) {
+/* --- server-side apply ------------------------------------------------------------------------ */
+
+struct application {
+    const struct object_place *place;
+    struct json_object *config;
+};
+
+static struct json_object *apply_to_current(void *context, struct json_object *current,
+                                            struct outcome *failure) {
+    struct application *application = context;
+    return managed_fields_apply(application->place->writer, current, application->config, failure);
+}
+
+/* What a config may not say where it makes the object. */
+static bool may_apply_new(const struct object_place *place, struct json_object *config,
+                          struct outcome *outcome) {
+    struct json_object *metadata = json_member(config, "metadata");
+    const char *name = json_member_text(metadata, "name");
+    const char *uid = json_member_text(metadata, "uid");
+    if (name[0] == '\0') {
+        outcome_fail(outcome, 400, "BadRequest",
+                     "the name of the object (%s based on URL) was undeterminable: name must be "
+                     "provided",
+                     place->name);
+    } else if (strcmp(name, place->name) != 0) {
+        outcome_fail(outcome, 400, "BadRequest",
+                     "the name of the object (%.63s) does not match the name on the URL (%s)", name,
+                     place->name);
+    } else if (uid[0] != '\0') {
+        char why[160];
+        snprintf(why, sizeof why,
+                 "uid mismatch: the provided object specified uid %.40s, and no existing object "
+                 "was found",
+                 uid);
+        outcome_conflict(outcome, place->resource, place->name, why);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+/* An apply makes what is not there. */
+static void apply_new(struct application *application, struct outcome *outcome) {
+    const struct object_place *place = application->place;
     outcome_clear(outcome);
-    struct json_object *object =
-        body_decode_value(edit->request, place->resource, edit->patch, edit->reply, outcome);
+    struct json_object *object = NULL;
+    if (may_apply_new(place, application->config, outcome)) {
+        object = managed_fields_apply(place->writer, NULL, application->config, outcome);
+    }
     if (object != NULL) {
-        struct json_object *metadata = json_ensure(object, "metadata");
-        json_set_text(metadata, "name", place->name);
         object_create(place, object, outcome);
     }
     json_object_put(object);
 }
 
+static void apply(const struct request *request, struct object_place *place,
+                  struct outcome *outcome) {
+    struct text problem = {0};
+    struct application application = {place, NULL};
+    application.config = yaml_parse(request->body, request->body_size, &problem);
+    if (application.config == NULL) {
+        outcome_fail(outcome, 400, "BadRequest", "error decoding YAML: %s", problem.data);
+    } else {
+        object_update(place, apply_to_current, &application, request->status, outcome);
+        if (outcome->code == 404 && !request->status) {
+            apply_new(&application, outcome);
+        }
+    }
+    json_object_put(application.config);
+    text_clear(&problem);
+}
+
 void objects_patch(struct server *server, const struct request *request, struct reply *reply) {
     struct outcome outcome = {0};
     struct object_place place = place_of(server, request);
+    struct write_options options;
     struct edit edit = {.request = request, .reply = reply};
-    if (body_dry_run(request, &place.dry_run, &outcome) && parse_patch(request, &edit, &outcome)) {
-        object_update(&place, apply_the_patch, &edit, request->status, &outcome);
-        if (outcome.code == 404 && edit.kind == PATCH_APPLY && !request->status) {
-            apply_new(&place, &edit, &outcome);
+    edit.kind = patch_kind_of(request_header(request, "Content-Type"));
+    if (begin_write(request, edit.kind == PATCH_APPLY, &place, &options, &outcome)) {
+        if (edit.kind == PATCH_APPLY) {
+            apply(request, &place, &outcome);
+        } else if (parse_patch(request, &edit, &outcome)) {
+            object_update(&place, apply_the_patch, &edit, request->status, &outcome);
         }
     }
     json_object_put(edit.patch);

@@ -137,6 +137,14 @@ static void judge(struct write *write, struct json_object *old, struct json_obje
     }
 }
 
+/* Who owns which field; an apply has said so itself. */
+static void note_owners(const struct object_place *place, struct json_object *current,
+                        struct json_object *wanted) {
+    if (place->writer != NULL && !place->writer->applies) {
+        managed_fields_update(place->writer, current, wanted);
+    }
+}
+
 /* --- create ----------------------------------------------------------------------------------- */
 
 struct creation {
@@ -258,6 +266,7 @@ void object_create(const struct object_place *place, struct json_object *object,
     if (resource->fill_defaults != NULL) {
         resource->fill_defaults(object);
     }
+    note_owners(place, NULL, object);
     struct object_place named = *place;
     named.name = json_member_text(metadata, "name");
     if (named.name[0] != '\0') {
@@ -430,6 +439,7 @@ static int edit_current(struct update *update, ipalloc_txn *txn, struct json_obj
     if (!update->status_only && resource->fill_defaults != NULL) {
         resource->fill_defaults(wanted);
     }
+    note_owners(write->place, current, wanted);
     judge(write, current, wanted);
     int status = write->problems.count > 0 ? IPALLOC_E_INVALID : IPALLOC_OK;
     if (status == IPALLOC_OK && !update->status_only) {

@@ -8,6 +8,7 @@
 #ifndef APISERVER_OBJECT_STORE_H
 #define APISERVER_OBJECT_STORE_H
 
+#include "managed_fields.h"
 #include "resource.h"
 #include "status.h"
 
@@ -17,6 +18,7 @@ struct object_place {
     const char *namespace; /* "" where the kind has none */
     const char *name;
     bool dry_run;
+    const struct field_writer *writer; /* noted in managedFields; NULL: the server itself, nobody */
 };
 
 /* Make the decoded `object`; its name comes from its metadata. 201. */

@@ -57,7 +57,6 @@ struct json_object *patch_apply(enum patch_kind kind, struct json_object *object
     case PATCH_JSON:
         return patch_json(object, patch, problem);
     case PATCH_STRATEGIC:
-    case PATCH_APPLY:
         return patch_strategic(object, patch, problem);
     default:
         text_add(problem, "unknown kind of patch");

@@ -1,18 +1,17 @@
 /*
- * patch.h: the four ways to change an object by saying only what differs.
+ * patch.h: the ways to change an object by saying only what differs.
  *
  *   merge       RFC 7386
  *   json        RFC 6902 (all six operations)
  *   strategic   Kubernetes' own: lists of Services merge by key (ports by port and protocol), with
  *               $patch, $setElementOrder, $deleteFromPrimitiveList and $retainKeys
- *   apply       server-side apply, the small part of it: what is sent is laid over what is there,
- *               lists by key. Fields are owned by nobody, so what is left out stays.
  */
 #ifndef APISERVER_PATCH_H
 #define APISERVER_PATCH_H
 
 #include "json.h"
 
+/* PATCH_APPLY, server-side apply, is no patch of this file: see managed_fields.h. */
 enum patch_kind { PATCH_MERGE, PATCH_JSON, PATCH_STRATEGIC, PATCH_APPLY, PATCH_UNKNOWN };
 
 #define PATCH_OPERATIONS_MAX 10000 /* as kube-apiserver */

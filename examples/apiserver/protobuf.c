@@ -233,6 +233,7 @@ static void read_field(const struct reader *reader, const struct field *field,
         read_object(reader, field, item, out);
         break;
     case FIELD_TIME:
+    case FIELD_FREE:
     case FIELD_IGNORED:
         break;
     }

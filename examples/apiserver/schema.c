@@ -16,6 +16,16 @@ static const struct field owner_reference_fields[] = {
 static const struct schema schema_owner_reference = {"OwnerReference", owner_reference_fields,
                                                      COUNT(owner_reference_fields)};
 
+/* Not read from protobuf (hence no numbers): a client that sends none leaves what is stored. */
+static const struct field managed_fields_fields[] = {
+    {"apiVersion", FIELD_TEXT, 0, false, NULL}, {"fieldsType", FIELD_TEXT, 0, false, NULL},
+    {"fieldsV1", FIELD_FREE, 0, false, NULL},   {"manager", FIELD_TEXT, 0, false, NULL},
+    {"operation", FIELD_TEXT, 0, false, NULL},  {"subresource", FIELD_TEXT, 0, false, NULL},
+    {"time", FIELD_TIME, 0, false, NULL},
+};
+static const struct schema schema_managed_fields = {"ManagedFieldsEntry", managed_fields_fields,
+                                                    COUNT(managed_fields_fields)};
+
 static const struct field metadata_fields[] = {
     {"annotations", FIELD_TEXT_MAP, 12, false, NULL},
     {"creationTimestamp", FIELD_TIME, 8, false, NULL},
@@ -25,7 +35,7 @@ static const struct field metadata_fields[] = {
     {"generateName", FIELD_TEXT, 2, false, NULL},
     {"generation", FIELD_INT64, 7, false, NULL},
     {"labels", FIELD_TEXT_MAP, 11, false, NULL},
-    {"managedFields", FIELD_IGNORED, 17, false, NULL},
+    {"managedFields", FIELD_OBJECT_LIST, 0, false, &schema_managed_fields},
     {"name", FIELD_TEXT, 1, false, NULL},
     {"namespace", FIELD_TEXT, 3, false, NULL},
     {"ownerReferences", FIELD_OBJECT_LIST, 13, false, &schema_owner_reference},
@@ -145,6 +155,8 @@ static bool has_type(const struct field *field, struct json_object *value) {
         return is_text_map(value);
     case FIELD_TEXT_LIST:
         return is_text_list(value);
+    case FIELD_FREE:
+        return json_object_is_type(value, json_type_object);
     case FIELD_NUMBER_TEXT:
         return json_object_is_type(value, json_type_string) ||
                is_number(value, INT32_MIN, INT32_MAX);
@@ -281,6 +293,7 @@ static struct json_object *openapi_field(const struct field *field) {
         return schema_openapi(field->schema);
     case FIELD_OBJECT_LIST:
         return openapi_list(schema_openapi(field->schema));
+    case FIELD_FREE:
     case FIELD_IGNORED:
         return typed("object", NULL);
     case FIELD_TEXT_MAP: {

@@ -21,6 +21,7 @@ enum field_kind {
     FIELD_NUMBER_TEXT, /* targetPort: 80 or "http" */
     FIELD_OBJECT,      /* of `schema` */
     FIELD_OBJECT_LIST, /* of `schema` */
+    FIELD_FREE,        /* an object of any names; not read from protobuf */
     FIELD_IGNORED      /* known, and dropped: the server does not keep it */
 };
 

@@ -69,6 +69,13 @@ static void fail_named(struct outcome *outcome, int code, const char *reason, co
     text_clear(message);
 }
 
+void outcome_causes(struct outcome *outcome, int code, const char *reason, const char *message,
+                    struct json_object *causes) {
+    struct json_object *details = json_object_new_object();
+    json_set(details, "causes", causes);
+    fail(outcome, code, reason, message, details);
+}
+
 void outcome_not_found(struct outcome *outcome, const struct resource *resource, const char *name) {
     struct text message = {0};
     char plural[RESOURCE_TEXT];

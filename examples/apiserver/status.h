@@ -35,6 +35,10 @@ void outcome_conflict(struct outcome *outcome, const struct resource *resource, 
     "the object has been modified; please apply your changes to the latest version and try " \
     "again"
 
+/* A failure with these causes (taken). */
+void outcome_causes(struct outcome *outcome, int code, const char *reason, const char *message,
+                    struct json_object *causes);
+
 /* 422 Invalid with a cause per problem, or 500 where one is an internal error ("range is full").
  * `kind` is with its group: "ServiceCIDR.networking.k8s.io". */
 void outcome_problems(struct outcome *outcome, const char *kind, const char *name,

@@ -108,8 +108,6 @@ static const struct row rows[] = {
     {PATCH_STRATEGIC, "{\"spec\":{\"a\":1,\"b\":2}}",
      "{\"spec\":{\"$retainKeys\":[\"b\",\"c\"],\"c\":3}}", "{\"spec\":{\"b\":2,\"c\":3}}"},
     {PATCH_STRATEGIC, "{}", "[]", NULL},
-    {PATCH_APPLY, "{\"ports\":[{\"port\":1}],\"x\":1}", "{\"ports\":[{\"port\":2}]}",
-     "{\"ports\":[{\"port\":1},{\"port\":2}],\"x\":1}"},
 };
 
 START_TEST(patches_do_what_their_rules_say) {
