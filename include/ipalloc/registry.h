@@ -282,9 +282,14 @@ IPALLOC_API int ipalloc_txn_put(ipalloc_txn *txn, const char *key, const void *v
                                 ipalloc_error *error);
 IPALLOC_API int ipalloc_txn_delete(ipalloc_txn *txn, const char *key, uint64_t expected_revision,
                                    ipalloc_error *error);
+/* The same condition without a change: the commit holds only if the record is still so. Statuses as
+ * above; IPALLOC_REVISION_ANY says nothing and is INVALID. */
+IPALLOC_API int ipalloc_txn_check(ipalloc_txn *txn, const char *key, uint64_t expected_revision,
+                                  ipalloc_error *error);
 
-/* Make it durable and end it. *revision (may be NULL) is the batch's. A transaction that changes
- * nothing is OK without touching the store. A dry-run ends OK and keeps nothing.
+/* Make it durable and end it. *revision (may be NULL) is the batch's. A transaction without a step
+ * that changes or checks anything is OK without touching the store. A dry-run ends OK and keeps
+ * nothing.
  * OK; CONFLICT (the store has moved on: claims undone, the message says on what; run it again or
  * use ipalloc_transact); IO; UNAVAILABLE (nothing happened); UNKNOWN_OUTCOME (not freed: only
  * commit, which resolves it, and abort may follow); INVALID (the owner holds more than one record

@@ -12,7 +12,6 @@
  */
 #include "registry/txn.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -25,7 +24,7 @@ enum {
 
 /* --- building the batch ----------------------------------------------------------------------- */
 
-static bool changes_anything(const ipalloc_txn *txn) {
+static bool has_any_step(const ipalloc_txn *txn) {
     return txn->touched_count > 0 || txn->record_count > 0;
 }
 
@@ -111,6 +110,8 @@ static void add_records(ipalloc_txn *txn) {
         ipalloc_bytes value = {.data = record->value, .size = record->value_size};
         if (record->kind == IPALLOC_OP_PUT)
             batch_put_bytes(&txn->batch, bytes_of(record->key), when, revision, value);
+        else if (record->kind == IPALLOC_OP_CHECK)
+            batch_check(&txn->batch, bytes_of(record->key), revision);
         else
             batch_delete(&txn->batch, bytes_of(record->key), when, revision);
     }
@@ -268,13 +269,13 @@ static int telling_value(const ipalloc_op *op) {
     return 0;
 }
 
+/* NULL: a batch of checks, which leaves no trace. */
 static const ipalloc_op *telling_op(const ipalloc_txn *txn) {
     const ipalloc_op *best = &txn->batch.ops[0];
     for (size_t i = 1; i < txn->batch.count; i++)
         if (telling_value(&txn->batch.ops[i]) > telling_value(best))
             best = &txn->batch.ops[i];
-    assert(telling_value(best) > 0); /* a batch that changes nothing is never sent */
-    return best;
+    return telling_value(best) > 0 ? best : NULL;
 }
 
 /* Does the store still take writes? */
@@ -288,6 +289,9 @@ static int check_writable(ipalloc_registry *registry, ipalloc_bytes any_key, ipa
 static int resolve_by_reading(ipalloc_txn *txn, bool *happened, uint64_t *at,
                               ipalloc_error *error) {
     const ipalloc_op *op = telling_op(txn);
+    *happened = false;
+    if (op == NULL)
+        return IPALLOC_OK;
     evidence e = {.expected = op->value};
     int status = ipalloc_store_get(txn->registry->store, op->key, weigh_evidence, &e, error);
     if (status != IPALLOC_OK && status != IPALLOC_E_NOT_FOUND)
@@ -438,7 +442,7 @@ int ipalloc_txn_commit(ipalloc_txn *txn, uint64_t *revision, ipalloc_error *erro
         return error_set(error, IPALLOC_E_INVALID, "the transaction must not be NULL");
     if (txn->unknown)
         return resolve(txn, revision, error);
-    if (!changes_anything(txn))
+    if (!has_any_step(txn))
         return end_unchanged(txn, revision);
     int status = txn_check_deadline(txn, error);
     if (status != IPALLOC_OK)

@@ -100,7 +100,7 @@ int txn_check_deadline(const ipalloc_txn *txn, ipalloc_error *error) {
     return IPALLOC_OK;
 }
 
-static int check_open(const ipalloc_txn *txn, ipalloc_error *error) {
+int txn_check_open(const ipalloc_txn *txn, ipalloc_error *error) {
     if (txn == NULL)
         return error_set(error, IPALLOC_E_INVALID, "the transaction must not be NULL");
     if (txn->unknown)
@@ -117,7 +117,7 @@ static int check_slot(const char *slot, ipalloc_error *error) {
 
 /* A step over all that the owner holds: the checks, and the owner's record. */
 static int begin_owner_step(ipalloc_txn *txn, ipalloc_error *error) {
-    int status = check_open(txn, error);
+    int status = txn_check_open(txn, error);
     if (status == IPALLOC_OK && txn->owner[0] == '\0')
         return error_set(error, IPALLOC_E_INVALID, "the transaction has no owner");
     if (status == IPALLOC_OK)
@@ -129,7 +129,7 @@ static int begin_owner_step(ipalloc_txn *txn, ipalloc_error *error) {
 
 /* A step about addresses or ports of a pool. */
 static int begin_step(ipalloc_txn *txn, const ipalloc_pool *pool, int kind, ipalloc_error *error) {
-    int status = check_open(txn, error);
+    int status = txn_check_open(txn, error);
     if (status == IPALLOC_OK)
         status = registry_check_pool(txn->registry, pool, kind, error);
     return status == IPALLOC_OK ? begin_owner_step(txn, error) : status;
@@ -512,64 +512,4 @@ int ipalloc_txn_find_slot(ipalloc_txn *txn, ipalloc_pool *pool, const char *slot
                          text_quote(slot, strlen(slot), quoted, sizeof quoted));
     fill_grant(out, lease, true);
     return IPALLOC_OK;
-}
-
-/* --- the caller's records --------------------------------------------------------------------- */
-
-static int check_record(const ipalloc_txn *txn, const char *key, size_t value_size,
-                        ipalloc_error *error) {
-    size_t length = key != NULL ? strnlen(key, IPALLOC_RECORD_KEY_MAX + 1) : 0;
-    if (length == 0 || length > IPALLOC_RECORD_KEY_MAX)
-        return error_set(error, IPALLOC_E_INVALID, "a record's key has 1 to %d bytes",
-                         IPALLOC_RECORD_KEY_MAX);
-    if (value_size > IPALLOC_VALUE_MAX)
-        return error_set(error, IPALLOC_E_INVALID, "a record has at most %zu bytes",
-                         IPALLOC_VALUE_MAX);
-    if (txn->record_count == IPALLOC_TXN_RECORDS_MAX)
-        return error_set(error, IPALLOC_E_INVALID, "a transaction has at most %d records",
-                         IPALLOC_TXN_RECORDS_MAX);
-    for (size_t i = 0; i < txn->record_count; i++)
-        if (strcmp(txn->records[i].key + strlen(PREFIX_RECORD), key) == 0)
-            return error_set(error, IPALLOC_E_INVALID, "a record occurs once in a transaction");
-    return IPALLOC_OK;
-}
-
-static int add_record(ipalloc_txn *txn, int kind, const char *key, const void *value,
-                      size_t value_size, uint64_t expected_revision, ipalloc_error *error) {
-    int status = check_open(txn, error);
-    if (status == IPALLOC_OK)
-        status = check_record(txn, key, value_size, error);
-    if (status == IPALLOC_OK && value == NULL && value_size > 0)
-        return error_set(error, IPALLOC_E_INVALID, "the value must not be NULL");
-    if (status != IPALLOC_OK)
-        return status;
-    const hooks *h = &txn->registry->hooks;
-    size_t prefix_length = strlen(PREFIX_RECORD);
-    char *full_key = hooks_alloc(h, prefix_length + strlen(key) + 1);
-    void *copy = hooks_alloc(h, value_size > 0 ? value_size : 1);
-    if (full_key == NULL || copy == NULL) {
-        hooks_free(h, full_key);
-        hooks_free(h, copy);
-        return error_no_memory(error);
-    }
-    memcpy(full_key, PREFIX_RECORD, prefix_length);
-    memcpy(full_key + prefix_length, key, strlen(key) + 1);
-    if (value_size > 0)
-        memcpy(copy, value, value_size);
-    txn->records[txn->record_count++] = (txn_record){.kind = kind,
-                                                     .expected_revision = expected_revision,
-                                                     .key = full_key,
-                                                     .value = copy,
-                                                     .value_size = value_size};
-    return IPALLOC_OK;
-}
-
-int ipalloc_txn_put(ipalloc_txn *txn, const char *key, const void *value, size_t value_size,
-                    uint64_t expected_revision, ipalloc_error *error) {
-    return add_record(txn, IPALLOC_OP_PUT, key, value, value_size, expected_revision, error);
-}
-
-int ipalloc_txn_delete(ipalloc_txn *txn, const char *key, uint64_t expected_revision,
-                       ipalloc_error *error) {
-    return add_record(txn, IPALLOC_OP_DELETE, key, NULL, 0, expected_revision, error);
 }

@@ -65,8 +65,17 @@ struct ipalloc_txn {
 /* Free it and all it owns; claims still listed are unlisted, bits stay. */
 void txn_free(ipalloc_txn *txn);
 
+/* INVALID where it is NULL, or nothing but commit and abort may follow. */
+int txn_check_open(const ipalloc_txn *txn, ipalloc_error *error);
+
 /* UNAVAILABLE once the deadline has passed. */
 int txn_check_deadline(const ipalloc_txn *txn, ipalloc_error *error);
+
+/* --- txn_record.c ----------------------------------------------------------------------------- */
+
+/* Delete a record of the registry's own, which is at that revision. OK; INVALID; NOMEM. */
+int txn_delete_own(ipalloc_txn *txn, const record_key *key, uint64_t revision,
+                   ipalloc_error *error);
 
 /* --- owner.c ---------------------------------------------------------------------------------- */
 

@@ -89,6 +89,42 @@ START_TEST(a_condition_that_does_not_hold_is_a_conflict_and_nothing_happens) {
 }
 END_TEST
 
+static int commit_check(fixture *f, bool dry_run, const char *key, uint64_t expected) {
+    ipalloc_txn *txn = dry_run ? begin_dry(f, NULL) : begin(f, NULL);
+    OK(f, ipalloc_txn_check(txn, key, expected, &f->error));
+    return ipalloc_txn_commit(txn, NULL, &f->error);
+}
+
+START_TEST(a_check_is_a_condition_without_a_change) {
+    fixture f;
+    OPEN_OR_SKIP(&f, _i);
+    ipalloc_pool *pool = define_pool(&f, "services", "10.96.0.0/24");
+    uint64_t first = put(&f, "object", "one", IPALLOC_REVISION_ABSENT, IPALLOC_OK);
+    for (int dry = 0; dry < 2; dry++) { /* by itself */
+        IS(&f, commit_check(&f, dry, "object", first), IPALLOC_OK);
+        IS(&f, commit_check(&f, dry, "object", first + 1), IPALLOC_E_CONFLICT);
+        ck_assert_message(&f, "record/object");
+        IS(&f, commit_check(&f, dry, "object", IPALLOC_REVISION_ABSENT), IPALLOC_E_CONFLICT);
+        IS(&f, commit_check(&f, dry, "none", IPALLOC_REVISION_ABSENT), IPALLOC_OK);
+        IS(&f, commit_check(&f, dry, "none", 1), IPALLOC_E_CONFLICT);
+    }
+    ipalloc_txn *txn = begin(&f, "Service/a"); /* beside a claim */
+    OK(&f, ipalloc_txn_allocate(txn, pool, SLOT, NULL, &f.error));
+    OK(&f, ipalloc_txn_check(txn, "object", first, &f.error));
+    put(&f, "object", "two", first, IPALLOC_OK);
+    IS(&f, ipalloc_txn_commit(txn, NULL, &f.error), IPALLOC_E_CONFLICT);
+    ck_assert_uint_eq(used_of(pool), 0);
+    txn = begin(&f, NULL);
+    OK(&f, ipalloc_txn_check(txn, "object", first, &f.error));
+    IS(&f, ipalloc_txn_delete(txn, "object", first, &f.error), IPALLOC_E_INVALID);
+    IS(&f, ipalloc_txn_check(txn, "other", IPALLOC_REVISION_ANY, &f.error), IPALLOC_E_INVALID);
+    IS(&f, ipalloc_txn_check(txn, NULL, 1, &f.error), IPALLOC_E_INVALID);
+    IS(&f, ipalloc_txn_check(NULL, "other", 1, &f.error), IPALLOC_E_INVALID);
+    ipalloc_txn_abort(txn);
+    fixture_close(&f);
+}
+END_TEST
+
 START_TEST(changes_tell_of_the_callers_records_only) {
     fixture f;
     OPEN_OR_SKIP(&f, _i);
@@ -339,6 +375,23 @@ START_TEST(where_nothing_happens_late_reading_resolves_an_unknown_outcome) {
 }
 END_TEST
 
+START_TEST(a_check_whose_outcome_is_unknown_changed_nothing) {
+    static const enum wrapped_mood MOODS[] = {MOOD_UNKNOWN_APPLIED, MOOD_UNKNOWN_LOST};
+    for (int late = 0; late < 2; late++) {
+        shaky s;
+        shaky_open(&s, late ? 1000 : 0);
+        ipalloc_txn *txn = begin(&s.f, NULL);
+        OK(&s.f, ipalloc_txn_check(txn, "none", IPALLOC_REVISION_ABSENT, &s.f.error));
+        wrapped_set_mood(&s.store, MOODS[_i], 1);
+        int status = ipalloc_txn_commit(txn, NULL, &s.f.error);
+        ck_assert_status(status, late ? IPALLOC_E_UNKNOWN_OUTCOME : IPALLOC_E_UNAVAILABLE);
+        if (late)
+            OK(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error));
+        shaky_close(&s);
+    }
+}
+END_TEST
+
 START_TEST(where_not_even_reading_works_the_outcome_stays_unknown_until_it_does) {
     shaky s;
     ipalloc_grant grant;
@@ -579,6 +632,7 @@ static Suite *suite(void) {
     tcase_add_loop_test(c, a_record_is_read_back_with_its_revision, 0, STORE_KINDS);
     tcase_add_loop_test(c, a_condition_that_does_not_hold_is_a_conflict_and_nothing_happens, 0,
                         STORE_KINDS);
+    tcase_add_loop_test(c, a_check_is_a_condition_without_a_change, 0, STORE_KINDS);
     tcase_add_loop_test(c, changes_tell_of_the_callers_records_only, 0, STORE_KINDS);
     tcase_add_loop_test(c, record_and_lease_are_one_batch, 0, STORE_KINDS);
     tcase_add_test(c, a_record_is_checked_for_its_limits);
@@ -594,6 +648,7 @@ static Suite *suite(void) {
     c = tcase_create("failing stores");
     tcase_add_test(c, a_commit_that_failed_leaves_nothing);
     tcase_add_loop_test(c, where_nothing_happens_late_reading_resolves_an_unknown_outcome, 0, 2);
+    tcase_add_loop_test(c, a_check_whose_outcome_is_unknown_changed_nothing, 0, 2);
     tcase_add_test(c, where_not_even_reading_works_the_outcome_stays_unknown_until_it_does);
     tcase_add_loop_test(c, an_unknown_outcome_is_settled_by_who_writes_the_token, 0,
                         (int)(sizeof OUTCOMES / sizeof OUTCOMES[0]));
