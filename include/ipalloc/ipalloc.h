@@ -3,8 +3,8 @@
  *
  * status.h    codes, errors, hooks          addr.h      addresses and CIDRs
  * range.h     the allocator in memory       store.h     where a registry lives
- * registry.h  pools and transactions        service.h   the API-server hook
- * kubernetes.h  what a cluster keeps in etcd, byte for byte
+ * registry.h  pools and transactions        repair.h    leases against owners' records
+ * service.h   the API-server hook           kubernetes.h  what a cluster keeps in etcd
  */
 #ifndef IPALLOC_IPALLOC_H
 #define IPALLOC_IPALLOC_H
@@ -13,6 +13,7 @@
 #include <ipalloc/kubernetes.h>
 #include <ipalloc/range.h>
 #include <ipalloc/registry.h>
+#include <ipalloc/repair.h>
 #include <ipalloc/service.h>
 #include <ipalloc/status.h>
 #include <ipalloc/store.h>

@@ -180,6 +180,10 @@ record_key key_of_cooling(const char *pool, const place *p) {
     return key_of_parts(PREFIX_COOLING, pool, p);
 }
 
+record_key key_of_sighting(const char *pool, const place *p) {
+    return key_of_parts(PREFIX_SIGHTING, pool, p);
+}
+
 record_key key_of_pool_leases(const char *pool) {
     return key_of_parts(PREFIX_LEASE, pool, NULL);
 }
@@ -374,6 +378,27 @@ bool cooling_parse(ipalloc_bytes value, uint64_t *released_ms, char owner[IPALLO
     return line_take_number(&lines, "released", UINT64_MAX, released_ms) &&
            line_take(&lines, "owner", &text) &&
            word_parse(text.data, text.size, owner, IPALLOC_OWNER_MAX + 1) && lines_ended(&lines);
+}
+
+void sighting_append(text_buffer *t, const sighting *s) {
+    text_format(t, "generation=%" PRIu64 "\n", s->generation);
+    word_line_append(t, "owner", s->owner);
+    text_format(t, "first=%" PRIu64 "\nlast=%" PRIu64 "\ncount=%" PRIu64 "\n", s->first_ms,
+                s->last_ms, s->count);
+}
+
+bool sighting_parse(ipalloc_bytes value, sighting *out) {
+    line_reader lines = lines_of(value);
+    ipalloc_bytes text;
+    return line_take_number(&lines, "generation", ((uint64_t)1 << GENERATION_BITS) - 1,
+                            &out->generation) &&
+           out->generation != 0 && line_take(&lines, "owner", &text) &&
+           word_parse(text.data, text.size, out->owner, sizeof out->owner) &&
+           line_take_number(&lines, "first", UINT64_MAX, &out->first_ms) &&
+           line_take_number(&lines, "last", UINT64_MAX, &out->last_ms) &&
+           out->last_ms >= out->first_ms &&
+           line_take_number(&lines, "count", UINT64_MAX - 1, &out->count) && out->count > 0 &&
+           lines_ended(&lines);
 }
 
 static const char COMMITTED[] = "committed";

@@ -10,6 +10,8 @@
  *   owner/<owner>/               one line per lease: lease=<pool> <address> <generation> <time>
  *                                <slot> [<slot> ...], in order of pool and address
  *   cooling/<pool>/<place>/      released=, owner=
+ *   sighting/<pool>/<place>/     generation=, owner=, first=, last=, count= (repair.h: a lease that
+ *                                its owner's record was seen not to list)
  *   token/<token>/               outcome=, time=
  *   record/<key>                 the caller's own records, keys and values as given
  *
@@ -34,12 +36,13 @@
 #define PREFIX_LEASE    "lease/"
 #define PREFIX_OWNER    "owner/"
 #define PREFIX_COOLING  "cooling/"
+#define PREFIX_SIGHTING "sighting/"
 #define PREFIX_TOKEN    "token/"
 #define PREFIX_RECORD   "record/"
 
 enum {
     PLACE_KEY_TEXT = 40,   /* eight groups of four hex digits, seven colons, NUL */
-    RECORD_KEY_TEXT = 128, /* "cooling/", a pool name, a place, two slashes, NUL */
+    RECORD_KEY_TEXT = 128, /* "sighting/", a pool name, a place, two slashes, NUL */
     GENERATION_BITS = 53   /* exact in JSON numbers */
 };
 
@@ -75,6 +78,7 @@ typedef struct record_key {
 record_key key_of_pool(const char *pool);
 record_key key_of_lease(const char *pool, const place *p);
 record_key key_of_cooling(const char *pool, const place *p);
+record_key key_of_sighting(const char *pool, const place *p);
 record_key key_of_pool_leases(const char *pool);  /* a prefix */
 record_key key_of_pool_cooling(const char *pool); /* a prefix */
 /* Append owner/<owner>/ (its length depends on the owner). */
@@ -120,6 +124,16 @@ bool lease_parse(ipalloc_bytes value, const place *p, ipalloc_lease *out);
 /* Cooling records. */
 void cooling_append(text_buffer *t, uint64_t released_ms, const char *owner);
 bool cooling_parse(ipalloc_bytes value, uint64_t *released_ms, char owner[IPALLOC_OWNER_MAX + 1]);
+
+/* Sighting records. */
+typedef struct sighting {
+    uint64_t generation; /* of the lease that was seen; < 2^53 */
+    char owner[IPALLOC_OWNER_MAX + 1];
+    uint64_t first_ms, last_ms; /* wall clock; the last is not before the first */
+    uint64_t count;             /* at least 1 */
+} sighting;
+void sighting_append(text_buffer *t, const sighting *s);
+bool sighting_parse(ipalloc_bytes value, sighting *out);
 
 /* Token records. */
 void token_append(text_buffer *t, bool committed, uint64_t time_ms);

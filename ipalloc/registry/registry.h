@@ -7,6 +7,8 @@
  *   owner.c      the owner's record        token.c     outcomes that are not known yet
  *   transact.c   run again on CONFLICT     query.c     looking
  *   metrics.c    OpenMetrics text          validate.c  store against memory
+ *   txn_record.c its records               live.c      what owners' records list
+ *   repair*.c    leases against records    sighting.c  what was seen to leak
  *
  * Locks: the gate (many together, or one alone), and inside it the claim table's mutex and the
  * small mutexes below. Nobody waits for the gate while holding a mutex. Ranges are lock-free by

@@ -194,7 +194,7 @@ static int check_key(void *context, const ipalloc_entry *entry) {
 }
 
 static int check_keys(check *v) {
-    static const char *const PREFIXES[] = {PREFIX_LEASE, PREFIX_COOLING};
+    static const char *const PREFIXES[] = {PREFIX_LEASE, PREFIX_COOLING, PREFIX_SIGHTING};
     int status = IPALLOC_OK;
     for (size_t i = 0; status == IPALLOC_OK && i < sizeof PREFIXES / sizeof PREFIXES[0]; i++)
         status = ipalloc_store_scan(v->registry->store, bytes_of(PREFIXES[i]), (ipalloc_bytes){0},

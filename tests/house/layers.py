@@ -13,7 +13,7 @@ LAYERS = {
     "base": ({"base"}, {"status", "addr"}),
     "core": ({"core", "base"}, {"status", "addr", "range"}),
     "store": ({"store", "base"}, {"status", "store"}),
-    "registry": ({"registry", "core", "store", "base"}, {"status", "addr", "range", "store", "registry"}),
+    "registry": ({"registry", "core", "store", "base"}, {"status", "addr", "range", "store", "registry", "repair"}),
     "kubernetes": (
         {"kubernetes", "registry", "core", "store", "base"},
         {"status", "addr", "range", "store", "registry", "service", "kubernetes"},

@@ -53,7 +53,10 @@ typedef struct poor {
     fixture f;            /* registry and error */
     ipalloc_pool *pool;
     ipalloc_addr held;
+    uint64_t generation; /* of it */
 } poor;
+
+static void write_sighting(poor *p, uint64_t generation);
 
 static int open_registry(poor *p) {
     ipalloc_registry_options options = {.size = sizeof options, .hooks = &p->hooks};
@@ -72,7 +75,10 @@ static poor *poor_open(void) {
     OK(&p->f, open_registry(p));
     p->pool = define_pool_with(&p->f, "services", "10.96.0.0/24 10.97.0.0/24",
                                (ipalloc_pool_definition){.cool_down_ms = 100000});
-    p->held = reserve(&p->f, p->pool, "Service/held", SLOT, "10.96.0.5").address;
+    ipalloc_grant held = reserve(&p->f, p->pool, "Service/held", SLOT, "10.96.0.5");
+    p->held = held.address;
+    p->generation = held.generation;
+    write_sighting(p, p->generation);
     reserve(&p->f, p->pool, "Service/held", "second", "10.96.0.6");
     ipalloc_addr gone = reserve(&p->f, p->pool, "Service/gone", SLOT, "10.96.0.7").address;
     OK(&p->f, ipalloc_release(p->f.registry, p->pool, "Service/gone", &gone, 0, &p->f.error));
@@ -207,6 +213,61 @@ static int do_look(poor *p) {
     return status;
 }
 
+static bool object_of(void *context, const char *owner, char key[IPALLOC_RECORD_KEY_MAX + 1]) {
+    (void)context;
+    snprintf(key, IPALLOC_RECORD_KEY_MAX + 1, "objects/%s", owner);
+    return true;
+}
+
+/* One that is missing, one in no pool; the leases leak. */
+static int list_objects(void *context, ipalloc_live_list *list, ipalloc_error *error) {
+    (void)context;
+    ipalloc_live_claim claim = {.size = sizeof claim,
+                                .owner = "Service/a",
+                                .record_revision = 1,
+                                .pool = "services",
+                                .address = addr("10.97.0.9"),
+                                .slot = SLOT};
+    int status = ipalloc_live_add(list, &claim, error);
+    claim.pool = "nowhere";
+    return status == IPALLOC_OK ? ipalloc_live_add(list, &claim, error) : status;
+}
+
+static int do_repair(poor *p) {
+    ipalloc_live_set live = {.size = sizeof live, .record_of = object_of, .list = list_objects};
+    ipalloc_repair_options look = {.size = sizeof look};
+    ipalloc_repair_report *report;
+    int status = ipalloc_repair(p->f.registry, &live, &look, &report, &p->f.error);
+    if (status == IPALLOC_OK)
+        ipalloc_repair_report_free(report);
+    return status;
+}
+
+/* What do_repair would have found in two sightings. */
+static void write_sighting(poor *p, uint64_t generation) {
+    char value[100];
+    snprintf(value, sizeof value,
+             "generation=%llu\nowner=Service/held\nfirst=1\nlast=100000\ncount=2\n",
+             (unsigned long long)generation);
+    static const char KEY[] = "sighting/services/010.096.000.005/";
+    ipalloc_op op = {
+        .kind = IPALLOC_OP_PUT, .key = {KEY, sizeof KEY - 1}, .value = {value, strlen(value)}};
+    ipalloc_batch batch = {.ops = &op, .op_count = 1};
+    OK(&p->f, ipalloc_store_commit(p->store, &batch, 1, &p->f.error));
+}
+
+static int do_repair_apply(poor *p) {
+    ipalloc_repair_line line = {.size = sizeof line,
+                                .kind = IPALLOC_REPAIR_LEAK,
+                                .pool = "services",
+                                .address = p->held,
+                                .owner = "Service/held",
+                                .generation = p->generation,
+                                .record_key = "objects/Service/held"};
+    ipalloc_error result;
+    return ipalloc_repair_apply(p->f.registry, NULL, &line, 1, &result, &p->f.error);
+}
+
 static int do_reopen(poor *p) {
     ipalloc_registry_close(p->f.registry);
     int status = open_registry(p);
@@ -241,6 +302,8 @@ static const struct {
     {"reopen", do_reopen},
     {"reserve_cooling", do_reserve_cooling},
     {"set_ranges", do_set_ranges},
+    {"repair", do_repair},
+    {"repair_apply", do_repair_apply},
 };
 
 static uint64_t revision_of(poor *p) {
