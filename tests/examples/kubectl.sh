@@ -50,19 +50,19 @@ check_discovery() {
 
 check_create() {
     expect "service/web created" create service clusterip web --tcp=80:8080
-    expect "service/fixed created" create service clusterip fixed --tcp=80 --clusterip=10.96.77.1
-    expect "service/open created" create service nodeport open --tcp=80 --node-port=31111
+    expect "service/fixed created" create service clusterip fixed --tcp=80 --clusterip=10.96.0.77
+    expect "service/open created" create service nodeport open --tcp=80 --node-port=30031
     expect "service/outside created" create service loadbalancer outside --tcp=443
     expect "service/alias created" create service externalname alias --external-name=example.org
     expect "service/headless created" create service clusterip headless --clusterip=None --tcp=80
-    field fixed '{.spec.clusterIP}' 10.96.77.1
-    field open '{.spec.ports[0].nodePort}' 31111
+    field fixed '{.spec.clusterIP}' 10.96.0.77
+    field open '{.spec.ports[0].nodePort}' 30031
     field headless '{.spec.clusterIP}' None
     field alias '{.spec.clusterIP}' ''
-    expect "(server dry run)" create service clusterip unreal --tcp=80 --clusterip=10.96.77.2 \
+    expect "(server dry run)" create service clusterip unreal --tcp=80 --clusterip=10.96.0.78 \
         --dry-run=server
-    expect "clusterIP: 10.96.77.2" create service clusterip unreal --tcp=80 \
-        --clusterip=10.96.77.2 --dry-run=server -o yaml
+    expect "clusterIP: 10.96.0.78" create service clusterip unreal --tcp=80 \
+        --clusterip=10.96.0.78 --dry-run=server -o yaml
     expect "kind: Service" create service clusterip unreal --tcp=80 --dry-run=client -o yaml
     refuse "not found" get service unreal
     expect "namespace/shop created" create namespace shop
@@ -132,21 +132,21 @@ check_diff() {
 
 check_get() {
     expect "NAME*TYPE*CLUSTER-IP*EXTERNAL-IP*PORT(S)*AGE" get services
-    expect "fixed*ClusterIP*10.96.77.1*<none>*80/TCP" get svc
-    expect "open*NodePort*80:31111/TCP" get services
+    expect "fixed*ClusterIP*10.96.0.77*<none>*80/TCP" get svc
+    expect "open*NodePort*80:30031/TCP" get services
     expect "outside*LoadBalancer*192.0.2." get services
     expect "alias*ExternalName*<none>*example.org" get services
     expect "SELECTOR*app=second" get services -o wide
     expect "default*kubernetes*10.96.0.1" get services -A
     expect "fixed" get all
-    expect "clusterIP: 10.96.77.1" get service fixed -o yaml
-    expect '"clusterIP": "10.96.77.1"' get service fixed -o json
+    expect "clusterIP: 10.96.0.77" get service fixed -o yaml
+    expect '"clusterIP": "10.96.0.77"' get service fixed -o json
     expect "kind: List" get services -o yaml
     expect "service/fixed" get services -o name
-    expect "10.96.77.1 80" get service fixed -o 'jsonpath={.spec.clusterIP} {.spec.ports[0].port}'
-    expect "fixed/10.96.77.1" get service fixed \
+    expect "10.96.0.77 80" get service fixed -o 'jsonpath={.spec.clusterIP} {.spec.ports[0].port}'
+    expect "fixed/10.96.0.77" get service fixed \
         -o 'go-template={{.metadata.name}}/{{.spec.clusterIP}}'
-    expect "NAME*IP*fixed*10.96.77.1" get service fixed \
+    expect "NAME*IP*fixed*10.96.0.77" get service fixed \
         -o custom-columns=NAME:.metadata.name,IP:.spec.clusterIP
     expect "alias*applied*fixed" get services --sort-by=.metadata.name --no-headers --show-labels
     expect "APP" get services -L app
@@ -166,7 +166,7 @@ check_get() {
 }
 
 check_describe() {
-    expect "Name:*fixed*IP:*10.96.77.1*Port:*80*80/TCP*TargetPort:*80/TCP" describe service fixed
+    expect "Name:*fixed*IP:*10.96.0.77*Port:*80*80/TCP*TargetPort:*80/TCP" describe service fixed
     expect "IP Families:*IPv4" describe service web
     expect "Type:*LoadBalancer*LoadBalancer Ingress:*192.0.2." describe service outside
     expect "External Name:*example.org" describe service alias
@@ -302,16 +302,16 @@ check_wait() {
 
 # Nothing is freed until the object is gone.
 check_finalizers() {
-    k create service clusterip held --tcp=80 --clusterip=10.96.77.9 >/dev/null
+    k create service clusterip held --tcp=80 --clusterip=10.96.0.79 >/dev/null
     expect "patched" patch service held -p '{"metadata":{"finalizers":["example.org/hold"]}}'
     expect 'deleted' delete service held --wait=false
     expect '"example.org/hold"' get service held -o 'jsonpath={.metadata.finalizers}'
     expect 'T*Z' get service held -o 'jsonpath={.metadata.deletionTimestamp}'
     refuse 'provided IP is already allocated*held' create service clusterip heir --tcp=80 \
-        --clusterip=10.96.77.9
+        --clusterip=10.96.0.79
     expect "patched" patch service held --type=merge -p '{"metadata":{"finalizers":null}}'
     refuse "not found" get service held
-    expect "created" create service clusterip heir --tcp=80 --clusterip=10.96.77.9
+    expect "created" create service clusterip heir --tcp=80 --clusterip=10.96.0.79
     expect "deleted" delete service heir
 }
 
@@ -322,9 +322,9 @@ check_errors() {
     refuse 'services "missing" not found' patch service missing -p '{}'
     refuse 'services "missing" not found' edit service missing
     refuse 'provided IP is already allocated*fixed' create service clusterip late --tcp=80 \
-        --clusterip=10.96.77.1
+        --clusterip=10.96.0.77
     refuse 'provided port is already allocated*open' create service nodeport late --tcp=80 \
-        --node-port=31111
+        --node-port=30031
     refuse 'not in the valid range' create service clusterip late --tcp=80 --clusterip=10.1.1.1
     refuse 'namespaces "nowhere" not found' create service clusterip late --tcp=80 -n nowhere
     refuse "the server doesn't have a resource type" get nothings
@@ -337,9 +337,9 @@ check_errors() {
 
 check_delete() {
     expect 'deleted (server dry run)' delete service fixed --dry-run=server
-    field fixed '{.spec.clusterIP}' 10.96.77.1
+    field fixed '{.spec.clusterIP}' 10.96.0.77
     expect 'service "fixed" deleted' delete service fixed
-    expect "service/heir created" create service clusterip heir --tcp=80 --clusterip=10.96.77.1
+    expect "service/heir created" create service clusterip heir --tcp=80 --clusterip=10.96.0.77
     expect 'deleted' delete service/web svc/open service/heir --now
     expect 'deleted' delete service -l app=applied
     refuse 'not found' get service applied

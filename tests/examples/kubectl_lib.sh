@@ -5,16 +5,23 @@
 # KUBECTLS (names or paths; `kubectl` if it is not set), each time with a fresh server. Every check
 # prints one line; the first wrong answer ends the test with exit code 1. A kubectl that is not here
 # is a skip: exit code 77, with its name in the last line.
-# APISERVER is the server to start (meson sets it).
+# APISERVER is the server to start (meson sets it). With RECORD=FILE what kubectl asks is written down
+# there; see record_requests.py.
 
 kubectl=
 minor=0
 directory=
 server_pid=
+proxy_pid=
 url=
 checks=0
 
 finish() {
+    if [ -n "$proxy_pid" ]; then
+        kill "$proxy_pid"
+        wait "$proxy_pid" || true
+        proxy_pid=
+    fi
     if [ -n "$server_pid" ]; then
         kill -KILL "$server_pid" 2>/dev/null || true
         wait "$server_pid" 2>/dev/null || true
@@ -91,11 +98,20 @@ start_server() {
     server_pid=$!
     for attempt in $(seq 100); do
         url=$(grep -om1 'http://[0-9.]*:[0-9]*' "$directory/log" || true)
-        [ -z "$url" ] || return 0
+        [ -z "$url" ] || break
         kill -0 "$server_pid" 2>/dev/null || break
         sleep 0.1
     done
+    [ -z "$url" ] || return 0
     fail "the server did not start (attempt $attempt): $(cat "$directory/log")"
+}
+
+start_recording() {
+    python3 "$(dirname "$0")/record_requests.py" "$url" "$RECORD" "kubectl 1.$minor" \
+        >"$directory/proxy" &
+    proxy_pid=$!
+    until_says "http://" "$directory/proxy"
+    url=$(cat "$directory/proxy")
 }
 
 # All checks with $kubectl.
@@ -107,6 +123,7 @@ run_one() {
     directory=$(mktemp -d "${TMPDIR:-/tmp}/ipalloc-kubectl-XXXXXX")
     checks=0
     start_server
+    [ -z "${RECORD:-}" ] || start_recording
     for check in "$@"; do
         "$check"
     done

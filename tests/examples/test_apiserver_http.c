@@ -356,11 +356,11 @@ START_TEST(an_object_over_what_the_store_takes_is_413_and_holds_nothing) {
     } *body = calloc(1, sizeof *body);
     size_t size = (size_t)sprintf(body->bytes, "{\"metadata\":{\"name\":\"big\"},\"spec\":{"
                                                "\"clusterIP\":\"10.96.0.99\",\"ports\":[{"
-                                               "\"port\":1}],\"externalIPs\":[\"1.1.1.1\"");
+                                               "\"port\":1}],\"selector\":{\"a\":\"b\"");
     while (size < 3 * MIB / 2) {
-        size += (size_t)sprintf(body->bytes + size, ",\"1.1.1.1\"");
+        size += (size_t)sprintf(body->bytes + size, ",\"k%zu\":\"v\"", size);
     }
-    size += (size_t)sprintf(body->bytes + size, "]}}");
+    size += (size_t)sprintf(body->bytes + size, "}}}");
     struct answer answer = server_ask(&server, "POST", SERVICES, JSON, NULL, body->bytes, size);
     expect_too_large(&answer);
     answer = server_post(&server, SERVICES "?dryRun=All",
