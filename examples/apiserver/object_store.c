@@ -126,7 +126,8 @@ static void set_type(const struct resource *resource, struct json_object *object
     json_set_text(object, "kind", resource->kind);
 }
 
-static void judge(struct write *write, struct json_object *old, struct json_object *object) {
+static void judge(struct write *write, struct json_object *old, struct json_object *object,
+                  bool status_only) {
     const struct resource *resource = write->place->resource;
     write->problems.count = 0;
     if (resource->validate != NULL) {
@@ -134,6 +135,9 @@ static void judge(struct write *write, struct json_object *old, struct json_obje
     }
     if (old != NULL && resource->validate_update != NULL) {
         resource->validate_update(old, object, &write->problems);
+    }
+    if (resource->judge != NULL && !status_only) {
+        resource->judge(write->place->server, old, object, &write->problems);
     }
 }
 
@@ -185,7 +189,7 @@ static bool create_named(const struct object_place *place, struct json_object *o
     struct write *write = &creation.write;
     write_begin(write, place, outcome);
     write_set_uid(write, json_member_text(json_member(object, "metadata"), "uid"));
-    judge(write, NULL, object);
+    judge(write, NULL, object, false);
     if (write->problems.count > 0) {
         outcome_refused(outcome, place->resource, place->name, &write->problems);
     } else if (write_run(write, create_body) == IPALLOC_OK) {
@@ -440,7 +444,7 @@ static int edit_current(struct update *update, ipalloc_txn *txn, struct json_obj
         resource->fill_defaults(wanted);
     }
     note_owners(write->place, current, wanted);
-    judge(write, current, wanted);
+    judge(write, current, wanted, update->status_only);
     int status = write->problems.count > 0 ? IPALLOC_E_INVALID : IPALLOC_OK;
     if (status == IPALLOC_OK && !update->status_only) {
         status = write_run_hook(write, resource->update, txn, current, wanted, error);

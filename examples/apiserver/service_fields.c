@@ -69,6 +69,10 @@ void service_fields_read(struct json_object *object, struct service_fields *fiel
     service->allocate_load_balancer_node_ports =
         json_member_truth(spec, "allocateLoadBalancerNodePorts", true);
     read_text(service->load_balancer_ip, spec, "loadBalancerIP");
+    service->has_external_ips = json_length(json_member(spec, "externalIPs")) > 0;
+    if (json_member(spec, "loadBalancerClass") != NULL) {
+        service->load_balancer_class = json_member_text(spec, "loadBalancerClass");
+    }
     read_ingress(object, service);
 }
 
@@ -129,6 +133,9 @@ void service_fields_write(struct json_object *object, const struct service_field
     write_text(spec, "ipFamilyPolicy", service->ip_family_policy);
     write_text(spec, "externalTrafficPolicy", service->external_traffic_policy);
     write_number(spec, "healthCheckNodePort", service->health_check_node_port);
+    if (service->load_balancer_class == NULL) {
+        json_remove(spec, "loadBalancerClass");
+    }
     for (size_t i = 0; i < json_length(ports) && i < service->port_count; i++) {
         write_number(json_object_array_get_idx(ports, i), "nodePort", fields->ports[i].node_port);
     }

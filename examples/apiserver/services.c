@@ -24,6 +24,40 @@ static void prepare_update(struct server *server, struct json_object *old,
     }
 }
 
+static void add_all(ipalloc_service_problems *to, const ipalloc_service_problems *from) {
+    for (size_t i = 0; i < from->count && to->count < IPALLOC_SERVICE_PROBLEMS_MAX; i++) {
+        to->items[to->count++] = from->items[i];
+    }
+}
+
+/* What the library would refuse for the fields alone. */
+static void check_fields(struct server *server, struct json_object *old, struct json_object *object,
+                         ipalloc_service_problems *problems) {
+    struct service_fields *fields = memory_allocate(2 * sizeof *fields);
+    service_fields_read(object, &fields[0]);
+    if (old != NULL) {
+        service_fields_read(old, &fields[1]);
+    }
+    ipalloc_service_check(&server->pools, old != NULL ? &fields[1].service : NULL,
+                          &fields[0].service, problems, NULL);
+    free(fields);
+}
+
+/* All that is wrong with the object, the library's rules and the server's in Kubernetes' order,
+ * before anything is claimed for it. */
+static void judge_service(struct server *server, struct json_object *old,
+                          struct json_object *object, ipalloc_service_problems *problems) {
+    ipalloc_service_problems found = {.size = sizeof found};
+    check_fields(server, old, object, &found);
+    if (found.alone) {
+        *problems = found;
+        return;
+    }
+    service_validate(old, object, problems);
+    add_all(problems, &found);
+    problems_sort(problems);
+}
+
 static int create_service(ipalloc_txn *txn, const struct object_change *change,
                           ipalloc_error *error) {
     struct server *server = change->server;
@@ -82,7 +116,9 @@ const struct resource resource_services = {
     .selectable = selectable,
     .fill_defaults = service_default,
     .prepare_update = prepare_update,
-    .validate = service_validate,
+    .validate = service_validate_metadata,
+    .validate_update = service_validate_status,
+    .judge = judge_service,
     .owner_kind = "Service",
     .create = create_service,
     .update = update_service,

@@ -150,9 +150,22 @@ static struct json_object *cause_new(const ipalloc_service_problem *problem) {
 
 static void fail_internal(struct outcome *outcome, const char *words) {
     struct text message = {0};
+    struct json_object *cause = json_object_new_object();
+    struct json_object *causes = json_object_new_array();
+    struct json_object *details = json_object_new_object();
+    json_set_text(cause, "message", words);
+    json_object_array_add(causes, cause);
+    json_set(details, "causes", causes);
     text_format(&message, "Internal error occurred: %s", words);
-    fail(outcome, 500, "InternalError", message.data, NULL);
+    fail(outcome, 500, "InternalError", message.data, details);
     text_clear(&message);
+}
+
+static void fail_claim(struct outcome *outcome, const ipalloc_service_problem *problem) {
+    struct text words = {0};
+    add_problem_text(&words, problem);
+    fail_internal(outcome, words.data);
+    text_clear(&words);
 }
 
 void outcome_problems(struct outcome *outcome, const char *kind, const char *name,
@@ -167,7 +180,7 @@ void outcome_problems(struct outcome *outcome, const char *kind, const char *nam
         if (strcmp(problem->reason, "InternalError") == 0) {
             json_object_put(details);
             text_clear(&message);
-            fail_internal(outcome, problem->message);
+            fail_claim(outcome, problem);
             return;
         }
         json_object_array_add(causes, cause_new(problem));

@@ -79,7 +79,7 @@ typedef struct ipalloc_service {
                                         the type; its form is the caller's to check */
 } ipalloc_service;
 
-#define IPALLOC_SERVICE_PROBLEMS_MAX 16
+#define IPALLOC_SERVICE_PROBLEMS_MAX 32
 
 /* One refusal, as a Kubernetes Status object carries it. */
 typedef struct ipalloc_service_problem {
@@ -87,7 +87,7 @@ typedef struct ipalloc_service_problem {
                         "FieldValueNotSupported", "FieldValueRequired", "FieldValueTooMany";
                         "InternalError" is HTTP 500 with "Internal error occurred: <message>",
                         all others are causes of a 422 */
-    char field[64];  /* "spec.clusterIPs[0]"; "" for InternalError */
+    char field[96];  /* "spec.clusterIPs[0]"; "" for InternalError */
     char message[IPALLOC_ERROR_TEXT];   /* Kubernetes' own text without the field: `Invalid value:
                                            ...` */
     char holder[IPALLOC_OWNER_MAX + 1]; /* who has it, where that is the matter; "" otherwise */
