@@ -166,7 +166,8 @@ typedef struct ipalloc_ip_address {
     int64_t deletion_time_s; /* when it is to be gone, if it is being deleted */
     bool managed;    /* label ipaddress.kubernetes.io/managed-by is ipallocator.k8s.io: made by
                         kube-apiserver for a Service; others are made by people */
-    bool of_service; /* the parent is a Service */
+    bool of_service; /* the parent is a Service: of no group, "services", a namespace, a name;
+                        not looked at by _encode */
     char parent_group[IPALLOC_DNS_SUBDOMAIN_TEXT]; /* "" for Services */
     char parent_resource[IPALLOC_DNS_LABEL_TEXT];  /* "services" */
     char parent_namespace[IPALLOC_DNS_LABEL_TEXT];
@@ -184,8 +185,9 @@ typedef struct ipalloc_ip_address_text {
 } ipalloc_ip_address_text;
 
 /* Validate texts as read from JSON and make an object of them, without times. The name must be the
- * canonical text of an address, the family label agree with it, the parent have proper names; what
- * is managed must carry the family label and belong to a Service.
+ * canonical text of an address, the family label agree with it, and the parent have a resource and
+ * a name that can stand in a path, in printable ASCII (resource and namespace up to 63 bytes, group
+ * and name up to 253). What is managed must carry the family label and belong to a Service.
  * OK; INVALID (the message names the value and the rule). */
 IPALLOC_API int ipalloc_ip_address_make(const ipalloc_ip_address_text *text,
                                         ipalloc_ip_address *out, ipalloc_error *error);

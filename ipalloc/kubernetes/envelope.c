@@ -43,6 +43,10 @@ int corrupt_if_invalid(int status, ipalloc_error *error) {
     return IPALLOC_E_CORRUPT;
 }
 
+int in_context(int status, const char *what, ipalloc_error *error) {
+    return error != NULL ? error_set(error, status, "%s %s", what, error->message) : status;
+}
+
 /* --- reading --------------------------------------------------------------------------------- */
 
 enum { TYPE_META, RAW, CONTENT_ENCODING, CONTENT_TYPE, UNKNOWN_FIELDS };
@@ -181,7 +185,7 @@ static int refuse_kind(const ipalloc_stored *found, const char *wanted, ipalloc_
             "kube-apiserver",
             wanted, text_quote(found->provider.data, found->provider.size, first, sizeof first));
     return error_set(
-        error, IPALLOC_E_INVALID, "%s: the value is a %s of %s", wanted,
+        error, IPALLOC_E_INVALID, "%s: the value is of kind %s, %s", wanted,
         text_quote(found->kind_name.data, found->kind_name.size, first, sizeof first),
         text_quote(found->api_version.data, found->api_version.size, second, sizeof second));
 }

@@ -20,6 +20,9 @@ void output_copy(void *out, const void *full, size_t full_size);
  * same status with INVALID made CORRUPT, in *error too. */
 int corrupt_if_invalid(int status, ipalloc_error *error);
 
+/* The same status, with `what` put before the message. */
+int in_context(int status, const char *what, ipalloc_error *error);
+
 /* Find the object of the wanted kind. OK; INVALID (another form or kind); CORRUPT. */
 int envelope_open(ipalloc_bytes stored, enum ipalloc_stored_kind wanted, ipalloc_bytes *object,
                   ipalloc_error *error);

@@ -13,6 +13,7 @@
 #include "kubernetes/names.h"
 #include "kubernetes/object_meta.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char FAMILY_LABEL[] = "ipaddress.kubernetes.io/ip-family";
@@ -36,11 +37,14 @@ static int read_name(ipalloc_bytes name, ipalloc_addr *out, ipalloc_error *error
         return refuse(name, "name", "it must be an address", error);
     int status = ipalloc_addr_parse(name.data, name.size, out, error);
     if (status != IPALLOC_OK)
-        return status;
+        return in_context(status, "IPAddress: name", error);
     ipalloc_addr_format(out, canonical);
-    return bytes_are(name, canonical)
-               ? IPALLOC_OK
-               : refuse(name, "name", "must be a valid IP address in canonical form", error);
+    if (bytes_are(name, canonical))
+        return IPALLOC_OK;
+    char rule[QUOTED];
+    snprintf(rule, sizeof rule, "it is not the canonical text of an address; that is %s",
+             canonical);
+    return refuse(name, "name", rule, error);
 }
 
 static bool is_text(ipalloc_bytes text, bool (*rule)(ipalloc_bytes)) {
@@ -64,24 +68,29 @@ static int check_parent(const ipalloc_ip_address_text *t, ipalloc_error *error) 
 }
 
 static bool is_of_service(const ipalloc_ip_address_text *t) {
-    return t->parent_group.size == 0 && bytes_are(t->parent_resource, "services");
+    return t->parent_group.size == 0 && bytes_are(t->parent_resource, "services") &&
+           t->parent_namespace.size > 0 && name_is_label(t->parent_name);
 }
 
-static int check_service(const ipalloc_ip_address_text *t, ipalloc_error *error) {
+/* Why what kube-apiserver manages is not of a Service. */
+static int refuse_parent(const ipalloc_ip_address_text *t, ipalloc_error *error) {
+    if (t->parent_group.size > 0)
+        return refuse(t->parent_group, "parentRef.group",
+                      "what ipallocator.k8s.io manages belongs to a Service, of no group", error);
+    if (!bytes_are(t->parent_resource, "services"))
+        return refuse(t->parent_resource, "parentRef.resource",
+                      "what ipallocator.k8s.io manages belongs to services", error);
     if (t->parent_namespace.size == 0)
         return refuse(t->parent_namespace, "parentRef.namespace", "a Service has a namespace",
                       error);
-    if (!name_is_label(t->parent_name))
-        return refuse(t->parent_name, "parentRef.name",
-                      "a Service's name is a lowercase RFC 1123 label", error);
-    return IPALLOC_OK;
+    return refuse(t->parent_name, "parentRef.name",
+                  "a Service's name is a lowercase RFC 1123 label", error);
 }
 
 static int check_labels(const ipalloc_ip_address_text *t, const ipalloc_ip_address *object,
                         ipalloc_error *error) {
     if (object->managed && !object->of_service)
-        return refuse(t->parent_resource, "parentRef.resource",
-                      "what ipallocator.k8s.io manages belongs to a Service", error);
+        return refuse_parent(t, error);
     if (t->family_label.size == 0 && !object->managed)
         return IPALLOC_OK;
     return bytes_are(t->family_label, FAMILY_NAMES[object->address.family])
@@ -103,8 +112,6 @@ static int make(const ipalloc_ip_address_text *t, ipalloc_ip_address *out, ipall
     int status = read_name(t->name, &out->address, error);
     if (status == IPALLOC_OK)
         status = check_parent(t, error);
-    if (status == IPALLOC_OK && out->of_service)
-        status = check_service(t, error);
     if (status == IPALLOC_OK)
         status = check_labels(t, out, error);
     if (status == IPALLOC_OK && t->uid.size > 0 && !name_is_word(t->uid, IPALLOC_UID_TEXT - 1))
@@ -126,8 +133,19 @@ int ipalloc_ip_address_make(const ipalloc_ip_address_text *text, ipalloc_ip_addr
     int status = output_check(out, "ipalloc_ip_address", error);
     if (status == IPALLOC_OK)
         status = options_copy(&own, sizeof own, text, "ipalloc_ip_address_text", error);
-    if (status == IPALLOC_OK)
-        status = make(&own, &made, error);
+    if (status != IPALLOC_OK)
+        return status;
+    ipalloc_bytes *const texts[] = {&own.name,
+                                    &own.uid,
+                                    &own.family_label,
+                                    &own.managed_by_label,
+                                    &own.parent_group,
+                                    &own.parent_resource,
+                                    &own.parent_namespace,
+                                    &own.parent_name};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        *texts[i] = bytes_given(*texts[i]);
+    status = make(&own, &made, error);
     if (status == IPALLOC_OK)
         output_copy(out, &made, sizeof made);
     return status;

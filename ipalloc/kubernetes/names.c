@@ -12,24 +12,22 @@ static bool is_lower_alphanumeric(char c) {
 }
 
 static bool is_label(const char *text, size_t length) {
-    if (length == 0 || length > IPALLOC_DNS_LABEL_TEXT - 1)
-        return false;
     for (size_t i = 0; i < length; i++)
         if (!is_lower_alphanumeric(text[i]) && text[i] != '-')
             return false;
-    return text[0] != '-' && text[length - 1] != '-';
+    return length > 0 && text[0] != '-' && text[length - 1] != '-';
 }
 
 bool name_is_label(ipalloc_bytes name) {
-    return is_label(name.data, name.size);
+    return name.size < IPALLOC_DNS_LABEL_TEXT && is_label(name.data, name.size);
 }
 
-/* The length limit of single labels is not Kubernetes' here; it is that of the DNS. */
+/* A single label may be longer than 63 bytes here: so it may in Kubernetes. */
 bool name_is_subdomain(ipalloc_bytes name) {
     const char *text = name.data;
-    if (name.size > IPALLOC_DNS_SUBDOMAIN_TEXT - 1)
-        return false;
     size_t start = 0;
+    if (name.size >= IPALLOC_DNS_SUBDOMAIN_TEXT)
+        return false;
     for (size_t i = 0; i < name.size; i++) {
         if (text[i] != '.')
             continue;

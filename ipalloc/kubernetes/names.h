@@ -21,6 +21,11 @@ bool name_is_path_segment(ipalloc_bytes name, size_t longest);
 /* 1 to `longest` printable ASCII bytes without blanks. */
 bool name_is_word(ipalloc_bytes name, size_t longest);
 
+/* NULL bytes are none, whatever their size says. */
+static inline ipalloc_bytes bytes_given(ipalloc_bytes bytes) {
+    return bytes.data != NULL ? bytes : (ipalloc_bytes){NULL, 0};
+}
+
 bool bytes_are(ipalloc_bytes bytes, const char *text);
 
 #endif

@@ -31,7 +31,9 @@ typedef struct item {
 /* A message that was left out is an empty one. */
 static reader reader_of(ipalloc_bytes bytes, const char *what, ipalloc_error *error) {
     static const uint8_t NOTHING[1] = {0};
-    const uint8_t *start = bytes.data != NULL ? bytes.data : NOTHING;
+    if (bytes.data == NULL)
+        bytes = (ipalloc_bytes){NOTHING, 0};
+    const uint8_t *start = bytes.data;
     return (reader){start, start, start + bytes.size, what, error};
 }
 

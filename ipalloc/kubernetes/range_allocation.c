@@ -48,10 +48,14 @@ static int read_cidr(ipalloc_bytes range, ipalloc_range_allocation *out, ipalloc
     char canonical[IPALLOC_CIDR_TEXT];
     int status = ipalloc_cidr_parse(range.data, range.size, &out->cidr, error);
     if (status != IPALLOC_OK)
-        return status;
+        return in_context(status, "RangeAllocation: range", error);
     ipalloc_cidr_format(&out->cidr, canonical);
-    if (!bytes_are(range, canonical))
-        return refuse_range(range, "it is not the canonical text of a CIDR", error);
+    if (!bytes_are(range, canonical)) {
+        char rule[QUOTED];
+        snprintf(rule, sizeof rule, "it is not the canonical text of a CIDR; that is %s",
+                 canonical);
+        return refuse_range(range, rule, error);
+    }
     out->item_count = count_items(&out->cidr);
     return IPALLOC_OK;
 }
@@ -74,7 +78,7 @@ static int read_ports(ipalloc_bytes range, size_t dash, ipalloc_range_allocation
 }
 
 static int read_range(ipalloc_bytes range, ipalloc_range_allocation *out, ipalloc_error *error) {
-    if (range.data == NULL || range.size == 0 || range.size > RANGE_TEXT_MAX)
+    if (range.size == 0 || range.size > RANGE_TEXT_MAX)
         return refuse_range(range, "a CIDR or a range of ports is needed", error);
     const char *dash = memchr(range.data, '-', range.size);
     return dash == NULL ? read_cidr(range, out, error)
@@ -104,9 +108,11 @@ static int check_data(const ipalloc_range_allocation *a, ipalloc_error *error) {
 
 static int make(ipalloc_bytes range, ipalloc_bytes data, ipalloc_range_allocation *out,
                 ipalloc_error *error) {
-    *out = (ipalloc_range_allocation){
-        .size = sizeof *out, .range = range, .data = data, .metadata = object_meta_empty()};
-    int status = read_range(range, out, error);
+    *out = (ipalloc_range_allocation){.size = sizeof *out,
+                                      .range = bytes_given(range),
+                                      .data = data,
+                                      .metadata = object_meta_empty()};
+    int status = read_range(out->range, out, error);
     return status == IPALLOC_OK ? check_data(out, error) : status;
 }
 

@@ -21,12 +21,12 @@ static int read_cidr(ipalloc_bytes text, ipalloc_cidr *out, ipalloc_error *error
     char canonical[IPALLOC_CIDR_TEXT], quoted[QUOTED];
     int status = ipalloc_cidr_parse(text.data, text.size, out, error);
     if (status != IPALLOC_OK)
-        return status;
+        return in_context(status, "ServiceCIDR:", error);
     ipalloc_cidr_format(out, canonical);
     if (bytes_are(text, canonical))
         return IPALLOC_OK;
     return error_set(error, IPALLOC_E_INVALID,
-                     "ServiceCIDR: \"%s\": CIDR not in RFC 5952 canonical format; did you mean %s?",
+                     "ServiceCIDR: \"%s\": it is not the canonical text of a CIDR; that is %s",
                      text_quote(text.data, text.size, quoted, sizeof quoted), canonical);
 }
 
@@ -36,7 +36,7 @@ static int read_cidrs(const ipalloc_bytes *texts, size_t count, ipalloc_service_
         return error_set(error, IPALLOC_E_INVALID, "ServiceCIDR: %zu CIDRs; it has one or two",
                          count);
     for (size_t i = 0; i < count; i++) {
-        int status = read_cidr(texts[i], &out->cidrs[i], error);
+        int status = read_cidr(bytes_given(texts[i]), &out->cidrs[i], error);
         if (status != IPALLOC_OK)
             return status;
     }
@@ -52,6 +52,7 @@ static int make(ipalloc_bytes name, const ipalloc_bytes *cidrs, size_t cidr_coun
                 ipalloc_service_cidr *out, ipalloc_error *error) {
     char quoted[QUOTED];
     *out = (ipalloc_service_cidr){.size = sizeof *out};
+    name = bytes_given(name);
     if (!name_is_subdomain(name))
         return error_set(error, IPALLOC_E_INVALID,
                          "ServiceCIDR: the name \"%s\" is not a lowercase RFC 1123 subdomain",
