@@ -110,9 +110,11 @@ int object_meta_read(ipalloc_bytes bytes, object_meta *out, ipalloc_error *error
 ipalloc_bytes object_meta_label(const object_meta *meta, const char *key) {
     ipalloc_bytes run = meta->labels, found = {"", 0}, bytes;
     wire_value entry[ENTRY_FIELDS];
-    while (wire_next(&run, &bytes))
-        if (read_entry(bytes, entry, NULL) == IPALLOC_OK && bytes_are(entry[ENTRY_KEY].bytes, key))
+    while (wire_next(&run, &bytes)) {
+        read_entry(bytes, entry, NULL); /* object_meta_read has checked it */
+        if (bytes_are(entry[ENTRY_KEY].bytes, key))
             found = entry[ENTRY_VALUE].bytes;
+    }
     return found;
 }
 

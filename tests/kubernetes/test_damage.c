@@ -124,7 +124,7 @@ static size_t damage(uint8_t *bytes, size_t size, uint64_t *seed) {
 START_TEST(random_damage_is_refused_or_means_something) {
     uint64_t seed = test_seed() + (uint64_t)_i;
     ipalloc_bytes sample = sample_read(SAMPLES[_i]);
-    for (uint64_t round = 0; round < test_scaled(20000); round++) {
+    for (uint64_t round = 0; round < test_scaled(10000); round++) {
         uint8_t bytes[1024];
         size_t size = sample.size;
         ck_assert_uint_le(size, sizeof bytes);

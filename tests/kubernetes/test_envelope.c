@@ -198,6 +198,13 @@ START_TEST(another_kind_is_refused_by_its_name) {
 }
 END_TEST
 
+START_TEST(damage_has_no_kind) {
+    ipalloc_bytes object;
+    ck_assert_status(envelope_open(BYTES("k8"), IPALLOC_STORED_IP_ADDRESS, &object, &error),
+                     IPALLOC_E_CORRUPT);
+}
+END_TEST
+
 static void put_much(wire_writer *w, const void *object) {
     wire_put_raw(w, NULL, *(const size_t *)object);
 }
@@ -255,6 +262,7 @@ int main(void) {
     tcase_add_test(tc, the_output_needs_its_size);
     tcase_add_test(tc, an_older_output_gets_what_it_knows);
     tcase_add_loop_test(tc, another_kind_is_refused_by_its_name, 0, LENGTH(OTHERS));
+    tcase_add_test(tc, damage_has_no_kind);
     tcase_add_test(tc, what_is_written_has_a_longest_length);
     tcase_add_test(tc, what_does_not_fit_is_not_written);
     tcase_add_test(tc, bad_text_in_a_store_is_damage);

@@ -142,6 +142,15 @@ START_TEST(what_is_written_is_read_again) {
 }
 END_TEST
 
+START_TEST(without_a_time_it_is_empty) {
+    uint8_t out[64];
+    wire_writer w = {out, sizeof out, 0};
+    object_meta_put(&w, &(object_meta){.name = BYTES("")}, NULL, 0);
+    ck_assert_uint_eq(w.used, 18);
+    ck_assert_bytes_eq(((ipalloc_bytes){out + sizeof out - 16, 16}), object_meta_empty());
+}
+END_TEST
+
 #define LENGTH(array) (int)(sizeof(array) / sizeof *(array))
 
 int main(void) {
@@ -154,6 +163,7 @@ int main(void) {
     tcase_add_loop_test(tc, damage_is_refused_by_the_name_of_the_field, 0, LENGTH(REFUSED));
     tcase_add_test(tc, managed_fields_are_nothing_else);
     tcase_add_test(tc, what_is_written_is_read_again);
+    tcase_add_test(tc, without_a_time_it_is_empty);
     suite_add_tcase(suite, tc);
     return test_main(suite);
 }
