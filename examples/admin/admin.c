@@ -5,19 +5,22 @@
 #include <string.h>
 
 static const struct admin_operation operations[] = {
-    {"pools", "PoolList", true, false, false, admin_pools, ""},
-    {"list", "LeaseList", true, false, false, admin_list, "pool owner"},
-    {"show", "PlaceList", true, false, false, admin_show, "place pool"},
-    {"map", "MapList", true, false, false, admin_map, "what cells"},
-    {"check", "Check", false, false, false, admin_check, ""},
-    {"allocate", "Grant", false, true, true, admin_allocate, "pool owner slot dryRun"},
-    {"reserve", "Grant", false, true, true, admin_reserve, "place pool owner slot dryRun"},
+    {"pools", "PoolList", true, false, false, admin_pools, "", false},
+    {"list", "LeaseList", true, false, false, admin_list, "pool owner", false},
+    {"show", "PlaceList", true, false, false, admin_show, "place pool", false},
+    {"map", "MapList", true, false, false, admin_map, "what cells", false},
+    {"check", "Check", false, false, false, admin_check, "", false},
+    {"allocate", "Grant", false, true, true, admin_allocate, "pool owner slot dryRun", false},
+    {"reserve", "Grant", false, true, true, admin_reserve, "place pool owner slot dryRun", false},
     {"release", "ReleaseList", true, true, true, admin_release,
-     "place pool owner generation all dryRun"},
-    {"exclude", "Exclusion", false, true, true, admin_exclude, "what pool dryRun"},
-    {"include", "Exclusion", false, true, true, admin_include, "what pool dryRun"},
-    {"backup", "Backup", false, false, true, admin_backup, "path"},
-    {"accept", "Acceptance", false, true, true, admin_accept, "dryRun"},
+     "place pool owner generation all dryRun", false},
+    {"exclude", "Exclusion", false, true, true, admin_exclude, "what pool dryRun", false},
+    {"include", "Exclusion", false, true, true, admin_include, "what pool dryRun", false},
+    {"repair", "RepairReport", true, true, true, admin_repair, "grace dryRun", true},
+    {"repair-apply", "RepairResult", true, true, true, admin_repair_apply, "lines grace dryRun",
+     false},
+    {"backup", "Backup", false, false, true, admin_backup, "path", false},
+    {"accept", "Acceptance", false, true, true, admin_accept, "dryRun", false},
 };
 
 const struct admin_operation *admin_find(const char *name) {

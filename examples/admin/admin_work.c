@@ -120,15 +120,18 @@ int admin_place_parse(const char *text, size_t length, struct admin_place *out,
     return status;
 }
 
-struct admin_place admin_place_of_lease(const ipalloc_lease *lease) {
-    struct admin_place place = {
-        .is_port = lease->address.family == 0, .address = lease->address, .port = lease->port};
+struct admin_place admin_place_of(const ipalloc_addr *address, uint16_t port) {
+    struct admin_place place = {.is_port = address->family == 0, .address = *address, .port = port};
     if (place.is_port) {
         snprintf(place.text, sizeof place.text, "%u", place.port);
     } else {
         ipalloc_addr_format(&place.address, place.text);
     }
     return place;
+}
+
+struct admin_place admin_place_of_lease(const ipalloc_lease *lease) {
+    return admin_place_of(&lease->address, lease->port);
 }
 
 bool admin_pool_is_port(const ipalloc_pool *pool) {

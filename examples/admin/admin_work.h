@@ -42,6 +42,8 @@ struct admin_place {
 int admin_place_parse(const char *text, size_t length, struct admin_place *out,
                       ipalloc_error *error);
 
+/* Of an address, or where its family is 0, of a port. */
+struct admin_place admin_place_of(const ipalloc_addr *address, uint16_t port);
 struct admin_place admin_place_of_lease(const ipalloc_lease *lease);
 
 bool admin_pool_is_port(const ipalloc_pool *pool);
@@ -88,6 +90,9 @@ int admin_release(struct admin *, struct json_object *, struct admin_output *, i
 int admin_exclude(struct admin *, struct json_object *, struct admin_output *, ipalloc_error *);
 int admin_include(struct admin *, struct json_object *, struct admin_output *, ipalloc_error *);
 int admin_check(struct admin *, struct json_object *, struct admin_output *, ipalloc_error *);
+int admin_repair(struct admin *, struct json_object *, struct admin_output *, ipalloc_error *);
+int admin_repair_apply(struct admin *, struct json_object *, struct admin_output *,
+                       ipalloc_error *);
 int admin_backup(struct admin *, struct json_object *, struct admin_output *, ipalloc_error *);
 int admin_accept(struct admin *, struct json_object *, struct admin_output *, ipalloc_error *);
 

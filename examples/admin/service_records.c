@@ -106,8 +106,10 @@ static int claim_ingress(const struct service *service) {
 
 static int visit_claims(const struct service *service) {
     struct json_object *spec = json_member(service->object, "spec");
-    int status = IPALLOC_OK;
-    if (strcmp(json_member_text(spec, "type"), "ExternalName") != 0) {
+    struct service_claim itself = {
+        .owner = service->owner, .record_key = service->key, .record_revision = service->revision};
+    int status = service->visit(service->context, &itself, service->error);
+    if (status == IPALLOC_OK && strcmp(json_member_text(spec, "type"), "ExternalName") != 0) {
         status = claim_cluster_ips(service, spec);
     }
     if (status == IPALLOC_OK) {
@@ -212,7 +214,8 @@ static int keep_one(void *context, const ipalloc_entry *entry) {
 
 static int refuse_if_same(void *context, const struct service_claim *claim, ipalloc_error *error) {
     const struct admin_place *place = context;
-    if (strcmp(claim->place.text, place->text) != 0 || claim->place.is_port != place->is_port) {
+    if (claim->pool == NULL || strcmp(claim->place.text, place->text) != 0 ||
+        claim->place.is_port != place->is_port) {
         return IPALLOC_OK;
     }
     return admin_refuse(error, IPALLOC_E_TAKEN,
@@ -221,13 +224,16 @@ static int refuse_if_same(void *context, const struct service_claim *claim, ipal
                         place->text, claim->owner, claim->slot);
 }
 
-/* services/NAMESPACE/NAME of Service/NAMESPACE/NAME/UID. False if the owner is no such text. */
-static bool key_of_owner(const char *owner, char key[IPALLOC_RECORD_KEY_MAX + 1]) {
-    const char *uid = strrchr(owner, '/');
-    if (!text_starts_with(owner, OWNER_START) || uid < owner + strlen(OWNER_START)) {
+bool service_key_of_owner(const char *owner, char key[IPALLOC_RECORD_KEY_MAX + 1]) {
+    if (!text_starts_with(owner, OWNER_START)) {
         return false;
     }
     const char *name = owner + strlen(OWNER_START);
+    const char *slash = strchr(name, '/');
+    const char *uid = slash != NULL ? strchr(slash + 1, '/') : NULL;
+    if (uid == NULL || uid[1] == '\0' || strchr(uid + 1, '/') != NULL) {
+        return false;
+    }
     snprintf(key, IPALLOC_RECORD_KEY_MAX + 1, PREFIX "%.*s", (int)(uid - name), name);
     return true;
 }
@@ -240,7 +246,7 @@ int service_still_lists(struct admin *admin, const char *owner, const struct adm
                               .visit = refuse_if_same,
                               .context = (void *)(uintptr_t)place,
                               .error = error};
-    if (!key_of_owner(owner, stored.key)) {
+    if (!service_key_of_owner(owner, stored.key)) {
         return IPALLOC_OK;
     }
     int status = ipalloc_record_get(admin->registry, stored.key, keep_one, &stored, error);

@@ -334,6 +334,7 @@ enum arguments_result arguments_parse(int count, char **words,
     }
     decide_color(&parsing);
     make_retry(&parsing, retry);
+    invocation->operation = admin_find(invocation->command->operation);
     invocation->retry = retry->data;
     invocation->dry_run = json_object_get_boolean(json_member(invocation->arguments, "dryRun"));
     return ARGUMENTS_RUN;

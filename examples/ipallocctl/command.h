@@ -21,6 +21,7 @@ enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2 };
 /* A command line that was understood. */
 struct invocation {
     const struct command *command;
+    const struct admin_operation *operation; /* the command's, or what its prepare chose */
     const char *store;  /* a URL for ipalloc_store_open; NULL if a server is asked */
     const char *server; /* http://... */
     bool json;
@@ -52,18 +53,21 @@ struct command {
     const char *positionals[COMMAND_POSITIONALS_MAX]; /* arguments; a leading '?' if it may miss */
     struct command_option options[COMMAND_OPTIONS_MAX];
     const char *const *headings; /* of its table; ends with NULL; NULL: show_item prints freely */
-    /* Fill in more arguments, from files for instance. False with what is wrong. */
-    bool (*prepare)(struct invocation *invocation, struct text *problem);
+    /* Fill in more arguments, from files for instance. The exit code: EXIT_DONE to go on, else with
+     * what is wrong. */
+    int (*prepare)(struct invocation *invocation, struct text *problem);
     /* One item, or the members where there are no items: as rows of the table, or printed. */
     void (*show_item)(const struct invocation *invocation, struct table *table,
                       struct json_object *item);
-    /* After the last item; may be NULL. */
-    void (*show_end)(const struct invocation *invocation, struct json_object *members);
+    /* After the last item; may be NULL. False with what went wrong after all. In JSON it may only
+     * judge, not print. */
+    bool (*show_end)(const struct invocation *invocation, struct json_object *members,
+                     struct text *problem);
 };
 
 extern const struct command command_accept, command_allocate, command_backup, command_check,
     command_exclude, command_include, command_list, command_map, command_pools, command_release,
-    command_reserve, command_show;
+    command_repair, command_reserve, command_show;
 
 /* --- arguments.c -------------------------------------------------------------------------------
  */
@@ -76,6 +80,12 @@ enum arguments_result arguments_parse(int count, char **words,
                                       const struct command *const *commands,
                                       struct invocation *invocation, struct text *retry,
                                       struct text *problem);
+
+/* --- files.c -----------------------------------------------------------------------------------
+ */
+
+/* Read a whole file, or standard input for "-". False with what is wrong. */
+bool file_read(const char *path, struct text *out, struct text *problem);
 
 /* --- doing -------------------------------------------------------------------------------------
  */
@@ -93,7 +103,7 @@ int remote_run(const struct invocation *invocation, struct show *show, struct te
 struct show *show_begin(const struct invocation *invocation);
 void show_item(void *show, struct json_object *item); /* takes the item over */
 void show_progress(void *show, uint64_t done);
-void show_end(struct show *show, struct json_object *members);
+bool show_end(struct show *show, struct json_object *members, struct text *problem);
 /* Without an end: the operation failed. Frees it as show_end does. */
 void show_abandon(struct show *show);
 

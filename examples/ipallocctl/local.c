@@ -17,14 +17,23 @@ static int say(struct text *problem, int status, const ipalloc_error *error) {
     return status;
 }
 
+static int try_to_open(const struct invocation *invocation, bool writes, struct opened *opened,
+                       ipalloc_error *error) {
+    ipalloc_store_options options = {
+        .size = sizeof options, .read_only = !writes, .must_exist = true};
+    int status = ipalloc_store_open(invocation->store, &options, &opened->store, error);
+    if (status == IPALLOC_OK) {
+        status = ipalloc_registry_open(opened->store, NULL, &opened->registry, error);
+    }
+    return status;
+}
+
 static int open_both(const struct invocation *invocation, bool writes, struct opened *opened,
                      struct text *problem) {
     ipalloc_error error = {0};
-    ipalloc_store_options options = {
-        .size = sizeof options, .read_only = !writes, .must_exist = true};
-    int status = ipalloc_store_open(invocation->store, &options, &opened->store, &error);
-    if (status == IPALLOC_OK) {
-        status = ipalloc_registry_open(opened->store, NULL, &opened->registry, &error);
+    int status = try_to_open(invocation, writes, opened, &error);
+    if (status == IPALLOC_E_BUSY && writes && invocation->operation->looks_if_busy) {
+        status = try_to_open(invocation, false, opened, &error);
     }
     if (status == IPALLOC_OK) {
         return status;
@@ -38,7 +47,7 @@ static int open_both(const struct invocation *invocation, bool writes, struct op
 }
 
 int local_run(const struct invocation *invocation, struct show *show, struct text *problem) {
-    const struct admin_operation *operation = admin_find(invocation->command->operation);
+    const struct admin_operation *operation = invocation->operation;
     bool writes = operation->writes && !invocation->dry_run;
     struct opened opened = {0};
     ipalloc_error error = {0};
@@ -54,7 +63,7 @@ int local_run(const struct invocation *invocation, struct show *show, struct tex
         }
     }
     if (status == IPALLOC_OK) {
-        show_end(show, out.members);
+        status = show_end(show, out.members, problem) ? IPALLOC_OK : IPALLOC_E_CONFLICT;
     } else {
         show_abandon(show);
     }

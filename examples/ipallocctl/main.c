@@ -9,19 +9,13 @@
 
 /* In the order of --help. */
 static const struct command *const commands[] = {
-    &command_pools,
-    &command_list,
-    &command_show,
-    &command_map,
-    &command_check,
-    &command_reserve,
-    &command_allocate,
-    &command_release,
-    &command_exclude,
-    &command_include,
-    &command_backup,
-    &command_accept,
-    NULL,
+    &command_pools,    &command_list,
+    &command_show,     &command_map,
+    &command_check,    &command_reserve,
+    &command_allocate, &command_release,
+    &command_exclude,  &command_include,
+    &command_repair,   &command_backup,
+    &command_accept,   NULL,
 };
 
 static const char common_help[] =
@@ -57,8 +51,9 @@ static void print_command_help(const struct command *command) {
 
 static int run(struct invocation *invocation, struct text *problem) {
     const struct command *command = invocation->command;
-    if (command->prepare != NULL && !command->prepare(invocation, problem)) {
-        return EXIT_REFUSED;
+    int code = command->prepare != NULL ? command->prepare(invocation, problem) : EXIT_DONE;
+    if (code != EXIT_DONE) {
+        return code;
     }
     struct show *show = show_begin(invocation);
     int status = invocation->store != NULL ? local_run(invocation, show, problem)

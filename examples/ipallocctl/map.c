@@ -318,14 +318,14 @@ static void show_map(const struct invocation *invocation, struct table *table,
 }
 
 /* As many marks as fit the width well. */
-static bool ask_for_cells(struct invocation *invocation, struct text *problem) {
+static int ask_for_cells(struct invocation *invocation, struct text *problem) {
     size_t row = ROW_MAX;
     (void)problem;
     while (row > ROW_MIN && row + LABEL_HOPED > invocation->columns) {
         row /= 2;
     }
     json_set_number(invocation->arguments, "cells", (int64_t)(row * ROWS_WANTED));
-    return true;
+    return EXIT_DONE;
 }
 
 const struct command command_map = {

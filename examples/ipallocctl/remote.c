@@ -111,14 +111,14 @@ static int say_refusal(struct json_object *document, long code, struct text *pro
     return status != IPALLOC_OK ? status : IPALLOC_E_UNAVAILABLE;
 }
 
-static void show_document(struct json_object *document, struct show *show) {
+static bool show_document(struct json_object *document, struct show *show, struct text *problem) {
     struct json_object *items = json_member(document, "items");
     for (size_t i = 0; i < json_length(items); i++) {
         show_item(show, json_object_get(json_object_array_get_idx(items, i)));
     }
     json_remove(document, "items");
     json_remove(document, "kind");
-    show_end(show, document);
+    return show_end(show, document, problem);
 }
 
 static int read_answer(const struct text *answer, long code, struct show *show,
@@ -132,14 +132,14 @@ static int read_answer(const struct text *answer, long code, struct show *show,
         status = say_refusal(document, code, problem);
         show_abandon(show);
     } else {
-        show_document(document, show);
+        status = show_document(document, show, problem) ? IPALLOC_OK : IPALLOC_E_CONFLICT;
     }
     json_object_put(document);
     return status;
 }
 
 int remote_run(const struct invocation *invocation, struct show *show, struct text *problem) {
-    const struct admin_operation *operation = admin_find(invocation->command->operation);
+    const struct admin_operation *operation = invocation->operation;
     struct text answer = {0};
     long code = 0;
     CURL *curl = curl_easy_init();

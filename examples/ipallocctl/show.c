@@ -26,7 +26,6 @@ struct table {
 
 struct show {
     const struct invocation *invocation;
-    const struct admin_operation *operation;
     struct table table;
     bool some;
     bool progress_shown;
@@ -128,7 +127,6 @@ void table_member(struct table *table, struct json_object *item, const char *nam
 struct show *show_begin(const struct invocation *invocation) {
     struct show *show = memory_allocate(sizeof *show);
     show->invocation = invocation;
-    show->operation = admin_find(invocation->command->operation);
     show->table.headings = invocation->command->headings;
     while (show->table.headings != NULL && show->table.headings[show->table.columns] != NULL) {
         show->table.widths[show->table.columns] = strlen(show->table.headings[show->table.columns]);
@@ -145,7 +143,7 @@ static void print_text(struct text *text) {
 static void begin_document(struct show *show) {
     struct text text = {0};
     if (!show->some) {
-        admin_document_begin(show->operation, &text);
+        admin_document_begin(show->invocation->operation, &text);
         print_text(&text);
     }
 }
@@ -180,26 +178,26 @@ void show_progress(void *context, uint64_t done) {
     }
 }
 
-void show_end(struct show *show, struct json_object *members) {
+bool show_end(struct show *show, struct json_object *members, struct text *problem) {
     const struct invocation *invocation = show->invocation;
     struct text text = {0};
     clear_progress(show);
     if (invocation->json) {
         begin_document(show);
-        admin_document_end(show->operation, members, &text);
+        admin_document_end(show->invocation->operation, members, &text);
         print_text(&text);
     } else {
-        if (!show->operation->is_list) {
+        if (!show->invocation->operation->is_list) {
             invocation->command->show_item(invocation, &show->table, members);
         }
         if (show->table.headings != NULL) {
             flush_table(&show->table);
         }
-        if (invocation->command->show_end != NULL) {
-            invocation->command->show_end(invocation, members);
-        }
     }
+    bool fine = invocation->command->show_end == NULL ||
+                invocation->command->show_end(invocation, members, problem);
     free(show);
+    return fine;
 }
 
 void show_abandon(struct show *show) {

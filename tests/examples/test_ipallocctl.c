@@ -138,9 +138,9 @@ START_TEST(a_wrong_line_is_one_clear_line_and_exit_2) {
 }
 END_TEST
 
-static const char *const commands[] = {"pools",   "list",    "show",     "map",
-                                       "check",   "reserve", "allocate", "release",
-                                       "exclude", "include", "backup",   "accept"};
+static const char *const commands[] = {"pools",   "list",     "show",    "map",     "check",
+                                       "reserve", "allocate", "release", "exclude", "include",
+                                       "repair",  "backup",   "accept"};
 
 START_TEST(every_command_has_help_with_an_example) {
     char example[64];

@@ -57,6 +57,7 @@ static const char *const looks[] = {
     "map nope",
     "check",
     "check -o json",
+    "repair --report --dry-run",
     "allocate load-balancers-v4 --owner A --slot s --dry-run -o table --pool", /* a wrong line */
 };
 
@@ -112,6 +113,28 @@ START_TEST(an_address_that_a_service_names_stays_with_it) {
     snprintf(line, sizeof line, "release 30077 --owner %s", owner);
     refused = ctl_expect(1, SERVER_LINE, server.port, line);
     ran_free(&refused);
+    ran_free(&ran);
+    end();
+}
+END_TEST
+
+START_TEST(a_server_repairs_its_store) {
+    char report[600];
+    begin();
+    struct ran ran = ctl_expect(0, SERVER_LINE, server.port,
+                                "reserve 10.96.0.9 --owner Service/default/gone/1 --slot s");
+    ran_free(&ran);
+    ran = ctl_expect(0, SERVER_LINE, server.port, "repair --report -o json");
+    expect_in(ran.out, "\"kind\":\"leak\"");
+    expect_in(ran.out, "\"stored\":true");
+    snprintf(report, sizeof report, "%s/report", directory);
+    FILE *file = fopen(report, "w");
+    ck_assert_ptr_nonnull(file);
+    fputs(ran.out, file);
+    fclose(file);
+    ran_free(&ran);
+    ran = ctl_expect(0, "--server=http://127.0.0.1:%u repair --apply %s", server.port, report);
+    expect_in(ran.out, "0 applied, 0 refused, 1 left\n");
     ran_free(&ran);
     end();
 }
@@ -205,6 +228,7 @@ int main(void) {
     tcase_add_test(cases, both_ways_show_the_same);
     tcase_add_test(cases, the_server_writes_what_a_second_process_may_not);
     tcase_add_test(cases, an_address_that_a_service_names_stays_with_it);
+    tcase_add_test(cases, a_server_repairs_its_store);
     tcase_add_test(cases, a_copy_is_made_beside_the_servers_store_and_nowhere_else);
     tcase_add_test(cases, the_pages_check_what_they_are_sent);
     tcase_add_test(cases, a_server_that_is_not_there_or_no_such_server_is_said);
