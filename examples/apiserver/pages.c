@@ -74,13 +74,13 @@ static void add_own_metrics(struct server *server, struct text *out) {
 void page_metrics(struct server *server, const struct request *request, struct reply *reply) {
     (void)request;
     size_t capacity = 0;
-    size_t needed = ipalloc_metrics(server->registry, NULL, 0);
+    size_t needed = ipalloc_service_metrics(server->registry, &server->pools, NULL, 0);
     char *metrics = NULL;
     while (needed >= capacity) { /* it may grow between two looks */
         capacity = needed + 1024;
         free(metrics);
         metrics = memory_allocate(capacity);
-        needed = ipalloc_metrics(server->registry, metrics, capacity);
+        needed = ipalloc_service_metrics(server->registry, &server->pools, metrics, capacity);
     }
     add_own_metrics(server, &reply->body);
     text_append(&reply->body, metrics, needed);

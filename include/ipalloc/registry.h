@@ -62,10 +62,6 @@ IPALLOC_API void ipalloc_registry_close(ipalloc_registry *registry);
  * message); IO. */
 IPALLOC_API int ipalloc_registry_validate(ipalloc_registry *registry, ipalloc_error *error);
 
-/* OpenMetrics text with Kubernetes' metric names, NUL-terminated. Returns the bytes needed without
- * the NUL; writes only if that is < capacity. */
-IPALLOC_API size_t ipalloc_metrics(ipalloc_registry *registry, char *out, size_t capacity);
-
 /* --- pools ------------------------------------------------------------------------------------ */
 
 enum ipalloc_pool_kind { IPALLOC_POOL_IPV4 = 4, IPALLOC_POOL_IPV6 = 6, IPALLOC_POOL_PORT = 1 };
@@ -170,6 +166,17 @@ typedef struct ipalloc_pool_stats {
 IPALLOC_API int ipalloc_pool_get_stats(ipalloc_pool *pool, ipalloc_pool_stats *out,
                                        ipalloc_error *error);
 
+/* Durations are counted in buckets: 5, 10, 25, 50, 100, 250, 500 ms, 1, 2.5, 5, 10 s, and longer.
+ */
+#define IPALLOC_DURATION_BUCKETS 12
+
+/* The longest duration that a bucket counts, in milliseconds; UINT64_MAX for the last. */
+IPALLOC_API uint64_t ipalloc_duration_bound_ms(size_t bucket);
+
+/* A range as it is, and what happened to it since the registry was opened or the range came. An
+ * allocation is counted once it is committed, not where the owner had the address already; a
+ * refusal when it is said: an address that was asked for is taken, or nothing is free in the pool
+ * (then in each active range). Dry-runs do not count. */
 typedef struct ipalloc_pool_range {
     size_t size;
     ipalloc_cidr cidr; /* address pools */
@@ -178,6 +185,12 @@ typedef struct ipalloc_pool_range {
     ipalloc_addr static_first, static_last; /* usable ones of the static band; family 0 or port 0
                                                where it is empty */
     uint16_t port_static_first, port_static_last;
+    uint64_t granted_static, granted_dynamic; /* asked for by address or port; picked */
+    uint64_t refused_static, refused_dynamic;
+    /* How long each grant took: the step that claimed it and the commit, without what the caller
+     * did between them; by the hooks' monotonic clock, whose steps are milliseconds. */
+    uint64_t durations[IPALLOC_DURATION_BUCKETS]; /* each bucket by itself */
+    uint64_t duration_sum_ms;
 } ipalloc_pool_range;
 
 /* The index-th range of a pool, counted from 0. OK; NOT_FOUND (no such index); INVALID. */

@@ -133,6 +133,26 @@ IPALLOC_API int ipalloc_service_update(ipalloc_txn *txn, const ipalloc_service_p
  * ipalloc_txn_release_all. */
 IPALLOC_API int ipalloc_service_delete(ipalloc_txn *txn, ipalloc_error *error);
 
+/* OpenMetrics text, NUL-terminated and ended by "# EOF", about the pools that are given (each of
+ * this registry; NULL ones are left out). Names and labels of cluster IPs and node ports are
+ * kube-apiserver's:
+ *   kube_apiserver_clusterip_allocator_allocated_ips{cidr}, available_ips{cidr},
+ *     allocation_total{cidr,scope}, allocation_errors_total{cidr,scope},
+ *     allocation_duration_seconds{cidr} (a histogram)
+ *   kube_apiserver_nodeport_allocator_allocated_ports, available_ports, allocation_total{scope},
+ *     allocation_errors_total{scope}
+ *   ipalloc_load_balancer_allocator_*, as the first
+ * scope is "static" for what was asked for by address or port, "dynamic" for what was picked. Each
+ * range has its own cidr; one that drains has nothing available. Gauges are exact from the first
+ * scrape on, counters count as ipalloc_pool_get_range tells. `ipalloc_service_pools` that name one
+ * pool twice show it once.
+ * Returns the bytes needed without the NUL, and writes only if that is less than `capacity`; 0
+ * where an argument is wrong or memory has run out. Thread-safe. Cost: one look at each range's
+ * counts. */
+IPALLOC_API size_t ipalloc_service_metrics(ipalloc_registry *registry,
+                                           const ipalloc_service_pools *pools, char *out,
+                                           size_t capacity);
+
 #ifdef __cplusplus
 }
 #endif

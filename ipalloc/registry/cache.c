@@ -68,12 +68,7 @@ static void carry_counters(const range_set *old, range_set *set) {
             pool_range *to = &set->ranges[j];
             if (memcmp(&from->cidr, &to->cidr, sizeof from->cidr) != 0)
                 continue;
-            for (size_t scope = 0; scope < SCOPE_COUNT; scope++) {
-                atomic_store_relaxed(&to->granted[scope],
-                                     atomic_load_relaxed(&from->granted[scope]));
-                atomic_store_relaxed(&to->refused[scope],
-                                     atomic_load_relaxed(&from->refused[scope]));
-            }
+            activity_carry(&to->activity, &from->activity);
         }
     }
 }
@@ -128,10 +123,7 @@ static int create_range(ipalloc_registry *registry, const definition *d, size_t 
                         pool_range *out, ipalloc_error *error) {
     ipalloc_range_options options =
         definition_range_options(d, index, registry_user_hooks(registry));
-    for (size_t scope = 0; scope < SCOPE_COUNT; scope++) {
-        atomic_word_init(&out->granted[scope], 0);
-        atomic_word_init(&out->refused[scope], 0);
-    }
+    activity_init(&out->activity);
     if (d->kind == IPALLOC_POOL_PORT)
         return ipalloc_port_range_create(d->port_first, d->port_last, &options, &out->range, error);
     out->cidr = d->ranges[index].cidr;

@@ -166,16 +166,16 @@ static int say_conflict(const ipalloc_op *op, ipalloc_error *error) {
 
 /* --- ending ----------------------------------------------------------------------------------- */
 
-static void end_all(ipalloc_txn *txn, void (*end)(ipalloc_txn *, txn_lease *)) {
+static void undo_all(ipalloc_txn *txn) {
     gate_enter(&txn->registry->gate);
     for (size_t i = 0; i < txn->lease_count; i++)
-        end(txn, txn->leases[i]);
+        draw_undo(txn, txn->leases[i]);
     gate_leave(&txn->registry->gate);
 }
 
 /* Undo everything and free it; `status` is what the caller is to answer. */
 static int give_up(ipalloc_txn *txn, int status) {
-    end_all(txn, draw_undo);
+    undo_all(txn);
     txn_free(txn);
     return status;
 }
@@ -187,14 +187,17 @@ static void spend_token(ipalloc_txn *txn) {
     txn->token = NULL;
 }
 
-/* It is committed: what it claimed are leases now. Inside the gate. */
+/* It is committed: what it claimed are leases now. Inside the gate; a second time does nothing. */
 static void confirm_leases(ipalloc_txn *txn) {
+    txn->commit_ms = hooks_monotonic_ms(&txn->registry->hooks) - txn->commit_at_ms;
     for (size_t i = 0; i < txn->lease_count; i++)
         draw_committed(txn, txn->leases[i]);
 }
 
 static int confirm(ipalloc_txn *txn, uint64_t at, uint64_t *revision) {
-    end_all(txn, draw_committed);
+    gate_enter(&txn->registry->gate);
+    confirm_leases(txn);
+    gate_leave(&txn->registry->gate);
     spend_token(txn);
     if (revision != NULL)
         *revision = at;
@@ -442,6 +445,7 @@ int ipalloc_txn_commit(ipalloc_txn *txn, uint64_t *revision, ipalloc_error *erro
         return error_set(error, IPALLOC_E_INVALID, "the transaction must not be NULL");
     if (txn->unknown)
         return resolve(txn, revision, error);
+    txn->commit_at_ms = hooks_monotonic_ms(&txn->registry->hooks);
     if (!has_any_step(txn))
         return end_unchanged(txn, revision);
     int status = txn_check_deadline(txn, error);

@@ -95,11 +95,11 @@ static void free_released(const ipalloc_txn *txn, const claim *c) {
     exclude_released(c->pool, range, offset);
 }
 
-static void count_granted(const txn_lease *lease) {
+static void count_granted(const ipalloc_txn *txn, const txn_lease *lease) {
     range_offset offset;
     pool_range *range = pool_find_range(lease->claim.pool, &lease->claim.place, &offset);
     if (range != NULL)
-        atomic_add_relaxed(&range->granted[lease->scope], 1);
+        activity_grant(&range->activity, lease->scope, lease->draw_ms + txn->commit_ms);
 }
 
 void draw_committed(ipalloc_txn *txn, txn_lease *lease) {
@@ -112,7 +112,7 @@ void draw_committed(ipalloc_txn *txn, txn_lease *lease) {
     if (c->kind == CLAIM_RELEASE) {
         free_released(txn, c);
     } else {
-        count_granted(lease);
+        count_granted(txn, lease);
         /* Whoever planned to release an earlier lease of it must not free this one. */
         claims_note_seen_locked(claims, c->pool, &c->place, CLAIM_SEEN_PRESENT);
     }
@@ -337,17 +337,20 @@ static int take_somewhere(draw *d) {
     return prove_full(d->pool);
 }
 
-static int say_full(const ipalloc_pool *pool, ipalloc_error *error) {
+static int say_full(const draw *d) {
+    const ipalloc_pool *pool = d->pool;
     size_t active = 0;
     for (size_t i = 0; i < pool->set->count; i++) {
         pool_range *range = &pool->set->ranges[i];
         if (range->draining)
             continue;
         active++;
-        atomic_add_relaxed(&range->refused[SCOPE_DYNAMIC], 1);
+        if (!d->txn->dry_run)
+            activity_refuse(&range->activity, SCOPE_DYNAMIC);
     }
-    return error_set(error, IPALLOC_E_FULL, "pool %s is full: nothing is free in its %zu active %s",
-                     pool->name, active, active == 1 ? "range" : "ranges");
+    return error_set(d->error, IPALLOC_E_FULL,
+                     "pool %s is full: nothing is free in its %zu active %s", pool->name, active,
+                     active == 1 ? "range" : "ranges");
 }
 
 /* The memory gave a place as rested; has another server released it only just now? Then it goes to
@@ -413,14 +416,14 @@ static int try_any(draw *d) {
     } else if (status == IPALLOC_E_FULL) {
         status = cache_is_behind(d->txn->registry, &behind, d->error);
         if (status == IPALLOC_OK)
-            status = behind ? DRAW_BEHIND : say_full(d->pool, d->error);
+            status = behind ? DRAW_BEHIND : say_full(d);
     } else if (status == IPALLOC_E_NOMEM) {
         error_no_memory(d->error);
     }
     return status;
 }
 
-int draw_any(ipalloc_txn *txn, txn_lease *lease, ipalloc_error *error) {
+static int find_any(ipalloc_txn *txn, txn_lease *lease, ipalloc_error *error) {
     draw d = {.txn = txn, .lease = lease, .pool = lease->claim.pool, .error = error};
     lease->scope = SCOPE_DYNAMIC;
     for (;;) {
@@ -539,12 +542,12 @@ static int try_this(draw *d) {
     if (status == IPALLOC_E_NOMEM)
         return error_no_memory(d->error);
     status = explain_taken(d, range, offset);
-    if (status == IPALLOC_E_TAKEN)
-        atomic_add_relaxed(&range->refused[SCOPE_STATIC], 1);
+    if (status == IPALLOC_E_TAKEN && !d->txn->dry_run)
+        activity_refuse(&range->activity, SCOPE_STATIC);
     return status;
 }
 
-int draw_this(ipalloc_txn *txn, txn_lease *lease, ipalloc_error *error) {
+static int find_this(ipalloc_txn *txn, txn_lease *lease, ipalloc_error *error) {
     draw d = {.txn = txn, .lease = lease, .pool = lease->claim.pool, .error = error};
     lease->scope = SCOPE_STATIC;
     for (int look = 0; look < LOOKS_MAX; look++) {
@@ -563,4 +566,22 @@ int draw_this(ipalloc_txn *txn, txn_lease *lease, ipalloc_error *error) {
             return status;
     }
     return error_set(error, IPALLOC_E_CONFLICT, "the address changes hands too fast to tell");
+}
+
+/* --- timed ------------------------------------------------------------------------------------ */
+
+static int timed(ipalloc_txn *txn, txn_lease *lease,
+                 int (*find)(ipalloc_txn *, txn_lease *, ipalloc_error *), ipalloc_error *error) {
+    uint64_t start_ms = hooks_monotonic_ms(&txn->registry->hooks);
+    int status = find(txn, lease, error);
+    lease->draw_ms = hooks_monotonic_ms(&txn->registry->hooks) - start_ms;
+    return status;
+}
+
+int draw_any(ipalloc_txn *txn, txn_lease *lease, ipalloc_error *error) {
+    return timed(txn, lease, find_any, error);
+}
+
+int draw_this(ipalloc_txn *txn, txn_lease *lease, ipalloc_error *error) {
+    return timed(txn, lease, find_this, error);
 }

@@ -97,6 +97,7 @@ int ipalloc_pool_get_range(ipalloc_pool *pool, size_t index, ipalloc_pool_range 
         found.draining = range->draining;
         ipalloc_range_get_stats(range->range, &found.stats);
         fill_static_band(pool, range, &found);
+        activity_read(&range->activity, &found);
     }
     size_t count = pool->set->count;
     gate_leave(&pool->registry->gate);

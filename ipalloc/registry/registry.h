@@ -6,7 +6,7 @@
  *   txn.c        steps of a transaction    commit.c    its batch, its end
  *   owner.c      the owner's record        token.c     outcomes that are not known yet
  *   transact.c   run again on CONFLICT     query.c     looking
- *   metrics.c    OpenMetrics text          validate.c  store against memory
+ *   activity.c   counters of a range       validate.c  store against memory
  *   txn_record.c its records               live.c      what owners' records list
  *   repair*.c    leases against records    sighting.c  what was seen to leak
  *
@@ -19,21 +19,18 @@
 
 #include "base/error.h"
 #include "core/range_internal.h"
+#include "registry/activity.h"
 #include "registry/claims.h"
 #include "registry/definition.h"
 #include "registry/gate.h"
 
 typedef char slot_name[IPALLOC_SLOT_MAX + 1];
 
-/* Kubernetes' word for how an address came: asked for by name, or picked. */
-enum grant_scope { SCOPE_STATIC, SCOPE_DYNAMIC, SCOPE_COUNT };
-
 typedef struct pool_range {
     ipalloc_cidr cidr; /* address pools */
     bool draining;
     ipalloc_range *range;
-    atomic_word granted[SCOPE_COUNT];
-    atomic_word refused[SCOPE_COUNT];
+    range_activity activity;
 } pool_range;
 
 /* The ranges of a pool as one block, so that a changed definition is built aside and swapped in. */

@@ -21,6 +21,7 @@ typedef struct txn_lease {
     bool removed;              /* goes with the commit; stored ones only */
     bool touched;              /* the commit writes or deletes it */
     enum grant_scope scope;    /* of a new one */
+    uint64_t draw_ms;          /* how long it took to claim it */
     uint64_t stored_revision;  /* of its record; known once it is touched */
     uint64_t cooling_revision; /* of its cooling record; 0: it has none */
     uint64_t cooled_since_ms;  /* when it was released before; 0: not known */
@@ -55,7 +56,9 @@ struct ipalloc_txn {
     size_t record_count;
 
     batch_builder batch;
-    uint64_t time_ms; /* wall clock of the batch */
+    uint64_t time_ms;      /* wall clock of the batch */
+    uint64_t commit_at_ms; /* monotonic, when the first commit was called */
+    uint64_t commit_ms;    /* how long it was until the outcome was known */
     spent_token *token;
     ipalloc_txn *next_stranded;
 };

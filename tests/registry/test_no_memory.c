@@ -193,7 +193,9 @@ static int do_validate(poor *p) {
 }
 
 static int do_metrics(poor *p) {
-    return ipalloc_metrics(p->f.registry, NULL, 0) == 0 ? IPALLOC_E_NOMEM : IPALLOC_OK;
+    ipalloc_service_pools pools = {.size = sizeof pools, .cluster_ips = {p->pool}};
+    return ipalloc_service_metrics(p->f.registry, &pools, NULL, 0) == 0 ? IPALLOC_E_NOMEM
+                                                                        : IPALLOC_OK;
 }
 
 static int ignore_lease(void *context, const ipalloc_lease *lease) {

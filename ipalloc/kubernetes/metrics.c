@@ -1,0 +1,204 @@
+/*
+ * metrics.c: what the pools of a cluster are doing, as OpenMetrics text under the names that
+ * kube-apiserver uses.
+ *
+ * May use: the registry's counters, read in its gate. Gauges come from the bitmaps, so that they
+ * are exact from the first scrape after a start; counters begin at 0 then, and every series is
+ * there from the first scrape on. All of a text is read between two changes of any definition.
+ *
+ * Where ours differ from upstream's (1.36): an address counts as allocated by the commit, upstream
+ * when it is written, before its Service; an allocation that ran into another server's is tried
+ * again and is no error; what drains has nothing available; ranges do not overlap, so that no
+ * address is counted twice.
+ */
+#include "registry/registry.h"
+#include <ipalloc/service.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* One allocator: its metrics share a prefix. */
+typedef struct metric_group {
+    const char *prefix;
+    const char *unit; /* of its gauges' names */
+    const char *what; /* in words */
+    bool has_ranges;  /* one series a CIDR, and durations */
+    const ipalloc_pool *pools[2];
+} metric_group;
+
+typedef struct metrics {
+    text_buffer text;
+    const metric_group *group;
+} metrics;
+
+typedef void (*append_series)(metrics *m, const char *name, const char *labels,
+                              const ipalloc_pool_range *range);
+
+static const char *const SCOPES[] = {"static", "dynamic"};
+
+/* Numbers as OpenMetrics writes them. */
+static const char *const BOUNDS[IPALLOC_DURATION_BUCKETS] = {
+    "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "10.0", "+Inf"};
+
+/* --- the series of one range ------------------------------------------------------------------ */
+
+static void append_gauge(metrics *m, const char *name, const char *labels, ipalloc_count value) {
+    char number[IPALLOC_COUNT_TEXT];
+    bool labelled = labels[0] != '\0';
+    ipalloc_count_format(value, number);
+    text_format(&m->text, "%s%s%s%s%s %s\n", m->group->prefix, name, labelled ? "{" : "", labels,
+                labelled ? "}" : "", number);
+}
+
+static void append_used(metrics *m, const char *name, const char *labels,
+                        const ipalloc_pool_range *range) {
+    append_gauge(m, name, labels, range->stats.total.used);
+}
+
+static void append_free(metrics *m, const char *name, const char *labels,
+                        const ipalloc_pool_range *range) {
+    append_gauge(m, name, labels, range->draining ? (ipalloc_count){0} : range->stats.total.free);
+}
+
+/* The label that comes before another one. */
+static const char *comma_after(const char *labels) {
+    return labels[0] != '\0' ? "," : "";
+}
+
+static void append_counters(metrics *m, const char *name, const char *labels,
+                            const uint64_t values[2]) {
+    for (size_t scope = 0; scope < 2; scope++)
+        text_format(&m->text, "%s%s_total{%s%sscope=\"%s\"} %" PRIu64 "\n", m->group->prefix, name,
+                    labels, comma_after(labels), SCOPES[scope], values[scope]);
+}
+
+static void append_granted(metrics *m, const char *name, const char *labels,
+                           const ipalloc_pool_range *range) {
+    append_counters(m, name, labels,
+                    (const uint64_t[]){range->granted_static, range->granted_dynamic});
+}
+
+static void append_refused(metrics *m, const char *name, const char *labels,
+                           const ipalloc_pool_range *range) {
+    append_counters(m, name, labels,
+                    (const uint64_t[]){range->refused_static, range->refused_dynamic});
+}
+
+static void append_durations(metrics *m, const char *name, const char *labels,
+                             const ipalloc_pool_range *range) {
+    uint64_t count = 0;
+    for (size_t i = 0; i < IPALLOC_DURATION_BUCKETS; i++) {
+        count += range->durations[i];
+        text_format(&m->text, "%s%s_bucket{%s%sle=\"%s\"} %" PRIu64 "\n", m->group->prefix, name,
+                    labels, comma_after(labels), BOUNDS[i], count);
+    }
+    text_format(&m->text, "%s%s_count{%s} %" PRIu64 "\n", m->group->prefix, name, labels, count);
+    text_format(&m->text, "%s%s_sum{%s} %" PRIu64 ".%03" PRIu64 "\n", m->group->prefix, name,
+                labels, range->duration_sum_ms / 1000, range->duration_sum_ms % 1000);
+}
+
+/* --- families --------------------------------------------------------------------------------- */
+
+static void append_head(metrics *m, const char *name, const char *type, const char *help) {
+    const metric_group *group = m->group;
+    text_format(&m->text, "# TYPE %s%s %s\n", group->prefix, name, type);
+    if (strcmp(type, "histogram") == 0)
+        text_format(&m->text, "# UNIT %s%s seconds\n", group->prefix, name);
+    text_format(&m->text, "# HELP %s%s %s: %s.\n", group->prefix, name, help, group->what);
+}
+
+static void append_pool(metrics *m, const char *name, const ipalloc_pool *pool,
+                        append_series append) {
+    for (size_t i = 0; i < pool->set->count; i++) {
+        const pool_range *one = &pool->set->ranges[i];
+        ipalloc_pool_range range = {.draining = one->draining,
+                                    .stats = {.size = sizeof range.stats}};
+        char labels[IPALLOC_CIDR_TEXT + 8] = "", cidr[IPALLOC_CIDR_TEXT];
+        if (m->group->has_ranges) {
+            ipalloc_cidr_format(&one->cidr, cidr);
+            snprintf(labels, sizeof labels, "cidr=\"%s\"", cidr);
+        }
+        ipalloc_range_get_stats(one->range, &range.stats);
+        activity_read(&one->activity, &range);
+        append(m, name, labels, &range);
+    }
+}
+
+static void append_family(metrics *m, const char *name, const char *type, const char *help,
+                          append_series append) {
+    const ipalloc_pool *const *pools = m->group->pools;
+    append_head(m, name, type, help);
+    if (pools[0] != NULL)
+        append_pool(m, name, pools[0], append);
+    if (pools[1] != NULL && pools[1] != pools[0])
+        append_pool(m, name, pools[1], append);
+}
+
+static void append_group(metrics *m, const metric_group *group) {
+    char used[32], available[32];
+    if (group->pools[0] == NULL && group->pools[1] == NULL)
+        return;
+    m->group = group;
+    snprintf(used, sizeof used, "allocated_%s", group->unit);
+    snprintf(available, sizeof available, "available_%s", group->unit);
+    append_family(m, used, "gauge", "Held now", append_used);
+    append_family(m, available, "gauge", "Free now", append_free);
+    append_family(m, "allocation", "counter", "Allocations that were committed", append_granted);
+    append_family(m, "allocation_errors", "counter", "Allocations that were refused",
+                  append_refused);
+    if (group->has_ranges)
+        append_family(m, "allocation_duration_seconds", "histogram",
+                      "How long it took to claim and commit", append_durations);
+}
+
+static void append_groups(metrics *m, const ipalloc_service_pools *pools) {
+    const metric_group groups[] = {{.prefix = "kube_apiserver_clusterip_allocator_",
+                                    .unit = "ips",
+                                    .what = "cluster IPs of Services",
+                                    .has_ranges = true,
+                                    .pools = {pools->cluster_ips[0], pools->cluster_ips[1]}},
+                                   {.prefix = "kube_apiserver_nodeport_allocator_",
+                                    .unit = "ports",
+                                    .what = "node ports of Services",
+                                    .pools = {pools->node_ports}},
+                                   {.prefix = "ipalloc_load_balancer_allocator_",
+                                    .unit = "ips",
+                                    .what = "load-balancer addresses of Services",
+                                    .has_ranges = true,
+                                    .pools = {pools->load_balancer[0], pools->load_balancer[1]}}};
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++)
+        append_group(m, &groups[i]);
+}
+
+/* All pools that are given are the registry's, and ports are where ports should be. */
+static bool pools_fit(const ipalloc_registry *registry, const ipalloc_service_pools *pools) {
+    const ipalloc_pool *all[] = {pools->cluster_ips[0], pools->cluster_ips[1],
+                                 pools->load_balancer[0], pools->load_balancer[1]};
+    bool fit = pools->node_ports == NULL ||
+               registry_check_pool(registry, pools->node_ports, IPALLOC_POOL_PORT, NULL) == 0;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        fit = fit && (all[i] == NULL ||
+                      registry_check_pool(registry, all[i], ADDRESS_KIND, NULL) == IPALLOC_OK);
+    return fit;
+}
+
+size_t ipalloc_service_metrics(ipalloc_registry *registry, const ipalloc_service_pools *pools,
+                               char *out, size_t capacity) {
+    ipalloc_service_pools given;
+    metrics m;
+    if (registry == NULL || pools == NULL ||
+        options_copy(&given, sizeof given, pools, "ipalloc_service_pools", NULL) != IPALLOC_OK ||
+        !pools_fit(registry, &given))
+        return 0;
+    text_init(&m.text, &registry->hooks);
+    gate_enter(&registry->gate);
+    append_groups(&m, &given);
+    gate_leave(&registry->gate);
+    text_append_text(&m.text, "# EOF\n");
+    size_t length = m.text.failed ? 0 : m.text.length;
+    if (length > 0 && out != NULL && length < capacity)
+        memcpy(out, m.text.bytes, length + 1);
+    text_free(&m.text);
+    return length;
+}
