@@ -10,6 +10,7 @@
 #include "json.h"
 #include "namespaces.h"
 #include "object_store.h"
+#include "service_cidrs.h"
 #include "watch.h"
 
 #include <stdio.h>
@@ -46,20 +47,65 @@ static bool define(struct server *server, const char *flag, const char *name,
     return status == IPALLOC_OK;
 }
 
+int cluster_define_pool(struct server *server, int family, const ipalloc_cidr *ranges, size_t count,
+                        ipalloc_error *error) {
+    ipalloc_pool *pool;
+    ipalloc_pool_definition definition = {
+        .size = sizeof definition, .kind = family, .ranges = ranges, .range_count = count};
+    return ipalloc_pool_define(server->registry, cluster_pool_name(family), &definition, &pool,
+                               error);
+}
+
+ipalloc_service_pools cluster_service_pools(struct server *server) {
+    pthread_mutex_lock(&server->pools_lock);
+    ipalloc_service_pools pools = server->pools;
+    pthread_mutex_unlock(&server->pools_lock);
+    return pools;
+}
+
+void cluster_publish_pools(struct server *server, ipalloc_pool *first, ipalloc_pool *second) {
+    pthread_mutex_lock(&server->pools_lock);
+    server->pools.cluster_ips[0] = first;
+    server->pools.cluster_ips[1] = second;
+    pthread_mutex_unlock(&server->pools_lock);
+}
+
+static int see_any(void *context, const ipalloc_entry *entry) {
+    (void)entry;
+    *(bool *)context = true;
+    return IPALLOC_OK;
+}
+
+static bool has_service_cidrs(struct server *server) {
+    bool any = false;
+    ipalloc_record_scan(server->registry, resource_service_cidrs.record_prefix, NULL, 1, see_any,
+                        &any, NULL, NULL);
+    return any;
+}
+
+/* A store without ServiceCIDRs is new, or from before there were any: then its pools must be those
+ * of the flags. Else the ServiceCIDRs say what the pools are, and one of them what the flags are.
+ */
 static bool define_cluster_pools(struct server *server, struct text *problem) {
     const struct options *options = server->options;
-    for (size_t i = 0; i < options->cluster_range_count; i++) {
+    bool fine = service_cidrs_check_flags(server, problem);
+    bool compare = fine && !has_service_cidrs(server);
+    for (size_t i = 0; fine && compare && i < options->cluster_range_count; i++) {
         const ipalloc_cidr *range = &options->cluster_ranges[i];
-        ipalloc_pool_definition definition = {.size = sizeof definition,
-                                              .kind = range->base.family,
-                                              .ranges = range,
-                                              .range_count = 1};
-        if (!define(server, "service-cluster-ip-range", cluster_pool_name(range->base.family),
-                    &definition, &server->pools.cluster_ips[i], problem)) {
-            return false;
+        ipalloc_error error = {0};
+        int status = cluster_define_pool(server, range->base.family, range, 1, &error);
+        fine = status == IPALLOC_OK;
+        if (!fine) {
+            text_format(problem, "--service-cluster-ip-range: %s: %s", ipalloc_strerror(status),
+                        error.message);
         }
     }
-    return true;
+    if (fine) {
+        service_cidrs_settle(server);
+        fine = server->pools.cluster_ips[0] != NULL;
+        text_add(problem, fine ? "" : "--service-cluster-ip-range: the pool cannot be made");
+    }
+    return fine;
 }
 
 static bool define_port_pool(struct server *server, struct text *problem) {
@@ -92,9 +138,8 @@ static bool define_balancer_pool(struct server *server, int family, struct text 
 
 static bool is_asked_for(const struct server *server, const ipalloc_pool *pool) {
     const ipalloc_service_pools *pools = &server->pools;
-    return pool == pools->cluster_ips[0] || pool == pools->cluster_ips[1] ||
-           pool == pools->node_ports || pool == pools->load_balancer[0] ||
-           pool == pools->load_balancer[1];
+    return cluster_is_cluster_pool(ipalloc_pool_name(pool)) || pool == pools->node_ports ||
+           pool == pools->load_balancer[0] || pool == pools->load_balancer[1];
 }
 
 /* A pool in the store that no flag names. */
@@ -200,6 +245,9 @@ static bool open_registry(struct server *server, struct text *problem) {
 bool cluster_open(struct server *server, const struct options *options, struct text *problem) {
     *server = (struct server){.options = options, .started = time(NULL)};
     pthread_mutex_init(&server->counters.lock, NULL);
+    pthread_mutex_init(&server->pools_lock, NULL);
+    pthread_mutex_init(&server->cidrs.settling, NULL);
+    pthread_mutex_init(&server->cidrs.lock, NULL);
     ipalloc_error error = {0};
     bool opened = open_registry(server, problem) && define_pools(server, problem);
     if (opened) {
@@ -223,6 +271,9 @@ void cluster_close(struct server *server) {
     ipalloc_registry_close(server->registry);
     ipalloc_store_close(server->store);
     pthread_mutex_destroy(&server->counters.lock);
+    pthread_mutex_destroy(&server->pools_lock);
+    pthread_mutex_destroy(&server->cidrs.settling);
+    pthread_mutex_destroy(&server->cidrs.lock);
 }
 
 uint64_t cluster_leases(struct server *server) {

@@ -12,6 +12,14 @@ void cluster_close(struct server *server);
 ipalloc_pool *cluster_pool(struct server *server, int family);
 bool cluster_is_cluster_pool(const char *name);
 
+int cluster_define_pool(struct server *server, int family, const ipalloc_cidr *ranges, size_t count,
+                        ipalloc_error *error);
+
+/* The pools that Services draw from at this moment, and another pair of ClusterIP pools for them:
+ * the default family's, and the other one's or NULL. */
+ipalloc_service_pools cluster_service_pools(struct server *server);
+void cluster_publish_pools(struct server *server, ipalloc_pool *first, ipalloc_pool *second);
+
 /* Addresses and ports held now, over all pools. */
 uint64_t cluster_leases(struct server *server);
 

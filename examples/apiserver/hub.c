@@ -5,6 +5,7 @@
  * hub's lock: a suspended connection cannot go away, and only the hub resumes it.
  */
 #include "hub_source.h"
+#include "service_cidrs.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -265,6 +266,7 @@ static void *run_hub(void *context) {
         time_t now = monotonic_seconds();
         resume_bound(hub, now != looked);
         looked = now;
+        service_cidrs_released(hub->server);
     }
     resume_bound(hub, false);
     return NULL;

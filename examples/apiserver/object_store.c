@@ -90,7 +90,8 @@ void write_end(struct write *write) {
 
 void write_committed(struct write *write) {
     const struct object_place *place = write->place;
-    if (place->resource->committed != NULL && !place->dry_run && !write->unchanged) {
+    if (place->resource->committed != NULL && !place->dry_run && !place->internal &&
+        !write->unchanged) {
         place->resource->committed(place, write->outcome);
     }
 }

@@ -19,6 +19,7 @@ struct object_place {
     const char *name;
     bool dry_run;
     const struct field_writer *writer; /* noted in managedFields; NULL: the server itself, nobody */
+    bool internal; /* a write that follows from another: the kind is not told */
 };
 
 /* Make the decoded `object`; its name comes from its metadata. 201. */

@@ -9,6 +9,7 @@ const struct resource *const resources[] = {
     &resource_namespaces,
     &resource_services,
     &resource_ip_addresses,
+    &resource_service_cidrs,
 };
 
 const size_t resource_count = sizeof resources / sizeof resources[0];

@@ -96,6 +96,7 @@ struct resource {
 
 extern const struct resource resource_ip_addresses;
 extern const struct resource resource_namespaces;
+extern const struct resource resource_service_cidrs;
 extern const struct resource resource_services;
 
 /* All of them, in the order in which discovery lists them. */

@@ -1,6 +1,6 @@
 /*
  * server.h: what the parts of the server share. Set up by cluster.c, constant while it serves,
- * but for the counters, which have a lock of their own.
+ * but for what has a lock of its own.
  */
 #ifndef APISERVER_SERVER_H
 #define APISERVER_SERVER_H
@@ -28,11 +28,22 @@ void counters_request(struct server *server, unsigned method, int code);
 void counters_connection(struct server *server, int change);
 void counters_watch(struct server *server, int change);
 
+/* What service_cidr_settle.c knows from its last pass. */
+struct cidr_state {
+    pthread_mutex_t settling; /* held through a pass */
+    pthread_mutex_t lock;     /* guards what follows */
+    bool failed;              /* something is left to do */
+    uint64_t held;            /* addresses held in draining ranges */
+    time_t settled;           /* when, monotonic seconds */
+};
+
 struct server {
     const struct options *options;
     ipalloc_store *store;
     ipalloc_registry *registry;
-    ipalloc_service_pools pools;
+    pthread_mutex_t pools_lock;
+    ipalloc_service_pools pools; /* under pools_lock; see cluster_service_pools */
+    struct cidr_state cidrs;
     uint64_t epoch; /* of the store; the high part of a resourceVersion */
     struct hub *hub;
     time_t started;

@@ -5,6 +5,7 @@
  */
 #include "services.h"
 
+#include "cluster.h"
 #include "service_fields.h"
 #include "service_rules.h"
 
@@ -61,10 +62,10 @@ static void judge_service(struct server *server, struct json_object *old,
 static int create_service(ipalloc_txn *txn, const struct object_change *change,
                           ipalloc_error *error) {
     struct server *server = change->server;
+    ipalloc_service_pools pools = cluster_service_pools(server);
     struct service_fields *fields = memory_allocate(sizeof *fields);
     service_fields_read(change->object, fields);
-    int status =
-        ipalloc_service_create(txn, &server->pools, &fields->service, change->problems, error);
+    int status = ipalloc_service_create(txn, &pools, &fields->service, change->problems, error);
     if (status == IPALLOC_OK) {
         service_fields_write(change->object, fields, owns_ingress(server));
     }
@@ -75,12 +76,13 @@ static int create_service(ipalloc_txn *txn, const struct object_change *change,
 static int update_service(ipalloc_txn *txn, const struct object_change *change,
                           ipalloc_error *error) {
     struct server *server = change->server;
+    ipalloc_service_pools pools = cluster_service_pools(server);
     struct service_fields *old = memory_allocate(2 * sizeof *old);
     struct service_fields *new = &old[1];
     service_fields_read(change->old, old);
     service_fields_read(change->object, new);
-    int status = ipalloc_service_update(txn, &server->pools, &old->service, &new->service,
-                                        change->problems, error);
+    int status =
+        ipalloc_service_update(txn, &pools, &old->service, &new->service, change->problems, error);
     if (status == IPALLOC_OK) {
         service_fields_write(change->object, new, owns_ingress(server));
     }

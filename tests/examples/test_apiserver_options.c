@@ -159,7 +159,7 @@ static const struct {
     {"--service-cluster-ip-range=10.96.0.0/16", "--service-cluster-ip-range=10.96.0.0/24",
      "10.96.0.0/16", "10.96.0.0/24"},
     {"--service-cluster-ip-range=10.96.0.0/16,fd00::/108",
-     "--service-cluster-ip-range=10.96.0.0/16", "services-v6", "fd00::/108"},
+     "--service-cluster-ip-range=10.96.0.0/16", "ServiceCIDR kubernetes", "fd00::/108"},
     {"--service-node-port-range=30000-32767", "--service-node-port-range=30000-30009",
      "30000-32767", "30000-30009"},
     {"--load-balancer-ip-range=192.0.2.0/24", "--load-balancer-ip-range=198.51.100.0/24",
