@@ -129,6 +129,8 @@ int ipalloc_range_allocation_make(ipalloc_bytes range, ipalloc_bytes data,
 
 int ipalloc_range_allocation_bitmap_use(ipalloc_range_allocation *allocation, const uint8_t *bitmap,
                                         size_t capacity, ipalloc_error *error) {
+    if (allocation == NULL || bitmap == NULL)
+        return error_set(error, IPALLOC_E_INVALID, "RangeAllocation: NULL");
     if (capacity != ipalloc_range_allocation_bitmap_size(allocation))
         return error_set(error, IPALLOC_E_INVALID,
                          "RangeAllocation: a bitmap of %zu bytes; %zu are needed", capacity,
@@ -219,8 +221,10 @@ int ipalloc_range_allocation_encode(const ipalloc_range_allocation *allocation, 
                                     size_t capacity, size_t *needed, ipalloc_error *error) {
     if (allocation == NULL || needed == NULL)
         return error_set(error, IPALLOC_E_INVALID, "RangeAllocation: NULL");
-    int status = check_members(allocation, error);
-    return status == IPALLOC_OK
-               ? envelope_encode(put_object, allocation, out, capacity, needed, error)
-               : status;
+    ipalloc_range_allocation own;
+    int status = options_copy(&own, sizeof own, allocation, "ipalloc_range_allocation", error);
+    if (status == IPALLOC_OK)
+        status = check_members(&own, error);
+    return status == IPALLOC_OK ? envelope_encode(put_object, &own, out, capacity, needed, error)
+                                : status;
 }

@@ -17,7 +17,8 @@ static uint8_t byte_of(ipalloc_bytes data, uint64_t item) {
 }
 
 bool ipalloc_range_allocation_has(const ipalloc_range_allocation *allocation, uint64_t item) {
-    return item < allocation->item_count && (byte_of(allocation->data, item) >> item % 8 & 1) != 0;
+    return allocation != NULL && item < allocation->item_count &&
+           (byte_of(allocation->data, item) >> item % 8 & 1) != 0;
 }
 
 /* The first set bit at or above `item`, of whatever the data says. */
@@ -36,6 +37,8 @@ static bool next_bit(ipalloc_bytes data, uint64_t *item) {
 }
 
 int ipalloc_range_allocation_next(const ipalloc_range_allocation *allocation, uint64_t *item) {
+    if (allocation == NULL || item == NULL)
+        return IPALLOC_E_INVALID;
     uint64_t found = *item;
     if (!next_bit(allocation->data, &found) || found >= allocation->item_count)
         return IPALLOC_E_NOT_FOUND;
@@ -44,9 +47,10 @@ int ipalloc_range_allocation_next(const ipalloc_range_allocation *allocation, ui
 }
 
 uint64_t ipalloc_range_allocation_count(const ipalloc_range_allocation *allocation) {
-    const uint8_t *bytes = allocation->data.data;
+    ipalloc_bytes data = allocation != NULL ? allocation->data : (ipalloc_bytes){NULL, 0};
+    const uint8_t *bytes = data.data;
     uint64_t count = 0;
-    for (size_t i = 0; i < allocation->data.size; i++)
+    for (size_t i = 0; i < data.size; i++)
         count += (uint64_t)__builtin_popcount(bytes[i]);
     return count;
 }
@@ -68,7 +72,7 @@ static u128 address_value(const ipalloc_addr *address) {
 /* Item 0 is the address behind the network's own. */
 int ipalloc_range_allocation_addr(const ipalloc_range_allocation *allocation, uint64_t item,
                                   ipalloc_addr *out) {
-    if (allocation->is_ports)
+    if (allocation == NULL || allocation->is_ports || out == NULL)
         return IPALLOC_E_INVALID;
     if (item >= allocation->item_count)
         return IPALLOC_E_NOT_IN_RANGE;
@@ -82,7 +86,7 @@ int ipalloc_range_allocation_addr(const ipalloc_range_allocation *allocation, ui
 
 int ipalloc_range_allocation_item(const ipalloc_range_allocation *allocation,
                                   const ipalloc_addr *address, uint64_t *item) {
-    if (allocation->is_ports)
+    if (allocation == NULL || allocation->is_ports || address == NULL || item == NULL)
         return IPALLOC_E_INVALID;
     if (address->family != allocation->cidr.base.family)
         return IPALLOC_E_NOT_IN_RANGE;
@@ -95,7 +99,7 @@ int ipalloc_range_allocation_item(const ipalloc_range_allocation *allocation,
 
 int ipalloc_range_allocation_port(const ipalloc_range_allocation *allocation, uint64_t item,
                                   uint16_t *out) {
-    if (!allocation->is_ports)
+    if (allocation == NULL || !allocation->is_ports || out == NULL)
         return IPALLOC_E_INVALID;
     if (item >= allocation->item_count)
         return IPALLOC_E_NOT_IN_RANGE;
@@ -105,7 +109,7 @@ int ipalloc_range_allocation_port(const ipalloc_range_allocation *allocation, ui
 
 int ipalloc_range_allocation_item_of_port(const ipalloc_range_allocation *allocation, uint16_t port,
                                           uint64_t *item) {
-    if (!allocation->is_ports)
+    if (allocation == NULL || !allocation->is_ports || item == NULL)
         return IPALLOC_E_INVALID;
     if (port < allocation->port_first || port > allocation->port_last)
         return IPALLOC_E_NOT_IN_RANGE;
@@ -120,18 +124,20 @@ size_t range_bits_size(uint64_t item_count) {
 }
 
 size_t ipalloc_range_allocation_bitmap_size(const ipalloc_range_allocation *allocation) {
-    return range_bits_size(allocation->item_count);
+    return allocation != NULL ? range_bits_size(allocation->item_count) : 0;
 }
 
-static bool fits(const ipalloc_range_allocation *allocation, size_t capacity) {
-    return capacity == ipalloc_range_allocation_bitmap_size(allocation);
+static bool fits(const ipalloc_range_allocation *allocation, const uint8_t *bitmap,
+                 size_t capacity) {
+    return allocation != NULL && bitmap != NULL &&
+           capacity == ipalloc_range_allocation_bitmap_size(allocation);
 }
 
 int ipalloc_range_allocation_bitmap_load(const ipalloc_range_allocation *allocation,
                                          uint8_t *bitmap, size_t capacity) {
-    ipalloc_bytes data = allocation->data;
-    if (!fits(allocation, capacity) || data.size > capacity)
+    if (!fits(allocation, bitmap, capacity) || allocation->data.size > capacity)
         return IPALLOC_E_INVALID;
+    ipalloc_bytes data = allocation->data;
     memset(bitmap, 0, capacity - data.size);
     if (data.size > 0)
         memmove(bitmap + (capacity - data.size), data.data, data.size);
@@ -140,7 +146,7 @@ int ipalloc_range_allocation_bitmap_load(const ipalloc_range_allocation *allocat
 
 int ipalloc_range_allocation_bitmap_set(const ipalloc_range_allocation *allocation, uint8_t *bitmap,
                                         size_t capacity, uint64_t item, bool taken) {
-    if (!fits(allocation, capacity))
+    if (!fits(allocation, bitmap, capacity))
         return IPALLOC_E_INVALID;
     if (item >= allocation->item_count)
         return IPALLOC_E_NOT_IN_RANGE;

@@ -349,6 +349,10 @@ START_TEST(members_that_no_reader_would_take_are_not_written) {
     a.unknown = BYTES("\x22\x05");
     ck_assert_status(ipalloc_range_allocation_encode(&a, NULL, 0, &needed, &error),
                      IPALLOC_E_INVALID);
+    a = good;
+    a.size = 0;
+    ck_assert_status(ipalloc_range_allocation_encode(&a, NULL, 0, &needed, &error),
+                     IPALLOC_E_INVALID);
     ck_assert_status(ipalloc_range_allocation_encode(NULL, NULL, 0, &needed, &error),
                      IPALLOC_E_INVALID);
     ck_assert_status(ipalloc_range_allocation_encode(&good, NULL, 0, NULL, &error),

@@ -257,6 +257,39 @@ START_TEST(a_bitmap_with_a_bit_too_many_is_refused) {
 }
 END_TEST
 
+START_TEST(null_is_refused) {
+    ipalloc_range_allocation a = made("10.0.0.0/24", BYTES("\x01")), p = made("1-2", BYTES("\x01"));
+    ipalloc_addr address = addr("10.0.0.1");
+    uint64_t item = 0;
+    uint16_t port;
+    uint8_t bitmap[32];
+    ck_assert(!ipalloc_range_allocation_has(NULL, 0));
+    ck_assert_uint_eq(ipalloc_range_allocation_count(NULL), 0);
+    ck_assert_uint_eq(ipalloc_range_allocation_bitmap_size(NULL), 0);
+    const int statuses[] = {
+        ipalloc_range_allocation_next(NULL, &item),
+        ipalloc_range_allocation_next(&a, NULL),
+        ipalloc_range_allocation_addr(NULL, 0, &address),
+        ipalloc_range_allocation_addr(&a, 0, NULL),
+        ipalloc_range_allocation_port(NULL, 0, &port),
+        ipalloc_range_allocation_port(&p, 0, NULL),
+        ipalloc_range_allocation_item(NULL, &address, &item),
+        ipalloc_range_allocation_item(&a, NULL, &item),
+        ipalloc_range_allocation_item(&a, &address, NULL),
+        ipalloc_range_allocation_item_of_port(NULL, 1, &item),
+        ipalloc_range_allocation_item_of_port(&p, 1, NULL),
+        ipalloc_range_allocation_bitmap_load(NULL, bitmap, 0),
+        ipalloc_range_allocation_bitmap_load(&a, NULL, 32),
+        ipalloc_range_allocation_bitmap_set(NULL, bitmap, 0, 0, true),
+        ipalloc_range_allocation_bitmap_set(&a, NULL, 32, 0, true),
+        ipalloc_range_allocation_bitmap_use(NULL, bitmap, 0, &error),
+        ipalloc_range_allocation_bitmap_use(&a, NULL, 32, &error),
+    };
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++)
+        ck_assert_int_eq(statuses[i], IPALLOC_E_INVALID);
+}
+END_TEST
+
 /* A range's own snapshot has the same form. */
 START_TEST(a_snapshot_of_a_range_is_such_a_bitmap) {
     ipalloc_range *range;
@@ -300,6 +333,7 @@ int main(void) {
     tcase_add_test(tc, an_empty_set_is_no_bytes_but_a_field);
     tcase_add_test(tc, a_bitmap_of_another_size_is_refused);
     tcase_add_test(tc, a_bitmap_with_a_bit_too_many_is_refused);
+    tcase_add_test(tc, null_is_refused);
     tcase_add_test(tc, a_snapshot_of_a_range_is_such_a_bitmap);
     suite_add_tcase(suite, tc);
     return test_main(suite);
