@@ -99,11 +99,12 @@ static void drop_first_event(struct hub *hub) {
     struct event *event = &hub->events[hub->first_event++ % HUB_EVENTS_MAX];
     hub->event_bytes -= event_size(event);
     hub->floor = event->revision;
+    free(event->key);
     shared_text_drop(event->before);
     shared_text_drop(event->after);
 }
 
-/* Take over both references. */
+/* Take over the key and both references. */
 static void add_event(struct hub *hub, struct event event) {
     if (hub->next_event - hub->first_event == HUB_EVENTS_MAX) {
         drop_first_event(hub);
@@ -122,7 +123,8 @@ static void apply_change(struct hub *hub, struct change *change, bool as_event) 
     struct shelf *shelf = &hub->shelves[resource_index(change->resource)];
     struct shared_text *before = exchange_item(shelf, change->key, shared_text_hold(change->after));
     if (as_event && (before != NULL || change->after != NULL)) {
-        struct event event = {change->revision, change->resource, before, change->after};
+        struct event event = {change->revision, change->resource, memory_copy(change->key), before,
+                              change->after};
         add_event(hub, event);
     } else {
         shared_text_drop(before);

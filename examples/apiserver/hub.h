@@ -27,6 +27,7 @@ struct shelf {
 struct event {
     uint64_t revision;
     const struct resource *resource;
+    char *key;
     struct shared_text *before; /* NULL: it was not there */
     struct shared_text *after;  /* NULL: it is gone */
 };

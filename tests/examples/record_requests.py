@@ -29,7 +29,8 @@ import threading
 import urllib.parse
 
 KEPT_HEADERS = ("Accept", "Content-Type")
-MADE_UP = ("uid", "resourceVersion", "clusterIP", "creationTimestamp", "deletionTimestamp", "ip")
+MADE_UP = ("uid", "resourceVersion", "clusterIP", "creationTimestamp", "deletionTimestamp", "ip",
+           "continue")
 PORTS = ("nodePort", "healthCheckNodePort")
 
 
