@@ -17,7 +17,8 @@
  * wall clock; the first of them counts even where the clock goes back, so that this ripens nothing
  * earlier. A sighting that the next report does not confirm is deleted.
  *
- * Only leases are judged here. Records of the store that contradict each other are damage, which
+ * A lease is judged as a whole: listed for one of its slots, it stays with all of them. Only leases
+ * are judged here. Records of the store that contradict each other are damage, which
  * ipalloc_registry_validate finds; a line that meets it answers CORRUPT and changes nothing.
  */
 #ifndef IPALLOC_REPAIR_H

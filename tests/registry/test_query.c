@@ -311,6 +311,50 @@ START_TEST(validate_finds_what_does_not_agree) {
 }
 END_TEST
 
+static int ignore_cooling(void *context, const ipalloc_cooling *cooling) {
+    (void)context;
+    (void)cooling;
+    return 0;
+}
+
+START_TEST(a_damaged_record_is_named_by_who_walks_over_it) {
+    static const struct {
+        const char *key, *value;
+        bool cooling;
+    } DAMAGED[] = {{"lease/services/010.009.000.003/", "x", false},
+                   {"lease/services/nowhere/", "x", false},
+                   {"lease/nowhere/010.009.000.003/", "x", false},
+                   {"lease/services/", "x", false},
+                   {"cooling/services/010.009.000.004/", "x", true},
+                   {"cooling/services/nowhere/", "released=1\nowner=a\n", true},
+                   {"cooling/nowhere/010.009.000.004/", "released=1\nowner=a\n", true},
+                   {"cooling/services/", "released=1\nowner=a\n", true}};
+    for (size_t i = 0; i < sizeof DAMAGED / sizeof DAMAGED[0]; i++) {
+        fixture f;
+        OPEN_OR_SKIP(&f, 0);
+        fill(&f);
+        listing l = {0};
+        uint64_t at;
+        OK(&f, ipalloc_list_at(f.registry, NULL, note, &l, &at, &f.error));
+        write_raw(&f, IPALLOC_OP_PUT, DAMAGED[i].key, DAMAGED[i].value);
+        change_list changes = {0};
+        if (DAMAGED[i].cooling) {
+            IS(&f, ipalloc_list_cooling(f.registry, NULL, ignore_cooling, NULL, &f.error),
+               IPALLOC_E_CORRUPT);
+        } else {
+            IS(&f, ipalloc_list(f.registry, NULL, note, &l, &f.error), IPALLOC_E_CORRUPT);
+            ck_assert_message(&f, DAMAGED[i].key);
+            IS(&f,
+               ipalloc_lease_changes(f.registry, at, NULL, 0, note_change, &changes, NULL,
+                                     &f.error),
+               IPALLOC_E_CORRUPT);
+        }
+        ck_assert_message(&f, DAMAGED[i].key);
+        fixture_close(&f);
+    }
+}
+END_TEST
+
 START_TEST(bad_arguments_are_invalid) {
     fixture f;
     OPEN_OR_SKIP(&f, 0);
@@ -352,6 +396,7 @@ static Suite *suite(void) {
     tcase_add_loop_test(c, excluded_stretches_are_told_in_order, 0, STORE_KINDS);
     tcase_add_loop_test(c, the_static_band_has_ends, 0,
                         (int)(sizeof STATIC_BANDS / sizeof STATIC_BANDS[0]));
+    tcase_add_test(c, a_damaged_record_is_named_by_who_walks_over_it);
     tcase_add_test(c, bad_arguments_are_invalid);
     suite_add_tcase(s, c);
     return s;
