@@ -97,7 +97,7 @@ static int read_lease_key(const listing *l, ipalloc_bytes key, ipalloc_pool **po
 
 static int list_entry(void *context, const ipalloc_entry *entry) {
     const listing *l = context;
-    ipalloc_pool *pool;
+    ipalloc_pool *pool = NULL;
     place p;
     int status = read_lease_key(l, entry->key, &pool, &p);
     if (status != IPALLOC_OK)
@@ -143,7 +143,7 @@ int ipalloc_list_at(ipalloc_registry *registry, ipalloc_pool *pool, ipalloc_leas
 
 static int visit_change(void *context, const ipalloc_entry *entry) {
     const listing *l = context;
-    ipalloc_pool *pool;
+    ipalloc_pool *pool = NULL;
     place p;
     int status = read_lease_key(l, entry->key, &pool, &p);
     if (status != IPALLOC_OK)
