@@ -17,12 +17,12 @@ bool field_set_is_member(struct json_object *node) {
 
 void field_set_put(struct json_object *set, const char *element, bool member,
                    struct json_object *below) {
-    if (below == NULL) {
-        below = json_object_new_object();
-    }
     if (field_set_is_empty(below) && !member) {
         json_object_put(below);
         return;
+    }
+    if (below == NULL) {
+        below = json_object_new_object();
     }
     if (!field_set_is_empty(below) && member) {
         json_set(below, SELF, json_object_new_object());
@@ -41,6 +41,9 @@ static bool stays(enum set_operation operation, bool in_a, bool in_b) {
     }
 }
 
+static struct json_object *combine(enum set_operation operation, struct json_object *a,
+                                   struct json_object *b);
+
 static void combine_element(enum set_operation operation, const char *element,
                             struct json_object *a, struct json_object *b, struct json_object *out) {
     bool in_a = field_set_is_member(a);
@@ -48,11 +51,14 @@ static void combine_element(enum set_operation operation, const char *element,
     if (strcmp(element, SELF) == 0 || (operation == SET_WITHOUT_BELOW && in_b)) {
         return;
     }
-    field_set_put(out, element, stays(operation, in_a, in_b), field_set_combine(operation, a, b));
+    field_set_put(out, element, stays(operation, in_a, in_b), combine(operation, a, b));
 }
 
-struct json_object *field_set_combine(enum set_operation operation, struct json_object *a,
-                                      struct json_object *b) {
+static struct json_object *combine(enum set_operation operation, struct json_object *a,
+                                   struct json_object *b) {
+    if (field_set_is_empty(a) && field_set_is_empty(b)) {
+        return NULL;
+    }
     struct json_object *out = json_object_new_object();
     if (a != NULL) {
         json_object_object_foreach(a, element, node) {
@@ -67,6 +73,17 @@ struct json_object *field_set_combine(enum set_operation operation, struct json_
         }
     }
     return out;
+}
+
+struct json_object *field_set_combine(enum set_operation operation, struct json_object *a,
+                                      struct json_object *b) {
+    if (field_set_is_empty(b) && operation != SET_INTERSECTION && a != NULL) {
+        return json_object_get(a);
+    }
+    if (field_set_is_empty(a) && operation == SET_UNION && b != NULL) {
+        return json_object_get(b);
+    }
+    return combine(operation, a, b);
 }
 
 /* --- one form --------------------------------------------------------------------------------- */

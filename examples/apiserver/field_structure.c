@@ -132,7 +132,8 @@ struct json_object *structure_children(const struct structure *structure, struct
         struct text element = {0};
         json_object_object_foreach(value, name, child) {
             element.size = 0;
-            text_format(&element, "f:%s", name);
+            text_add(&element, "f:");
+            text_add(&element, name);
             if (child != NULL) {
                 json_set(out, element.data, json_object_get(child));
             }

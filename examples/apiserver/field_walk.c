@@ -85,13 +85,23 @@ void comparison_clear(struct comparison *comparison) {
     *comparison = (struct comparison){0};
 }
 
+/* Most comparisons find few differences: a set is made with its first member. */
+static void put(struct json_object **set, const char *element, bool member,
+                struct json_object *below) {
+    if (*set == NULL && (member || !field_set_is_empty(below))) {
+        *set = json_object_new_object();
+    }
+    field_set_put(*set, element, member, below);
+}
+
 static void compare_leaf(const char *element, struct json_object *before, struct json_object *after,
                          struct comparison *out) {
-    struct json_object *set = before == NULL  ? out->added
-                              : after == NULL ? out->removed
-                                              : out->modified;
-    if (before == NULL || after == NULL || !json_object_equal(before, after)) {
-        field_set_put(set, element, true, NULL);
+    if (before == NULL) {
+        put(&out->added, element, true, NULL);
+    } else if (after == NULL) {
+        put(&out->removed, element, true, NULL);
+    } else if (!json_object_equal(before, after)) {
+        put(&out->modified, element, true, NULL);
     }
 }
 
@@ -108,15 +118,14 @@ static void compare_child(const struct structure *parent, const char *element,
         return;
     }
     struct comparison below = fields_compare(&child, before, after);
-    field_set_put(out->added, element, before == NULL && !child.always, below.added);
-    field_set_put(out->removed, element, after == NULL && !child.always, below.removed);
-    field_set_put(out->modified, element, false, below.modified);
+    put(&out->added, element, before == NULL && !child.always, below.added);
+    put(&out->removed, element, after == NULL && !child.always, below.removed);
+    put(&out->modified, element, false, below.modified);
 }
 
 struct comparison fields_compare(const struct structure *structure, struct json_object *before,
                                  struct json_object *after) {
-    struct comparison out = {json_object_new_object(), json_object_new_object(),
-                             json_object_new_object()};
+    struct comparison out = {0};
     struct json_object *old = structure_children(structure, before, NULL);
     struct json_object *now = structure_children(structure, after, NULL);
     json_object_object_foreach(old, element, value) {

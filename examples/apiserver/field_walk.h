@@ -17,7 +17,7 @@ struct json_object *fields_of(const struct structure *structure, struct json_obj
 
 /* How `after` differs from `before`, NULL being an object with nothing in it. */
 struct comparison {
-    struct json_object *removed, *modified, *added; /* sets */
+    struct json_object *removed, *modified, *added; /* sets; NULL where there is nothing */
 };
 
 struct comparison fields_compare(const struct structure *structure, struct json_object *before,

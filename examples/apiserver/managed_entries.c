@@ -173,6 +173,9 @@ void entries_disown(struct json_object *entries, struct json_object *own,
 struct json_object *writer_without_reset(const struct field_writer *writer,
                                          struct json_object *set) {
     const char *reset = writer->subresource[0] != '\0' ? "f:spec" : "f:status";
+    if (json_member(set, reset) == NULL) {
+        return json_object_get(set);
+    }
     struct json_object *out = json_object_new_object();
     json_object_object_foreach(set, element, node) {
         if (strcmp(element, reset) != 0) {
