@@ -4,6 +4,8 @@
 #   ./dev bench                       everything, into bench/results/: JSON lines, plots, budgets
 #   ./dev bench --report              plots and budgets again, from the JSON lines that are there
 #   ./dev bench --instructions [CASE] instructions of a pair, counted by valgrind
+#   ./dev bench api [ARGUMENTS]       Services made through ipalloc-apiserver, against bare SQLite,
+#                                     into bench/results/api.md
 #   ./dev bench ARGUMENTS             ipalloc-bench with these arguments; nothing is written
 set -euo pipefail
 . tools/common.sh
@@ -16,8 +18,24 @@ build_release() {
     install_missing "${BUILD_NEEDS[@]}"
     install_welcome "${BENCH_WELCOME[@]}"
     configure build-release -Dbuildtype=release -Dsqlite=enabled -Dbench=enabled -Dtests=disabled \
-        -Dexamples=disabled >&2
+        -Dexamples=enabled >&2
     compile build-release >&2
+}
+
+# The table is printed as it comes, and kept when it is whole.
+measure_api() {
+    local table
+    build_release
+    mkdir -p "$RESULTS"
+    table=$(mktemp "$RESULTS/.running-XXXXXX")
+    # shellcheck disable=SC2064 # this very file
+    trap "rm -f '$table'" EXIT
+    build-release/bench/ipalloc-bench-api build-release/examples/apiserver/ipalloc-apiserver \
+        "$@" | tee "$table"
+    if [ $# -eq 0 ]; then
+        chmod 644 "$table"
+        mv "$table" "$RESULTS/api.md"
+    fi
 }
 
 # Plots are welcome, not needed: without gnuplot the table of budgets is all.
@@ -64,6 +82,10 @@ main() {
     case ${1:-} in
     "") measure_everything ;;
     --report) write_report ;;
+    api)
+        shift
+        measure_api "$@"
+        ;;
     --instructions)
         shift
         build_release
