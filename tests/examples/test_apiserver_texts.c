@@ -3,18 +3,17 @@
  * kube-apiserver 1.36's. Where ours says more ("held by ...") or something clearer, the row says
  * so.
  */
-#include "server_process.h"
+#include "service_client.h"
 #include "support.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SERVICES "/api/v1/namespaces/default/services"
-#define INVALID  "FieldValueInvalid "
-#define PORTS    "'ports':[{'port':80}]"
-#define BOTH     "'ipFamilyPolicy':'RequireDualStack',"
-#define LOCAL    "'type':'LoadBalancer','externalTrafficPolicy':'Local',"
+#define INVALID "FieldValueInvalid "
+#define PORTS   "'ports':[{'port':80}]"
+#define BOTH    "'ipFamilyPolicy':'RequireDualStack',"
+#define LOCAL   "'type':'LoadBalancer','externalTrafficPolicy':'Local',"
 
 static struct server_process server;
 
@@ -31,51 +30,13 @@ static void stop(void) {
     ck_assert_int_eq(server_stop(&server), 0);
 }
 
-/* One refusal. Specs are JSON with single quotes, without the outer braces. */
+/* One refusal. */
 struct row {
     const char *before; /* the Service that the change is a merge patch of; NULL: a create */
     const char *spec;
     const char *causes;  /* "reason field" of each, joined by "; " */
     const char *message; /* after `Service "x" is invalid: ` */
 };
-
-static void write_body(char *out, size_t capacity, const char *name, const char *spec) {
-    snprintf(out, capacity, "{'metadata':{'name':'%s'},'spec':{%s}}", name, spec);
-    for (char *at = out; *at != '\0'; at++) {
-        if (*at == '\'') {
-            *at = '"';
-        }
-    }
-}
-
-static struct answer create(const char *name, const char *spec) {
-    char body[1024];
-    write_body(body, sizeof body, name, spec);
-    return server_post(&server, SERVICES, body);
-}
-
-static void must_create(const char *name, const char *spec) {
-    struct answer answer = create(name, spec);
-    ck_assert_msg(answer.code == 201, "%s %s: %ld %s", name, spec, answer.code, answer.text);
-    answer_free(&answer);
-}
-
-static struct answer change(const char *name, const char *spec) {
-    char body[1024];
-    char path[128];
-    write_body(body, sizeof body, name, spec);
-    snprintf(path, sizeof path, SERVICES "/%s", name);
-    return server_ask(&server, "PATCH", path, "application/merge-patch+json", NULL, body,
-                      strlen(body));
-}
-
-static void delete_service(const char *name) {
-    char path[128];
-    snprintf(path, sizeof path, SERVICES "/%s", name);
-    struct answer answer = server_ask(&server, "DELETE", path, NULL, NULL, NULL, 0);
-    ck_assert_msg(answer.code == 200, "%s: %s", name, answer.text);
-    answer_free(&answer);
-}
 
 /* The causes as the row writes them, and their texts as the message joins them. */
 static void read_causes(const struct answer *answer, char *causes, char *joined, size_t capacity) {
@@ -127,9 +88,10 @@ static void expect_refused(const struct row *row) {
     char joined[4096];
     char seen[4096];
     if (row->before != NULL) {
-        must_create("x", row->before);
+        must_create(&server, "x", row->before);
     }
-    struct answer answer = row->before == NULL ? create("x", row->spec) : change("x", row->spec);
+    struct answer answer = row->before == NULL ? service_create(&server, "x", row->spec, "")
+                                               : service_change(&server, "x", row->spec, "");
     snprintf(expected, sizeof expected, "Service \"x\" is invalid: %s", row->message);
     ck_assert_msg(answer.code == 422, "%s: %ld %s", row->spec, answer.code, answer.text);
     ck_assert_str_eq(without_uid(answer_text(&answer, "message"), seen, sizeof seen), expected);
@@ -144,7 +106,7 @@ static void expect_refused(const struct row *row) {
     ck_assert_str_eq(answer_text(&answer, "details.name"), "x");
     answer_free(&answer);
     if (row->before != NULL) {
-        delete_service("x");
+        must_delete(&server, "x");
     }
 }
 
@@ -160,7 +122,7 @@ static void expect_each(const struct row *rows, size_t count) {
 static void expect_internal(const char *spec, const char *text) {
     char expected[1024];
     char seen[1024];
-    struct answer answer = create("x", spec);
+    struct answer answer = service_create(&server, "x", spec, "");
     snprintf(expected, sizeof expected, "Internal error occurred: %s", text);
     ck_assert_msg(answer.code == 500, "%s: %ld %s", spec, answer.code, answer.text);
     ck_assert_str_eq(without_uid(answer_text(&answer, "message"), seen, sizeof seen), expected);
@@ -204,7 +166,7 @@ static const struct row single_rows[] = {
 
 START_TEST(a_single_stack_cluster_answers) {
     start("10.96.0.0/24", "30000-32767");
-    must_create("holder", "'clusterIP':'10.96.0.10'," PORTS);
+    must_create(&server, "holder", "'clusterIP':'10.96.0.10'," PORTS);
     EXPECT_EACH(single_rows);
     stop();
 }
@@ -357,7 +319,7 @@ static const struct row port_rows[] = {
 
 START_TEST(ports_answer) {
     start("10.96.0.0/24", "30000-32767");
-    must_create("holder",
+    must_create(&server, "holder",
                 LOCAL "'healthCheckNodePort':30100,'ports':[{'port':80,'nodePort':30080}]");
     EXPECT_EACH(port_rows);
     expect_internal(LOCAL "'healthCheckNodePort':30100," PORTS,
@@ -378,13 +340,13 @@ START_TEST(full_ranges_answer_500) {
     for (int i = 0; i < FIVE; i++) {
         char name[16];
         snprintf(name, sizeof name, "s%d", i);
-        must_create(name, PORTS);
+        must_create(&server, name, PORTS);
     }
     expect_internal(PORTS, "failed to allocate a serviceIP for Service \"x\": range is full");
     stop();
 
     start("10.96.0.0/24", "30000-30001");
-    must_create("holder",
+    must_create(&server, "holder",
                 "'type':'NodePort','ports':[{'name':'a','port':80},{'name':'b','port':81}]");
     expect_internal("'type':'NodePort'," PORTS, "failed to allocate a nodePort: range is full");
     expect_internal(LOCAL "'allocateLoadBalancerNodePorts':false," PORTS,
@@ -430,7 +392,7 @@ static const struct row several_rows[] = {
 
 START_TEST(several_problems_are_told_in_kubernetes_order) {
     start("10.96.0.0/24", "30000-32767");
-    must_create("holder", NODE_PORT(30080));
+    must_create(&server, "holder", NODE_PORT(30080));
     EXPECT_EACH(several_rows);
     stop();
 }
@@ -448,10 +410,10 @@ static void expect_status(struct answer answer, long code, const char *reason,
 
 START_TEST(a_taken_name_answers_409_and_its_address_stays_free) {
     start("10.96.0.0/24", "30000-32767");
-    must_create("a", PORTS);
-    expect_status(create("a", "'clusterIP':'10.96.0.77'," PORTS), 409, "AlreadyExists",
-                  "services \"a\" already exists");
-    must_create("b", "'clusterIP':'10.96.0.77'," PORTS);
+    must_create(&server, "a", PORTS);
+    expect_status(service_create(&server, "a", "'clusterIP':'10.96.0.77'," PORTS, ""), 409,
+                  "AlreadyExists", "services \"a\" already exists");
+    must_create(&server, "b", "'clusterIP':'10.96.0.77'," PORTS);
     stop();
 }
 END_TEST
