@@ -383,6 +383,7 @@ bool cooling_parse(ipalloc_bytes value, uint64_t *released_ms, char owner[IPALLO
 void sighting_append(text_buffer *t, const sighting *s) {
     text_format(t, "generation=%" PRIu64 "\n", s->generation);
     word_line_append(t, "owner", s->owner);
+    word_line_append(t, "record", s->record);
     text_format(t, "first=%" PRIu64 "\nlast=%" PRIu64 "\ncount=%" PRIu64 "\n", s->first_ms,
                 s->last_ms, s->count);
 }
@@ -394,6 +395,8 @@ bool sighting_parse(ipalloc_bytes value, sighting *out) {
                             &out->generation) &&
            out->generation != 0 && line_take(&lines, "owner", &text) &&
            word_parse(text.data, text.size, out->owner, sizeof out->owner) &&
+           line_take(&lines, "record", &text) &&
+           word_parse(text.data, text.size, out->record, sizeof out->record) &&
            line_take_number(&lines, "first", UINT64_MAX, &out->first_ms) &&
            line_take_number(&lines, "last", UINT64_MAX, &out->last_ms) &&
            out->last_ms >= out->first_ms &&

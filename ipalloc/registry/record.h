@@ -10,8 +10,8 @@
  *   owner/<owner>/               one line per lease: lease=<pool> <address> <generation> <time>
  *                                <slot> [<slot> ...], in order of pool and address
  *   cooling/<pool>/<place>/      released=, owner=
- *   sighting/<pool>/<place>/     generation=, owner=, first=, last=, count= (repair.h: a lease that
- *                                its owner's record was seen not to list)
+ *   sighting/<pool>/<place>/     generation=, owner=, record=, first=, last=, count= (repair.h: a
+ *                                lease that its owner's record was seen not to list)
  *   token/<token>/               outcome=, time=
  *   record/<key>                 the caller's own records, keys and values as given
  *
@@ -129,8 +129,9 @@ bool cooling_parse(ipalloc_bytes value, uint64_t *released_ms, char owner[IPALLO
 typedef struct sighting {
     uint64_t generation; /* of the lease that was seen; < 2^53 */
     char owner[IPALLOC_OWNER_MAX + 1];
-    uint64_t first_ms, last_ms; /* wall clock; the last is not before the first */
-    uint64_t count;             /* at least 1 */
+    char record[IPALLOC_RECORD_KEY_MAX + 1]; /* the key of the one that it was judged by */
+    uint64_t first_ms, last_ms;              /* wall clock; the last is not before the first */
+    uint64_t count;                          /* at least 1 */
 } sighting;
 void sighting_append(text_buffer *t, const sighting *s);
 bool sighting_parse(ipalloc_bytes value, sighting *out);

@@ -127,7 +127,8 @@ static int check_lease(const applying *a, ipalloc_error *error) {
                      (unsigned long long)line->generation);
 }
 
-/* The sighting of this lease, read from the store; *revision is its record's. */
+/* The sighting of this lease, read from the store; *revision is its record's. That it was judged by
+ * the record that the line names is the sighting's to say, too. */
 static int check_sighting(const applying *a, uint64_t *revision, ipalloc_error *error) {
     record_key key = key_of_sighting(a->pool->name, &a->place);
     fetched record;
@@ -143,8 +144,9 @@ static int check_sighting(const applying *a, uint64_t *revision, ipalloc_error *
     } else if (status != IPALLOC_E_NOT_FOUND) {
         return status;
     }
-    if (s.generation != a->line->generation || strcmp(s.owner, a->line->owner) != 0)
-        s.count = 0; /* none, or of an earlier lease */
+    if (s.generation != a->line->generation || strcmp(s.owner, a->line->owner) != 0 ||
+        strcmp(s.record, a->line->record_key) != 0)
+        s.count = 0; /* none, or of an earlier lease, or by another record */
     if (sightings_are_ripe(s.count, s.first_ms, s.last_ms, a->grace_ms, why_not, sizeof why_not))
         return IPALLOC_OK;
     return error_set(error, IPALLOC_E_INVALID, "%s of pool %s is not ripe: %s", a->address,

@@ -2,7 +2,8 @@
  * sighting.c: what was seen to leak, kept in the store until it is confirmed, freed, or seen no
  * more.
  *
- * A sighting counts for one lease: its generation and owner. The first time stays, the last never
+ * A sighting counts for one lease, by its generation and owner, and for the record that it was
+ * judged by. The first time stays, the last never
  * goes back. Batches are conditional on the sightings that were read, so that of two reports at
  * once one gives way; a report that ends half-way leaves sightings that are true, and others older
  * than they could be, which ripens nothing earlier.
@@ -91,7 +92,8 @@ static int match_sighting(void *context, const ipalloc_entry *entry) {
         return note_stale(walk, &(stale_sighting){pool, p, entry->revision});
     leak->sighting_revision = entry->revision;
     if (stored.generation != leak->generation ||
-        strcmp(stored.owner, live_name(&r->live, leak->owner)) != 0)
+        strcmp(stored.owner, live_name(&r->live, leak->owner)) != 0 ||
+        strcmp(stored.record, live_name(&r->live, leak->key)) != 0)
         return IPALLOC_OK; /* of an earlier lease: it counts for nothing, and is overwritten */
     leak->first_ms = stored.first_ms;
     leak->last_ms = stored.last_ms;
@@ -113,13 +115,14 @@ static void see_again(finding *leak, uint64_t now_ms) {
 static void add_leak(batch_builder *b, const ipalloc_repair_report *r, finding *leak,
                      uint64_t now_ms) {
     record_key key = key_of_sighting(leak->pool->name, &leak->place);
-    const char *owner = live_name(&r->live, leak->owner);
+    const char *owner = live_name(&r->live, leak->owner), *record = live_name(&r->live, leak->key);
     see_again(leak, now_ms);
     sighting s = {.generation = leak->generation,
                   .first_ms = leak->first_ms,
                   .last_ms = leak->last_ms,
                   .count = leak->sightings};
     memcpy(s.owner, owner, strlen(owner) + 1);
+    memcpy(s.record, record, strlen(record) + 1);
     batch_put(b, bytes_of_key(&key), WHEN_AT, leak->sighting_revision);
     sighting_append(&b->bytes, &s);
     batch_end_value(b);

@@ -247,9 +247,10 @@ static int do_repair(poor *p) {
 
 /* What do_repair would have found in two sightings. */
 static void write_sighting(poor *p, uint64_t generation) {
-    char value[100];
+    char value[200];
     snprintf(value, sizeof value,
-             "generation=%llu\nowner=Service/held\nfirst=1\nlast=100000\ncount=2\n",
+             "generation=%llu\nowner=Service/held\nrecord=objects/Service/"
+             "held\nfirst=1\nlast=100000\ncount=2\n",
              (unsigned long long)generation);
     static const char KEY[] = "sighting/services/010.096.000.005/";
     ipalloc_op op = {

@@ -144,6 +144,49 @@ START_TEST(anything_else_is_not_a_lease_record) {
 }
 END_TEST
 
+START_TEST(a_sighting_record_reads_as_an_operator_expects) {
+    text_buffer t;
+    const sighting s = {.generation = 7,
+                        .owner = "Service/default/web/1",
+                        .record = "services/default/two words",
+                        .first_ms = 1700000000000,
+                        .last_ms = 1700000060000,
+                        .count = 2};
+    sighting read;
+    text_init(&t, &heap);
+    sighting_append(&t, &s);
+    ck_assert_str_eq(t.bytes, "generation=7\n"
+                              "owner=Service/default/web/1\n"
+                              "record=services/default/two%20words\n"
+                              "first=1700000000000\n"
+                              "last=1700000060000\n"
+                              "count=2\n");
+    ck_assert(sighting_parse(bytes_of_buffer(&t), &read));
+    ck_assert_str_eq(read.record, s.record);
+    ck_assert_uint_eq(read.last_ms, s.last_ms);
+    text_free(&t);
+}
+END_TEST
+
+static const char *const BAD_SIGHTINGS[] = {
+    "",
+    "generation=0\nowner=a\nrecord=r\nfirst=1\nlast=1\ncount=1\n",
+    "generation=9007199254740992\nowner=a\nrecord=r\nfirst=1\nlast=1\ncount=1\n",
+    "generation=1\nowner=\nrecord=r\nfirst=1\nlast=1\ncount=1\n",
+    "generation=1\nowner=a\nfirst=1\nlast=1\ncount=1\n", /* no record */
+    "generation=1\nowner=a\nrecord=r\nfirst=2\nlast=1\ncount=2\n",
+    "generation=1\nowner=a\nrecord=r\nfirst=1\nlast=1\ncount=0\n",
+    "generation=1\nowner=a\nrecord=r\nfirst=1\nlast=1\ncount=18446744073709551615\n",
+    "generation=1\nowner=a\nrecord=r\nfirst=1\nlast=1\ncount=1",
+    "generation=1\nowner=a\nrecord=r\nfirst=1\nlast=1\ncount=1\nmore=1\n",
+};
+
+START_TEST(anything_else_is_not_a_sighting_record) {
+    sighting s;
+    ck_assert(!sighting_parse(bytes_of(BAD_SIGHTINGS[_i]), &s));
+}
+END_TEST
+
 static const struct {
     const char *name;
     bool valid;
@@ -169,6 +212,9 @@ static Suite *suite(void) {
     tcase_add_test(c, a_lease_record_reads_as_an_operator_expects);
     tcase_add_loop_test(c, anything_else_is_not_a_lease_record, 0,
                         (int)(sizeof BAD_LEASES / sizeof BAD_LEASES[0]));
+    tcase_add_test(c, a_sighting_record_reads_as_an_operator_expects);
+    tcase_add_loop_test(c, anything_else_is_not_a_sighting_record, 0,
+                        (int)(sizeof BAD_SIGHTINGS / sizeof BAD_SIGHTINGS[0]));
     tcase_add_loop_test(c, pool_names_are_plain, 0, (int)(sizeof NAMES / sizeof NAMES[0]));
     suite_add_tcase(s, c);
     return s;

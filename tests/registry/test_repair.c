@@ -308,7 +308,8 @@ START_TEST(another_callers_sightings_are_left_alone) {
     ipalloc_pool *pool = define_pool(&f, "services", "10.96.0.0/24");
     reserve(&f, pool, "Import/x", SLOT, "10.96.0.5");
     static const char KEY[] = "sighting/services/010.096.000.005/";
-    static const char VALUE[] = "generation=7\nowner=Import/x\nfirst=1\nlast=1\ncount=1\n";
+    static const char VALUE[] =
+        "generation=7\nowner=Import/x\nrecord=x\nfirst=1\nlast=1\ncount=1\n";
     ipalloc_op op = {
         .kind = IPALLOC_OP_PUT, .key = {KEY, sizeof KEY - 1}, .value = {VALUE, sizeof VALUE - 1}};
     ipalloc_batch batch = {.ops = &op, .op_count = 1};

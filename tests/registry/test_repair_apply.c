@@ -406,9 +406,9 @@ static const struct {
 } DAMAGE[] = {
     {"sighting/services/010.096.000.005/", "x", true},
     {"sighting/services/010.096.000.005/",
-     "generation=1\nowner=Service/web/1\nfirst=2\nlast=1\ncount=2\n", true},
+     "generation=1\nowner=Service/web/1\nrecord=objects/web\nfirst=2\nlast=1\ncount=2\n", true},
     {"sighting/services/010.096.000.005/",
-     "generation=1\nowner=Service/web/1\nfirst=1\nlast=2\ncount=0\n", true},
+     "generation=1\nowner=Service/web/1\nrecord=objects/web\nfirst=1\nlast=2\ncount=0\n", true},
     {"sighting/services/nowhere/", "x", true},
     {"sighting/nowhere/010.096.000.005/", "x", true},
     {"sighting/services/", "x", true},
@@ -466,6 +466,9 @@ static void any_revision(ipalloc_repair_line *line) {
 static void no_pool(ipalloc_repair_line *line) {
     strcpy(line->pool, "gone");
 }
+static void another_record(ipalloc_repair_line *line) { /* that there is not: no objection */
+    strcpy(line->record_key, "objects/none");
+}
 static void no_address(ipalloc_repair_line *line) {
     line->address.family = 0;
 }
@@ -482,8 +485,9 @@ static void missing_slot(ipalloc_repair_line *line) {
 }
 
 static void (*const SPOILT[])(ipalloc_repair_line *line) = {
-    no_kind,      no_owner, endless_owner, endless_pool, endless_key,    no_key,      no_generation,
-    any_revision, no_pool,  no_address,    other_family, missing_absent, missing_slot};
+    another_record, no_kind,      no_owner,       endless_owner, endless_pool,
+    endless_key,    no_key,       no_generation,  any_revision,  no_pool,
+    no_address,     other_family, missing_absent, missing_slot};
 
 START_TEST(a_line_from_elsewhere_is_not_believed) {
     fixture f;
