@@ -16,8 +16,9 @@
  * twice, no number longer than it need be. So a RangeAllocation that was read is written again to
  * the same bytes.
  *
- * All functions are pure: nothing is allocated, any thread may call them. What is read borrows from
- * the bytes that were read, where it is an ipalloc_bytes: keep them as long.
+ * All functions are pure: any thread may call them, and nothing is allocated but by libcidr, for
+ * the time of a call that reads a CIDR. What is read borrows from the bytes that were read, where
+ * it is an ipalloc_bytes: keep them as long.
  *
  * To change a live cluster's value, read it, change it, and write it on condition that etcd's
  * mod_revision is still the one that was read. Never write an IPAddress for which there is no
@@ -92,13 +93,14 @@ typedef struct ipalloc_range_allocation {
 /* Read a stored value. Checked: envelope, ObjectMeta's form, the range's text (canonical), and that
  * no bit is set for an item that the range does not have. Leading zero bytes are read, although
  * Kubernetes writes none: they mean the same, within the range's length.
- * OK; INVALID (not a RangeAllocation: JSON, encrypted, another kind; *out is untouched); CORRUPT
- * (damaged: the message says what and where). */
+ * OK; INVALID (not a RangeAllocation: JSON, encrypted, another kind); CORRUPT (damaged: the message
+ * says what and where); NOMEM (libcidr). *out is untouched unless OK. */
 IPALLOC_API int ipalloc_range_allocation_decode(ipalloc_bytes stored, ipalloc_range_allocation *out,
                                                 ipalloc_error *error);
 
 /* Make one from its texts, as read from JSON or to be written anew: the range's text and the bitmap
- * (both borrowed), with an empty ObjectMeta. Validates what _decode does. OK; INVALID. */
+ * (both borrowed), with an empty ObjectMeta. Validates what _decode does. OK; INVALID; NOMEM
+ * (libcidr). */
 IPALLOC_API int ipalloc_range_allocation_make(ipalloc_bytes range, ipalloc_bytes data,
                                               ipalloc_range_allocation *out, ipalloc_error *error);
 
@@ -146,8 +148,8 @@ IPALLOC_API int ipalloc_range_allocation_bitmap_use(ipalloc_range_allocation *al
 /* Write the stored value: the bytes that kube-apiserver writes. Metadata and unknown fields go out
  * as they came in. *needed gets the length. With out NULL (OK) or capacity too small nothing is
  * written.
- * OK; NOMEM (capacity too small); INVALID (the members do not agree, or the value would be longer
- * than IPALLOC_STORED_BYTES_MAX). */
+ * OK; NOMEM (capacity too small, or libcidr); INVALID (range, data, metadata or unknown would not
+ * be read again, or the value would be longer than IPALLOC_STORED_BYTES_MAX). */
 IPALLOC_API int ipalloc_range_allocation_encode(const ipalloc_range_allocation *allocation,
                                                 uint8_t *out, size_t capacity, size_t *needed,
                                                 ipalloc_error *error);
@@ -193,7 +195,7 @@ IPALLOC_API int ipalloc_ip_address_make(const ipalloc_ip_address_text *text,
                                         ipalloc_ip_address *out, ipalloc_error *error);
 
 /* Read a stored value (networking.k8s.io/v1, v1beta1, v1alpha1) and validate it as _make does.
- * OK; INVALID (not an IPAddress; *out is untouched); CORRUPT. */
+ * OK; INVALID (not an IPAddress); CORRUPT. *out is untouched unless OK. */
 IPALLOC_API int ipalloc_ip_address_decode(ipalloc_bytes stored, ipalloc_ip_address *out,
                                           ipalloc_error *error);
 
@@ -215,14 +217,15 @@ typedef struct ipalloc_service_cidr {
     bool deleting; /* it has a deletionTimestamp: nothing is given out from it */
 } ipalloc_service_cidr;
 
-/* Validate texts as read from JSON: name, CIDRs (canonical, of different families). `ready` and
- * `deleting` are false: the caller sets them. OK; INVALID. */
+/* Validate texts as read from JSON: the name, and CIDRs of different families; old text, which was
+ * accepted before 1.33, is read as ipalloc_cidr_parse_legacy does. `ready` and `deleting` are
+ * false: the caller sets them. OK; INVALID; NOMEM (libcidr). */
 IPALLOC_API int ipalloc_service_cidr_make(ipalloc_bytes name, const ipalloc_bytes *cidrs,
                                           size_t cidr_count, ipalloc_service_cidr *out,
                                           ipalloc_error *error);
 
 /* Read a stored value (networking.k8s.io/v1, v1beta1, v1alpha1).
- * OK; INVALID (not a ServiceCIDR; *out is untouched); CORRUPT. */
+ * OK; INVALID (not a ServiceCIDR); CORRUPT; NOMEM (libcidr). *out is untouched unless OK. */
 IPALLOC_API int ipalloc_service_cidr_decode(ipalloc_bytes stored, ipalloc_service_cidr *out,
                                             ipalloc_error *error);
 

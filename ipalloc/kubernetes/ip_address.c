@@ -47,20 +47,17 @@ static int read_name(ipalloc_bytes name, ipalloc_addr *out, ipalloc_error *error
     return refuse(name, "name", rule, error);
 }
 
-static bool is_text(ipalloc_bytes text, bool (*rule)(ipalloc_bytes)) {
-    return text.size == 0 || rule(text);
-}
-
 static int check_parent(const ipalloc_ip_address_text *t, ipalloc_error *error) {
-    if (!is_text(t->parent_group, name_is_subdomain))
+    if (t->parent_group.size > 0 && !name_is_subdomain(t->parent_group))
         return refuse(t->parent_group, "parentRef.group",
                       "must be empty or a lowercase RFC 1123 subdomain", error);
     if (!name_is_path_segment(t->parent_resource, IPALLOC_DNS_LABEL_TEXT - 1))
         return refuse(t->parent_resource, "parentRef.resource",
                       "must be a name of 1 to 63 characters", error);
-    if (!is_text(t->parent_namespace, name_is_label))
+    if (t->parent_namespace.size > 0 &&
+        !name_is_path_segment(t->parent_namespace, IPALLOC_DNS_LABEL_TEXT - 1))
         return refuse(t->parent_namespace, "parentRef.namespace",
-                      "must be empty or a lowercase RFC 1123 label", error);
+                      "must be empty or a name of up to 63 characters", error);
     if (!name_is_path_segment(t->parent_name, IPALLOC_DNS_SUBDOMAIN_TEXT - 1))
         return refuse(t->parent_name, "parentRef.name", "must be a name of 1 to 253 characters",
                       error);
@@ -69,7 +66,7 @@ static int check_parent(const ipalloc_ip_address_text *t, ipalloc_error *error) 
 
 static bool is_of_service(const ipalloc_ip_address_text *t) {
     return t->parent_group.size == 0 && bytes_are(t->parent_resource, "services") &&
-           t->parent_namespace.size > 0 && name_is_label(t->parent_name);
+           name_is_label(t->parent_namespace) && name_is_label(t->parent_name);
 }
 
 /* Why what kube-apiserver manages is not of a Service. */
@@ -80,9 +77,9 @@ static int refuse_parent(const ipalloc_ip_address_text *t, ipalloc_error *error)
     if (!bytes_are(t->parent_resource, "services"))
         return refuse(t->parent_resource, "parentRef.resource",
                       "what ipallocator.k8s.io manages belongs to services", error);
-    if (t->parent_namespace.size == 0)
-        return refuse(t->parent_namespace, "parentRef.namespace", "a Service has a namespace",
-                      error);
+    if (!name_is_label(t->parent_namespace))
+        return refuse(t->parent_namespace, "parentRef.namespace",
+                      "a Service has a namespace, a lowercase RFC 1123 label", error);
     return refuse(t->parent_name, "parentRef.name",
                   "a Service's name is a lowercase RFC 1123 label", error);
 }

@@ -17,17 +17,13 @@ enum { QUOTED = 128 };
 
 /* --- texts ----------------------------------------------------------------------------------- */
 
+/* Validation was lax before 1.33 (KEP-4858): text of then is read as it was meant then. */
 static int read_cidr(ipalloc_bytes text, ipalloc_cidr *out, ipalloc_error *error) {
-    char canonical[IPALLOC_CIDR_TEXT], quoted[QUOTED];
-    int status = ipalloc_cidr_parse(text.data, text.size, out, error);
-    if (status != IPALLOC_OK)
-        return in_context(status, "ServiceCIDR:", error);
-    ipalloc_cidr_format(out, canonical);
-    if (bytes_are(text, canonical))
-        return IPALLOC_OK;
-    return error_set(error, IPALLOC_E_INVALID,
-                     "ServiceCIDR: \"%s\": it is not the canonical text of a CIDR; that is %s",
-                     text_quote(text.data, text.size, quoted, sizeof quoted), canonical);
+    int status =
+        text.data != NULL
+            ? ipalloc_cidr_parse_legacy(text.data, text.size, out, NULL, error)
+            : error_set(error, IPALLOC_E_INVALID, "\"\": a CIDR is needed, (e.g. 10.9.8.0/24)");
+    return status == IPALLOC_OK ? status : in_context(status, "ServiceCIDR:", error);
 }
 
 static int read_cidrs(const ipalloc_bytes *texts, size_t count, ipalloc_service_cidr *out,
@@ -36,7 +32,7 @@ static int read_cidrs(const ipalloc_bytes *texts, size_t count, ipalloc_service_
         return error_set(error, IPALLOC_E_INVALID, "ServiceCIDR: %zu CIDRs; it has one or two",
                          count);
     for (size_t i = 0; i < count; i++) {
-        int status = read_cidr(bytes_given(texts[i]), &out->cidrs[i], error);
+        int status = read_cidr(texts[i], &out->cidrs[i], error);
         if (status != IPALLOC_OK)
             return status;
     }

@@ -176,6 +176,7 @@ static const struct {
     {{"fd00::1", "", "", "gateway.networking.k8s.io", "gateways", "n", "gw", ""}, false, false},
     {{"fd00::1", "", "", "", "nodes", "", "node-1.example.org", ""}, false, false},
     {{"fd00::1", "", "", "", "services", "", "web", ""}, false, false},
+    {{"fd00::1", "", "", "", "services", "a.B", "web", ""}, false, false},
     {{"fd00::1", "", "", "", "services", "n", "a.b", ""}, false, false},
     {{"fd00::1", "", "", "g", "services", "n", "web", ""}, false, false},
 };
@@ -237,7 +238,10 @@ static const struct {
     {{"10.0.0.1", "", "", "", LONG_NAME, "", "p", ""},
      "IPAddress: parentRef.resource \"" LONG_NAME "\": must be a name of 1 to 63 characters"},
     {{"10.0.0.1", "", "", "", "r", "a/b", "p", ""},
-     "IPAddress: parentRef.namespace \"a/b\": must be empty or a lowercase RFC 1123 label"},
+     "IPAddress: parentRef.namespace \"a/b\": must be empty or a name of up to 63 characters"},
+    {{"10.0.0.1", "", "", "", "r", LONG_NAME, "p", ""},
+     "IPAddress: parentRef.namespace \"" LONG_NAME
+     "\": must be empty or a name of up to 63 characters"},
     {{"10.0.0.1", "", "", "", "r", "", "", ""},
      "IPAddress: parentRef.name \"\": must be a name of 1 to 253 characters"},
     {{"10.0.0.1", "", "", "", "r", "", "..", ""},
@@ -261,7 +265,9 @@ static const struct {
     {{"10.0.0.1", "IPv4", MANAGER, "", "pods", "n", "p", ""},
      "IPAddress: parentRef.resource \"pods\": what ipallocator.k8s.io manages belongs to services"},
     {{"10.0.0.1", "IPv4", MANAGER, "", "services", "", "p", ""},
-     "IPAddress: parentRef.namespace \"\": a Service has a namespace"},
+     "IPAddress: parentRef.namespace \"\": a Service has a namespace, a lowercase RFC 1123 label"},
+    {{"10.0.0.1", "IPv4", MANAGER, "", "services", "N", "p", ""},
+     "IPAddress: parentRef.namespace \"N\": a Service has a namespace, a lowercase RFC 1123 label"},
     {{"10.0.0.1", "IPv4", MANAGER, "", "services", "n", "p.q", ""},
      "IPAddress: parentRef.name \"p.q\": a Service's name is a lowercase RFC 1123 label"},
 };
