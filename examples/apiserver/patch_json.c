@@ -1,8 +1,14 @@
 /*
  * patch_json.c: JSON patch, RFC 6902, over JSON pointers, RFC 6901.
  *
+ * Our own, because no library at hand will do: json-c has patches only from 0.17 on, later than
+ * Debian 12's 0.16; cJSON's take letters in an array index for digits and read out of bounds with
+ * them (CVE-2025-57052), bound nothing that copies of copies grow to, and would need the value in
+ * another form and back. The public cases of json-patch-tests are run against this file.
+ *
  * A pointer is walked to the parent of what it names, so that add, remove and replace work on the
- * parent. Operations work on a copy that is thrown away when one of them fails.
+ * parent; the empty pointer names the whole document, which has none. Operations work on a copy
+ * that is thrown away when one of them fails.
  */
 #include "patch.h"
 #include "patch_kinds.h"
@@ -158,11 +164,11 @@ static bool replace(const struct place *place, struct json_object *value) {
 
 /* A copy of what `pointer` names. */
 static bool fetch_copy(struct patching *patching, const char *pointer, struct json_object **out) {
-    struct place place;
-    bool found = false;
+    struct place place = {0};
+    bool found = pointer[0] == '\0';
     size_t size = 0;
-    struct json_object *value = NULL;
-    if (find(patching->root, pointer, &place)) {
+    struct json_object *value = found ? patching->root : NULL;
+    if (!found && find(patching->root, pointer, &place)) {
         value = child(place.parent, place.name, &found);
     }
     free(place.name);
@@ -180,27 +186,50 @@ static bool move_out(struct json_object *root, const char *pointer) {
     return done;
 }
 
-/* Do one operation whose `path` was found. Takes over `value` where it succeeds with it. */
-static bool perform(struct patching *patching, const char *name, const struct place *place,
-                    struct json_object *operation) {
+/* What an operation puts or compares: its value, or a copy of what `from` names. */
+static bool operand(struct patching *patching, const char *name, struct json_object *operation,
+                    struct json_object **out) {
+    *out = NULL;
+    if (strcmp(name, "remove") == 0) {
+        return true;
+    }
+    if (strcmp(name, "copy") == 0 || strcmp(name, "move") == 0) {
+        return json_object_is_type(json_member(operation, "from"), json_type_string) &&
+               fetch_copy(patching, json_member_text(operation, "from"), out);
+    }
     struct json_object *value = NULL;
+    bool given = json_object_object_get_ex(operation, "value", &value);
+    *out = json_copy(value);
+    return given;
+}
+
+/* The operation on the whole document. */
+static bool perform_on_root(struct patching *patching, const char *name,
+                            struct json_object *value) {
+    if (strcmp(name, "remove") == 0) {
+        return false;
+    }
+    if (strcmp(name, "test") == 0) {
+        return json_object_equal(patching->root, value);
+    }
+    json_object_put(patching->root);
+    patching->root = json_object_get(value);
+    return true;
+}
+
+/* The operation at a place. */
+static bool perform(const char *name, const struct place *place, struct json_object *value) {
     bool found;
     if (strcmp(name, "remove") == 0) {
         return take_out(place);
     }
     if (strcmp(name, "test") == 0) {
         struct json_object *present = child(place->parent, place->name, &found);
-        return found && json_object_equal(present, json_member(operation, "value"));
-    }
-    bool copies = strcmp(name, "copy") == 0 || strcmp(name, "move") == 0;
-    if (!copies) {
-        value = json_copy(json_member(operation, "value"));
-    } else if (!fetch_copy(patching, json_member_text(operation, "from"), &value)) {
-        return false;
+        return found && json_object_equal(present, value);
     }
     bool done = strcmp(name, "replace") == 0 ? replace(place, value) : insert(place, value);
-    if (!done) {
-        json_object_put(value);
+    if (done) {
+        json_object_get(value); /* the document has one reference, the caller the other */
     }
     return done;
 }
@@ -215,35 +244,38 @@ static bool is_operation(const char *name) {
     return false;
 }
 
+static bool lies_inside(const char *path, const char *from) {
+    size_t length = strlen(from);
+    return strncmp(path, from, length) == 0 && path[length] == '/';
+}
+
 static bool operate(struct patching *patching, struct json_object *operation,
                     struct text *problem) {
-    struct json_object *root = patching->root;
     const char *name = json_member_text(operation, "op");
     const char *path = json_member_text(operation, "path");
     const char *from = json_member_text(operation, "from");
-    struct place place = {0};
+    struct json_object *value = NULL;
     if (!is_operation(name)) {
         text_format(problem, "unexpected kind: \"%.60s\"", name);
         return false;
     }
     bool moves = strcmp(name, "move") == 0;
-    size_t from_length = strlen(from);
-    if (moves && strncmp(path, from, from_length) == 0 && path[from_length] == '/') {
+    if (moves && lies_inside(path, from)) {
         text_format(problem, "move: \"%.200s\" lies inside \"%.200s\"", path, from);
         return false;
     }
+    bool done = json_object_is_type(json_member(operation, "path"), json_type_string) &&
+                operand(patching, name, operation, &value);
     /* A move is a copy, then a removal of the old place, before the new one is looked up. */
-    struct json_object *moved = NULL;
-    bool done = !moves || (fetch_copy(patching, from, &moved) && move_out(root, from));
-    done = done && find(root, path, &place);
-    if (done && moves) {
-        done = insert(&place, moved);
-        moved = done ? NULL : moved;
+    done = done && (!moves || move_out(patching->root, from));
+    if (done && path[0] == '\0') {
+        done = perform_on_root(patching, name, value);
     } else if (done) {
-        done = perform(patching, name, &place, operation);
+        struct place place;
+        done = find(patching->root, path, &place) && perform(name, &place, value);
+        free(place.name);
     }
-    json_object_put(moved);
-    free(place.name);
+    json_object_put(value);
     if (!done) {
         text_format(problem, "%s operation does not apply: \"%.200s\"", name, path);
     }
@@ -264,6 +296,9 @@ struct json_object *patch_json(struct json_object *object, struct json_object *o
             json_object_put(patching.root);
             return NULL;
         }
+    }
+    if (patching.root == NULL) {
+        text_add(problem, "the patch leaves null");
     }
     return patching.root;
 }
