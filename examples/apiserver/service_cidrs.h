@@ -4,7 +4,8 @@
  *
  *   service_cidrs.c        the descriptor: fields, rules, columns
  *   service_cidr_ranges.c  from CIDRs to a pool's ranges: arithmetic only
- *   service_cidr_settle.c  one pass that makes pools and conditions what the objects ask for
+ *   service_cidr_settle.c  one pass that makes pools and conditions what the objects ask for, with
+ *                          _pools, _status and _start (service_cidr_pass.h)
  *
  * The objects are the truth about what is wanted, the leases about what is held. A pool gives from
  * the largest CIDRs of the objects that are not being deleted. What it had before and none of them

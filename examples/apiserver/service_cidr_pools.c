@@ -1,0 +1,125 @@
+/*
+ * service_cidr_pools.c: the ranges of the ClusterIP pools, from what is to be given and what is
+ * held; see service_cidrs.h.
+ */
+#include "cluster.h"
+#include "service_cidr_pass.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ATTEMPTS_MAX 4 /* of setting ranges, while addresses are just being given */
+
+static bool holds_something(const ipalloc_pool_range *range) {
+    ipalloc_count used = range->stats.total.used;
+    return used.low > 0 || used.high > 0;
+}
+
+/* What the pool has beyond `serving` and somebody holds something in. */
+static void gather_rest(ipalloc_pool *pool, const struct service_cidr_list *serving,
+                        struct service_cidr_list *rest) {
+    ipalloc_pool_range range = {.size = sizeof range};
+    for (size_t i = 0; ipalloc_pool_get_range(pool, i, &range, NULL) == IPALLOC_OK; i++) {
+        if (holds_something(&range)) {
+            service_cidr_list_add_rest(rest, &range.cidr, serving);
+        }
+    }
+}
+
+static int set_ranges(ipalloc_pool *pool, const struct service_cidr_list *serving,
+                      ipalloc_error *error) {
+    struct service_cidr_list rest = {0};
+    gather_rest(pool, serving, &rest);
+    if (serving->count + rest.count == 0) { /* a pool has a range; this one gives nothing */
+        ipalloc_pool_range range = {.size = sizeof range};
+        ipalloc_pool_get_range(pool, 0, &range, NULL);
+        service_cidr_list_add(&rest, &range.cidr);
+    }
+    size_t count = serving->count + rest.count;
+    ipalloc_pool_range_spec *specs = memory_allocate(count * sizeof *specs);
+    for (size_t i = 0; i < count; i++) {
+        bool draining = i >= serving->count;
+        specs[i] = (ipalloc_pool_range_spec){.cidr = draining ? rest.cidrs[i - serving->count]
+                                                              : serving->cidrs[i],
+                                             .draining = draining};
+    }
+    int status = ipalloc_pool_set_ranges(pool, specs, count, error);
+    free(specs);
+    service_cidr_list_free(&rest);
+    return status;
+}
+
+/* TAKEN: something was given between our look and the change; CONFLICT: much is going on. */
+static int set_ranges_patiently(ipalloc_pool *pool, const struct service_cidr_list *serving,
+                                ipalloc_error *error) {
+    int status = IPALLOC_E_TAKEN;
+    for (int i = 0; i < ATTEMPTS_MAX; i++) {
+        status = set_ranges(pool, serving, error);
+        if (status != IPALLOC_E_TAKEN && status != IPALLOC_E_CONFLICT) {
+            break;
+        }
+    }
+    /* What has just become empty goes, and the lonely ends that nobody holds any more. */
+    return status == IPALLOC_OK ? set_ranges(pool, serving, error) : status;
+}
+
+void service_cidr_block_family(struct pass *pass, int family, const ipalloc_error *error) {
+    pass->failed = true;
+    fprintf(stderr, "ipalloc-apiserver: ServiceCIDRs: %s\n", error->message);
+    for (struct wish *wish = pass->wishes; wish != NULL; wish = wish->next) {
+        for (size_t i = 0; i < wish->count; i++) {
+            if (wish->cidrs[i].base.family == family && !wish->blocked) {
+                wish->blocked = true;
+                text_add(&wish->holders, error->message);
+            }
+        }
+    }
+}
+
+static void settle_family(struct pass *pass, int family) {
+    const struct service_cidr_list *serving = &pass->serving[family_index(family)];
+    ipalloc_pool *pool = cluster_pool(pass->server, family);
+    ipalloc_error error = {0};
+    int status = IPALLOC_OK;
+    if (pool != NULL) {
+        status = set_ranges_patiently(pool, serving, &error);
+    } else if (serving->count > 0) {
+        status = cluster_define_pool(pass->server, family, serving->cidrs, serving->count, &error);
+    }
+    if (status != IPALLOC_OK) {
+        service_cidr_block_family(pass, family, &error);
+    }
+}
+
+static bool has_family(const struct pass *pass, int family) {
+    for (const struct wish *wish = pass->wishes; wish != NULL; wish = wish->next) {
+        for (size_t i = 0; i < wish->count; i++) {
+            if (wish->cidrs[i].base.family == family) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool holds_anything(ipalloc_pool *pool) {
+    ipalloc_pool_stats stats = {.size = sizeof stats};
+    return pool != NULL && ipalloc_pool_get_stats(pool, &stats, NULL) == IPALLOC_OK &&
+           (stats.total.used.low > 0 || stats.total.used.high > 0);
+}
+
+/* The default family stays; the other one is there while a ServiceCIDR has it, or a Service. */
+static void publish_pools(struct pass *pass) {
+    struct server *server = pass->server;
+    int family = server->options->cluster_ranges[0].base.family;
+    ipalloc_pool *first = cluster_pool(server, family);
+    ipalloc_pool *second = cluster_pool(server, family == 4 ? 6 : 4);
+    bool both = has_family(pass, family == 4 ? 6 : 4) || holds_anything(second);
+    cluster_publish_pools(server, first, both ? second : NULL);
+}
+
+void service_cidr_set_pools(struct pass *pass) {
+    settle_family(pass, 4);
+    settle_family(pass, 6);
+    publish_pools(pass);
+}
