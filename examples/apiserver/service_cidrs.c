@@ -157,12 +157,35 @@ static bool find_overlap(ipalloc_pool *pool, const ipalloc_cidr *cidr, ipalloc_c
     return false;
 }
 
-static int check_overlaps(ipalloc_txn *txn, const struct object_change *change,
-                          ipalloc_error *error) {
+static bool has_finalizer(struct json_object *finalizers) {
+    for (size_t i = 0; i < json_length(finalizers); i++) {
+        if (strcmp(cidr_text(finalizers, i), SERVICE_CIDR_FINALIZER) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* While it lives it has the finalizer, so that deleting it waits for its addresses. */
+static void ensure_finalizer(struct json_object *object) {
+    struct json_object *metadata = json_member(object, "metadata");
+    struct json_object *finalizers = json_member(metadata, "finalizers");
+    if (json_member(metadata, "deletionTimestamp") != NULL || has_finalizer(finalizers)) {
+        return;
+    }
+    if (finalizers == NULL) {
+        finalizers = json_object_new_array();
+        json_set(metadata, "finalizers", finalizers);
+    }
+    json_object_array_add(finalizers, json_object_new_string(SERVICE_CIDR_FINALIZER));
+}
+
+static int on_change(ipalloc_txn *txn, const struct object_change *change, ipalloc_error *error) {
     ipalloc_service_pools pools = cluster_service_pools(change->server);
     ipalloc_cidr cidrs[SERVICE_CIDR_CIDRS_MAX];
     size_t count = service_cidr_read(change->object, cidrs);
     (void)txn;
+    ensure_finalizer(change->object);
     for (size_t i = 0; i < count; i++) {
         ipalloc_cidr taken;
         if (find_overlap(pools.load_balancer[cidrs[i].base.family == 6], &cidrs[i], &taken)) {
@@ -182,29 +205,6 @@ static int check_overlaps(ipalloc_txn *txn, const struct object_change *change,
         return IPALLOC_E_INVALID;
     }
     return IPALLOC_OK;
-}
-
-static bool has_finalizer(struct json_object *finalizers) {
-    for (size_t i = 0; i < json_length(finalizers); i++) {
-        if (strcmp(cidr_text(finalizers, i), SERVICE_CIDR_FINALIZER) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* While it lives it has the finalizer, so that deleting it waits for its addresses. */
-static void fill_defaults(struct json_object *object) {
-    struct json_object *metadata = json_member(object, "metadata");
-    struct json_object *finalizers = json_member(metadata, "finalizers");
-    if (json_member(metadata, "deletionTimestamp") != NULL || has_finalizer(finalizers)) {
-        return;
-    }
-    if (finalizers == NULL) {
-        finalizers = json_object_new_array();
-        json_set(metadata, "finalizers", finalizers);
-    }
-    json_object_array_add(finalizers, json_object_new_string(SERVICE_CIDR_FINALIZER));
 }
 
 /* The client is told what it came to, not what it was before. */
@@ -277,10 +277,9 @@ const struct resource resource_service_cidrs = {
     .schema = &schema_service_cidr,
     .columns = columns,
     .column_count = SCHEMA_COUNT(columns),
-    .fill_defaults = fill_defaults,
     .validate = validate,
     .validate_update = validate_update,
-    .create = check_overlaps,
-    .update = check_overlaps,
+    .create = on_change,
+    .update = on_change,
     .committed = committed,
 };
