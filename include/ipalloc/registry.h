@@ -160,6 +160,9 @@ typedef struct ipalloc_pool_stats {
     size_t range_count;
     ipalloc_band_stats static_band, dynamic_band,
         total; /* over its active ranges and draining ones */
+    /* Since the registry was opened: what ipalloc_repair_apply freed and reserved, and the findings
+     * that it only reports, each time that ipalloc_repair met them. */
+    uint64_t leaks_freed, missing_reserved, duplicates_found, out_of_range_found;
 } ipalloc_pool_stats;
 
 /* Counts of a pool. Claims of open transactions count as used. OK; INVALID. */

@@ -141,7 +141,10 @@ IPALLOC_API int ipalloc_service_delete(ipalloc_txn *txn, ipalloc_error *error);
  *     allocation_duration_seconds{cidr} (a histogram)
  *   kube_apiserver_nodeport_allocator_allocated_ports, available_ports, allocation_total{scope},
  *     allocation_errors_total{scope}
- *   ipalloc_load_balancer_allocator_*, as the first
+ *   apiserver_clusterip_repair_ip_errors_total{type}, apiserver_nodeport_repair_port_errors_total
+ *     {type}: "leak" (freed), "repair" (reserved), "duplicate", "outOfRange" (each time that they
+ *     were found); apiserver_*_repair_reconcile_errors_total (reports that failed)
+ *   ipalloc_load_balancer_allocator_* and _repair_*, as those of cluster IPs
  * scope is "static" for what was asked for by address or port, "dynamic" for what was picked. Each
  * range has its own cidr; one that drains has nothing available. Gauges are exact from the first
  * scrape on, counters count as ipalloc_pool_get_range tells. `ipalloc_service_pools` that name one

@@ -9,9 +9,11 @@
  * Where ours differ from upstream's (1.36): an address counts as allocated by the commit, upstream
  * when it is written, before its Service; an allocation that ran into another server's is tried
  * again and is no error; what drains has nothing available; ranges do not overlap, so that no
- * address is counted twice.
+ * address is counted twice. Of repair, the types that cannot occur here (full, unknown, invalid)
+ * have no series, and a report that fails is one of all pools.
  */
 #include "registry/registry.h"
+#include <ipalloc/repair.h>
 #include <ipalloc/service.h>
 
 #include <inttypes.h>
@@ -21,6 +23,7 @@
 /* One allocator: its metrics share a prefix. */
 typedef struct metric_group {
     const char *prefix;
+    const char *repair_prefix;
     const char *unit; /* of its gauges' names */
     const char *what; /* in words */
     bool has_ranges;  /* one series a CIDR, and durations */
@@ -30,6 +33,7 @@ typedef struct metric_group {
 typedef struct metrics {
     text_buffer text;
     const metric_group *group;
+    const char *prefix; /* of the family in hand */
 } metrics;
 
 typedef void (*append_series)(metrics *m, const char *name, const char *labels,
@@ -47,7 +51,7 @@ static void append_gauge(metrics *m, const char *name, const char *labels, ipall
     char number[IPALLOC_COUNT_TEXT];
     bool labelled = labels[0] != '\0';
     ipalloc_count_format(value, number);
-    text_format(&m->text, "%s%s%s%s%s %s\n", m->group->prefix, name, labelled ? "{" : "", labels,
+    text_format(&m->text, "%s%s%s%s%s %s\n", m->prefix, name, labelled ? "{" : "", labels,
                 labelled ? "}" : "", number);
 }
 
@@ -69,8 +73,8 @@ static const char *comma_after(const char *labels) {
 static void append_counters(metrics *m, const char *name, const char *labels,
                             const uint64_t values[2]) {
     for (size_t scope = 0; scope < 2; scope++)
-        text_format(&m->text, "%s%s_total{%s%sscope=\"%s\"} %" PRIu64 "\n", m->group->prefix, name,
-                    labels, comma_after(labels), SCOPES[scope], values[scope]);
+        text_format(&m->text, "%s%s_total{%s%sscope=\"%s\"} %" PRIu64 "\n", m->prefix, name, labels,
+                    comma_after(labels), SCOPES[scope], values[scope]);
 }
 
 static void append_granted(metrics *m, const char *name, const char *labels,
@@ -90,22 +94,22 @@ static void append_durations(metrics *m, const char *name, const char *labels,
     uint64_t count = 0;
     for (size_t i = 0; i < IPALLOC_DURATION_BUCKETS; i++) {
         count += range->durations[i];
-        text_format(&m->text, "%s%s_bucket{%s%sle=\"%s\"} %" PRIu64 "\n", m->group->prefix, name,
-                    labels, comma_after(labels), BOUNDS[i], count);
+        text_format(&m->text, "%s%s_bucket{%s%sle=\"%s\"} %" PRIu64 "\n", m->prefix, name, labels,
+                    comma_after(labels), BOUNDS[i], count);
     }
-    text_format(&m->text, "%s%s_count{%s} %" PRIu64 "\n", m->group->prefix, name, labels, count);
-    text_format(&m->text, "%s%s_sum{%s} %" PRIu64 ".%03" PRIu64 "\n", m->group->prefix, name,
-                labels, range->duration_sum_ms / 1000, range->duration_sum_ms % 1000);
+    text_format(&m->text, "%s%s_count{%s} %" PRIu64 "\n", m->prefix, name, labels, count);
+    text_format(&m->text, "%s%s_sum{%s} %" PRIu64 ".%03" PRIu64 "\n", m->prefix, name, labels,
+                range->duration_sum_ms / 1000, range->duration_sum_ms % 1000);
 }
 
 /* --- families --------------------------------------------------------------------------------- */
 
 static void append_head(metrics *m, const char *name, const char *type, const char *help) {
     const metric_group *group = m->group;
-    text_format(&m->text, "# TYPE %s%s %s\n", group->prefix, name, type);
+    text_format(&m->text, "# TYPE %s%s %s\n", m->prefix, name, type);
     if (strcmp(type, "histogram") == 0)
-        text_format(&m->text, "# UNIT %s%s seconds\n", group->prefix, name);
-    text_format(&m->text, "# HELP %s%s %s: %s.\n", group->prefix, name, help, group->what);
+        text_format(&m->text, "# UNIT %s%s seconds\n", m->prefix, name);
+    text_format(&m->text, "# HELP %s%s %s: %s.\n", m->prefix, name, help, group->what);
 }
 
 static void append_pool(metrics *m, const char *name, const ipalloc_pool *pool,
@@ -135,11 +139,45 @@ static void append_family(metrics *m, const char *name, const char *type, const 
         append_pool(m, name, pools[1], append);
 }
 
+/* --- repair ----------------------------------------------------------------------------------- */
+
+/* Upstream's words for what repair does and finds, by enum ipalloc_repair_kind. */
+static const char *const REPAIR_TYPES[REPAIR_KINDS] = {[IPALLOC_REPAIR_LEAK] = "leak",
+                                                       [IPALLOC_REPAIR_MISSING] = "repair",
+                                                       [IPALLOC_REPAIR_DUPLICATE] = "duplicate",
+                                                       [IPALLOC_REPAIR_OUT_OF_RANGE] =
+                                                           "outOfRange"};
+
+static uint64_t repairs_of(const ipalloc_pool *pool, size_t kind) {
+    return pool != NULL ? atomic_load_relaxed(&pool->repairs[kind]) : 0;
+}
+
+static void append_repairs(metrics *m) {
+    const metric_group *group = m->group;
+    const ipalloc_registry *registry =
+        (group->pools[0] ? group->pools[0] : group->pools[1])->registry;
+    const ipalloc_pool *second = group->pools[1] != group->pools[0] ? group->pools[1] : NULL;
+    char name[32];
+    m->prefix = group->repair_prefix;
+    snprintf(name, sizeof name, "%s_errors", group->has_ranges ? "ip" : "port");
+    append_head(m, name, "counter", "What repair has put right or found wrong");
+    for (size_t kind = 1; kind < REPAIR_KINDS; kind++)
+        text_format(&m->text, "%s%s_total{type=\"%s\"} %" PRIu64 "\n", m->prefix, name,
+                    REPAIR_TYPES[kind],
+                    repairs_of(group->pools[0], kind) + repairs_of(second, kind));
+    append_head(m, "reconcile_errors", "counter", "Repair reports that could not be made");
+    text_format(&m->text, "%sreconcile_errors_total %" PRIu64 "\n", m->prefix,
+                atomic_load_relaxed(&registry->repair_failures));
+}
+
+/* --- groups ----------------------------------------------------------------------------------- */
+
 static void append_group(metrics *m, const metric_group *group) {
     char used[32], available[32];
     if (group->pools[0] == NULL && group->pools[1] == NULL)
         return;
     m->group = group;
+    m->prefix = group->prefix;
     snprintf(used, sizeof used, "allocated_%s", group->unit);
     snprintf(available, sizeof available, "available_%s", group->unit);
     append_family(m, used, "gauge", "Held now", append_used);
@@ -150,19 +188,23 @@ static void append_group(metrics *m, const metric_group *group) {
     if (group->has_ranges)
         append_family(m, "allocation_duration_seconds", "histogram",
                       "How long it took to claim and commit", append_durations);
+    append_repairs(m);
 }
 
 static void append_groups(metrics *m, const ipalloc_service_pools *pools) {
     const metric_group groups[] = {{.prefix = "kube_apiserver_clusterip_allocator_",
+                                    .repair_prefix = "apiserver_clusterip_repair_",
                                     .unit = "ips",
                                     .what = "cluster IPs of Services",
                                     .has_ranges = true,
                                     .pools = {pools->cluster_ips[0], pools->cluster_ips[1]}},
                                    {.prefix = "kube_apiserver_nodeport_allocator_",
+                                    .repair_prefix = "apiserver_nodeport_repair_",
                                     .unit = "ports",
                                     .what = "node ports of Services",
                                     .pools = {pools->node_ports}},
                                    {.prefix = "ipalloc_load_balancer_allocator_",
+                                    .repair_prefix = "ipalloc_load_balancer_repair_",
                                     .unit = "ips",
                                     .what = "load-balancer addresses of Services",
                                     .has_ranges = true,

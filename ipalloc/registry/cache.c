@@ -32,6 +32,8 @@ ipalloc_pool *cache_new_pool(ipalloc_registry *registry, const char *name, int k
         return NULL;
     pool->registry = registry;
     pool->kind = kind;
+    for (size_t i = 0; i < REPAIR_KINDS; i++)
+        atomic_word_init(&pool->repairs[i], 0);
     memcpy(pool->name, name, strlen(name) + 1);
     return pool;
 }

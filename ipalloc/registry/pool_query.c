@@ -2,6 +2,7 @@
  * pool_query.c: finding pools, reading their counts, bands and exclusions. Changes nothing.
  */
 #include "registry/registry.h"
+#include <ipalloc/repair.h>
 
 #include <string.h>
 
@@ -66,6 +67,10 @@ int ipalloc_pool_get_stats(ipalloc_pool *pool, ipalloc_pool_stats *out, ipalloc_
         add_band(&sum.total, &one.total);
     }
     gate_leave(&pool->registry->gate);
+    sum.leaks_freed = atomic_load_relaxed(&pool->repairs[IPALLOC_REPAIR_LEAK]);
+    sum.missing_reserved = atomic_load_relaxed(&pool->repairs[IPALLOC_REPAIR_MISSING]);
+    sum.duplicates_found = atomic_load_relaxed(&pool->repairs[IPALLOC_REPAIR_DUPLICATE]);
+    sum.out_of_range_found = atomic_load_relaxed(&pool->repairs[IPALLOC_REPAIR_OUT_OF_RANGE]);
     memcpy(out, &sum, out->size < sizeof sum ? out->size : sizeof sum);
     return IPALLOC_OK;
 }

@@ -201,6 +201,7 @@ static int load(ipalloc_registry *registry, ipalloc_error *error) {
     registry->read_only = info.read_only;
     registry->late_ms_max = info.late_ms_max;
     atomic_word_init(&registry->restored, info.restored);
+    atomic_word_init(&registry->repair_failures, 0);
     status = check_format(registry, error);
     if (status != IPALLOC_OK)
         return status;

@@ -39,6 +39,8 @@ typedef struct range_set {
     pool_range ranges[];
 } range_set;
 
+enum { REPAIR_KINDS = 5 };
+
 struct ipalloc_pool {
     ipalloc_registry *registry;
     ipalloc_pool *next; /* by name */
@@ -47,7 +49,8 @@ struct ipalloc_pool {
     definition definition;
     uint64_t revision; /* of its record */
     range_set *set;
-    bool has_cooling; /* cooling keys of it may be in the store */
+    bool has_cooling;                  /* cooling keys of it may be in the store */
+    atomic_word repairs[REPAIR_KINDS]; /* freed, reserved, found: by enum ipalloc_repair_kind */
 };
 
 /* A token key that may be deleted once a late batch can no longer meet it. */
@@ -70,6 +73,7 @@ struct ipalloc_registry {
     claim_table claims;
     bool read_only;
     atomic_word restored;
+    atomic_word repair_failures; /* reports that could not be made */
     uint64_t late_ms_max;
 
     pthread_mutex_t seen_mutex; /* over the next three */

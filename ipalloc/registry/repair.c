@@ -209,6 +209,18 @@ static int list_live(ipalloc_repair_report *r, ipalloc_error *error) {
     return status;
 }
 
+_Static_assert((int)IPALLOC_REPAIR_OUT_OF_RANGE < (int)REPAIR_KINDS, "a counter for each kind");
+
+/* What is only reported is counted here; the rest when it is applied. */
+static void count_in_pool(const ipalloc_repair_report *r, const finding *f) {
+    bool only_reported =
+        f->kind == IPALLOC_REPAIR_DUPLICATE || f->kind == IPALLOC_REPAIR_OUT_OF_RANGE;
+    if (f->pool == NULL || !only_reported)
+        return;
+    ipalloc_pool *pool = cache_find_pool(r->registry, f->pool->name, strlen(f->pool->name));
+    atomic_add_relaxed(&pool->repairs[f->kind], 1);
+}
+
 static void count_up(ipalloc_repair_report *r) {
     ipalloc_repair_summary *s = &r->summary;
     s->lines = r->count;
@@ -219,6 +231,7 @@ static void count_up(ipalloc_repair_report *r) {
         s->duplicates += f->kind == IPALLOC_REPAIR_DUPLICATE;
         s->out_of_range += f->kind == IPALLOC_REPAIR_OUT_OF_RANGE;
         s->ripe += finding_is_ripe(r, f);
+        count_in_pool(r, f);
     }
     assert(s->lines == s->leaks + s->missing + s->duplicates + s->out_of_range);
 }
@@ -279,10 +292,12 @@ int ipalloc_repair(ipalloc_registry *registry, const ipalloc_live_set *live,
     live_init(&r->live, registry, &set);
     status = make_report(r, &given, error);
     r->live.set = NULL; /* it was ours to use only until now */
-    if (status == IPALLOC_OK)
+    if (status == IPALLOC_OK) {
         *out = r;
-    else
+    } else {
+        atomic_add_relaxed(&registry->repair_failures, 1);
         ipalloc_repair_report_free(r);
+    }
     return status;
 }
 

@@ -20,6 +20,7 @@ typedef struct applying {
     const ipalloc_repair_line *line;
     ipalloc_pool *pool;
     place place;
+    bool changes; /* the transaction does; a line that was applied before does not */
     char address[IPALLOC_ADDR_TEXT];
 } applying;
 
@@ -177,9 +178,10 @@ static int explain(const applying *a, const ipalloc_txn *txn, int status, ipallo
 }
 
 static int free_leak(ipalloc_txn *txn, void *context, ipalloc_error *error) {
-    const applying *a = context;
+    applying *a = context;
     const ipalloc_repair_line *line = a->line;
     uint64_t sighting_revision = 0;
+    a->changes = true;
     int status = check_lease(a, error);
     if (status == IPALLOC_OK)
         status = check_record(a, error);
@@ -199,16 +201,19 @@ static int free_leak(ipalloc_txn *txn, void *context, ipalloc_error *error) {
 }
 
 static int reserve_missing(ipalloc_txn *txn, void *context, ipalloc_error *error) {
-    const applying *a = context;
+    applying *a = context;
     const ipalloc_repair_line *line = a->line;
+    ipalloc_grant grant = {.size = sizeof grant};
     int status = check_record(a, error);
     if (status == IPALLOC_OK)
         status = ipalloc_txn_check(txn, line->record_key, line->record_revision, error);
     if (status != IPALLOC_OK)
         return status;
-    return a->pool->kind == IPALLOC_POOL_PORT
-               ? ipalloc_txn_reserve_port(txn, a->pool, line->slots[0], line->port, NULL, error)
-               : ipalloc_txn_reserve(txn, a->pool, line->slots[0], &line->address, NULL, error);
+    status = a->pool->kind == IPALLOC_POOL_PORT
+                 ? ipalloc_txn_reserve_port(txn, a->pool, line->slots[0], line->port, &grant, error)
+                 : ipalloc_txn_reserve(txn, a->pool, line->slots[0], &line->address, &grant, error);
+    a->changes = !grant.existing;
+    return status;
 }
 
 static int apply_line(applying *a, ipalloc_error *error) {
@@ -218,8 +223,11 @@ static int apply_line(applying *a, ipalloc_error *error) {
     ipalloc_txn_options options = {
         .size = sizeof options, .owner = a->line->owner, .max_attempts = APPLY_ATTEMPTS};
     bool is_leak = a->line->kind == IPALLOC_REPAIR_LEAK;
-    return ipalloc_transact(a->registry, &options, is_leak ? free_leak : reserve_missing, a, NULL,
-                            error);
+    status = ipalloc_transact(a->registry, &options, is_leak ? free_leak : reserve_missing, a, NULL,
+                              error);
+    if (status == IPALLOC_OK && a->changes)
+        atomic_add_relaxed(&a->pool->repairs[a->line->kind], 1);
+    return status;
 }
 
 /* Would it be the same for every other line? */

@@ -16,7 +16,7 @@ LAYERS = {
     "registry": ({"registry", "core", "store", "base"}, {"status", "addr", "range", "store", "registry", "repair"}),
     "kubernetes": (
         {"kubernetes", "registry", "core", "store", "base"},
-        {"status", "addr", "range", "store", "registry", "service", "kubernetes"},
+        {"status", "addr", "range", "store", "registry", "repair", "service", "kubernetes"},
     ),
 }
 

@@ -276,6 +276,110 @@ START_TEST(each_range_of_a_family_has_its_own_cidr_and_nothing_is_counted_twice)
 }
 END_TEST
 
+/* --- repair ----------------------------------------------------------------------------------- */
+
+/* Records that list addresses: one object per owner. */
+typedef struct listing {
+    size_t count;
+    ipalloc_live_claim claims[4];
+    int status; /* of the list */
+} listing;
+
+static bool record_of(void *context, const char *owner, char key[IPALLOC_RECORD_KEY_MAX + 1]) {
+    (void)context;
+    snprintf(key, IPALLOC_RECORD_KEY_MAX + 1, "objects/%s", owner);
+    return true;
+}
+
+static int list_claims(void *context, ipalloc_live_list *list, ipalloc_error *error) {
+    const listing *l = context;
+    int status = l->status;
+    for (size_t i = 0; status == IPALLOC_OK && i < l->count; i++)
+        status = ipalloc_live_add(list, &l->claims[i], error);
+    return status;
+}
+
+static int put_object(ipalloc_txn *txn, void *context, ipalloc_error *error) {
+    return ipalloc_txn_put(txn, context, "x", 1, IPALLOC_REVISION_ANY, error);
+}
+
+static void list_one(cluster *c, listing *l, const char *owner, ipalloc_pool *pool,
+                     const char *address) {
+    char key[IPALLOC_RECORD_KEY_MAX + 1];
+    ipalloc_live_claim *claim = &l->claims[l->count++];
+    record_of(NULL, owner, key);
+    *claim = (ipalloc_live_claim){.size = sizeof *claim,
+                                  .owner = owner,
+                                  .pool = ipalloc_pool_name(pool),
+                                  .address = addr(address),
+                                  .slot = "clusterIP/IPv4"};
+    ck_assert_status(
+        ipalloc_transact(c->registry, NULL, put_object, key, &claim->record_revision, NULL),
+        IPALLOC_OK);
+}
+
+/* Report until `ripe` lines may be applied, and apply all. */
+static size_t repair(cluster *c, listing *l, size_t ripe) {
+    ipalloc_live_set live = {
+        .size = sizeof live, .context = l, .record_of = record_of, .list = list_claims};
+    ipalloc_repair_options options = {.size = sizeof options, .grace_ms = 1};
+    ipalloc_repair_summary summary = {.size = sizeof summary};
+    ipalloc_repair_report *report;
+    size_t reports = 0;
+    for (;;) {
+        ck_assert_status_error(ipalloc_repair(c->registry, &live, &options, &report, &c->error),
+                               IPALLOC_OK, &c->error);
+        reports++;
+        ck_assert_status(ipalloc_repair_report_summary(report, &summary, NULL), IPALLOC_OK);
+        if (summary.ripe >= ripe)
+            break;
+        ipalloc_repair_report_free(report);
+    }
+    for (size_t i = 0; i < summary.lines; i++) {
+        ipalloc_repair_line line = {.size = sizeof line};
+        ipalloc_error result;
+        ck_assert_status(ipalloc_repair_report_line(report, i, &line, NULL), IPALLOC_OK);
+        for (int again = 0; again < 2 && line.ripe; again++) /* the second changes nothing */
+            ck_assert_status(ipalloc_repair_apply(c->registry, &options, &line, 1, &result, NULL),
+                             IPALLOC_OK);
+    }
+    ipalloc_repair_report_free(report);
+    return reports;
+}
+
+START_TEST(repairs_are_counted_once_and_findings_each_time) {
+    cluster c;
+    test_service s;
+    listing l = {.count = 0};
+    cluster_open(&c, &FULL_CLUSTER);
+    ipalloc_pool *pool = c.pools.cluster_ips[0];
+    ck_assert_status(cluster_create(&c, "leak", "ip=10.96.0.7 ports=80", &s), IPALLOC_OK);
+    ck_assert_status(cluster_create(&c, "held", "ip=10.96.0.8 ports=80", &s), IPALLOC_OK);
+    list_one(&c, &l, "Service/default/held/uid", pool, "10.96.0.8");
+    list_one(&c, &l, "Service/default/missing/uid", pool, "10.96.0.9");
+    list_one(&c, &l, "Service/default/twice/uid", pool, "10.96.0.8");
+    list_one(&c, &l, "Service/default/far/uid", pool, "10.200.0.1");
+    char reports[32];
+    snprintf(reports, sizeof reports, "%zu", repair(&c, &l, 2));
+#define REPAIR "apiserver_clusterip_repair_"
+    ck_assert_series(&c, REPAIR "ip_errors_total{type=\"leak\"}", "1");
+    ck_assert_series(&c, REPAIR "ip_errors_total{type=\"repair\"}", "1");
+    ck_assert_series(&c, REPAIR "ip_errors_total{type=\"duplicate\"}", reports);
+    ck_assert_series(&c, REPAIR "ip_errors_total{type=\"outOfRange\"}", reports);
+    ck_assert_series(&c, REPAIR "reconcile_errors_total", "0");
+    ck_assert_series(&c, "apiserver_nodeport_repair_port_errors_total{type=\"leak\"}", "0");
+    ck_assert_series(&c, IPS "allocation_total{cidr=\"10.96.0.0/24\",scope=\"static\"}", "3");
+    l.status = IPALLOC_E_IO;
+    ipalloc_live_set live = {
+        .size = sizeof live, .context = &l, .record_of = record_of, .list = list_claims};
+    ipalloc_repair_report *report;
+    ck_assert_status(ipalloc_repair(c.registry, &live, NULL, &report, NULL), IPALLOC_E_IO);
+    ck_assert_series(&c, REPAIR "reconcile_errors_total", "1");
+    ck_assert_series(&c, "apiserver_nodeport_repair_reconcile_errors_total", "1");
+    cluster_close(&c);
+}
+END_TEST
+
 /* --- the checker can fail --------------------------------------------------------------------- */
 
 #define HEAD    "# TYPE a gauge\n# HELP a Text.\n"
@@ -354,6 +458,7 @@ static Suite *suite(void) {
     tcase_add_test(c, scope_tells_what_was_asked_for_from_what_was_picked);
     tcase_add_test(c, gauges_are_what_the_store_holds_before_and_after_a_restart);
     tcase_add_test(c, each_range_of_a_family_has_its_own_cidr_and_nothing_is_counted_twice);
+    tcase_add_test(c, repairs_are_counted_once_and_findings_each_time);
     tcase_add_loop_test(c, the_checker_is_strict, 0, (int)(sizeof TEXTS / sizeof TEXTS[0]));
     suite_add_tcase(s, c);
     return s;
