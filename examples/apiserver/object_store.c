@@ -441,7 +441,7 @@ static int edit_current(struct update *update, ipalloc_txn *txn, struct json_obj
     if (resource->prepare_update != NULL) {
         resource->prepare_update(write->place->server, current, wanted, update->status_only);
     }
-    if (!update->status_only && resource->fill_defaults != NULL) {
+    if (resource->fill_defaults != NULL) {
         resource->fill_defaults(wanted);
     }
     note_owners(write->place, current, wanted);
