@@ -24,8 +24,10 @@
  * mod_revision is still the one that was read. Never write an IPAddress for which there is no
  * Service: kube-apiserver removes it after a minute.
  *
- * The forms are those of Kubernetes 1.24 to 1.36 (k8s.io/api; runtime.Unknown in
- * k8s.io/apimachinery).
+ * A value is what etcd's API gives; `etcdctl get --print-value-only` adds a newline that is not
+ * part of it, and is refused as damage. The forms are those of k8s.io/api and k8s.io/apimachinery
+ * v1.36, checked against its golden files and values that a kube-apiserver 1.36.2 stored; v1alpha1
+ * and v1beta1 of the two younger objects are read by the same rules.
  */
 #ifndef IPALLOC_KUBERNETES_H
 #define IPALLOC_KUBERNETES_H
