@@ -285,19 +285,56 @@ START_TEST(a_sighting_counts_for_one_lease_only) {
     open_with_clock(&f, 0);
     ipalloc_pool *pool = make_leak(&f);
     ipalloc_repair_line line = ripe_leak(&f);
-    for (int same = 0; same < 2; same++) { /* leased again, to another and to the same owner */
-        const char *owner = same ? "Service/web/1" : "Service/other/2";
+    static const char *const AGAIN[] = {"Service/web/1", "Service/other/2", "Service/other/2"};
+    for (int i = 0; i < 3; i++) { /* leased again, to the same owner and to another */
         OK(&f, ipalloc_release_owner(f.registry, line.owner, NULL, &f.error));
-        reserve(&f, pool, owner, SLOT, "10.96.0.5");
+        reserve(&f, pool, AGAIN[i], SLOT, "10.96.0.5");
         REFUSES(&f, &line, IPALLOC_E_CONFLICT, "leased again since");
-        ck_assert_message(&f, owner);
-        report r = repair(&f);
+        ck_assert_message(&f, AGAIN[i]);
+        report r;
+        ipalloc_repair_options look = {.size = sizeof look, .no_sightings = true};
+        OK(&f, repair_with(f.registry, NULL, &look, &r, &f.error));
+        ck_assert_uint_eq(r.lines[0].sightings, 0);
+        REFUSES(&f, &r.lines[0], IPALLOC_E_INVALID, "no sighting of it is stored");
+        r = repair(&f);
         ck_assert_uint_eq(r.lines[0].sightings, 1);
         ck_assert_uint_eq(r.lines[0].first_seen_ms, clock_ms);
         ck_assert_int_eq(stored_sightings(&f), 1);
         REFUSES(&f, &r.lines[0], IPALLOC_E_INVALID, "seen once");
         line = ripe_leak(&f);
     }
+    fixture_close(&f);
+}
+END_TEST
+
+static bool record_elsewhere(void *context, const char *owner,
+                             char key[IPALLOC_RECORD_KEY_MAX + 1]) {
+    (void)context;
+    snprintf(key, IPALLOC_RECORD_KEY_MAX + 1, "elsewhere/%s", owner);
+    return true;
+}
+
+static int list_nothing(void *context, ipalloc_live_list *list, ipalloc_error *error) {
+    (void)context;
+    (void)list;
+    (void)error;
+    return IPALLOC_OK;
+}
+
+START_TEST(a_sighting_counts_for_the_record_it_was_judged_by) {
+    fixture f;
+    open_with_clock(&f, 0);
+    make_leak(&f);
+    ripe_leak(&f);
+    ipalloc_live_set elsewhere = {
+        .size = sizeof elsewhere, .record_of = record_elsewhere, .list = list_nothing};
+    ipalloc_repair_report *made;
+    ipalloc_repair_line line = {.size = sizeof line};
+    OK(&f, ipalloc_repair(f.registry, &elsewhere, NULL, &made, &f.error));
+    OK(&f, ipalloc_repair_report_line(made, 0, &line, &f.error));
+    ck_assert_uint_eq(line.sightings, 1);
+    ck_assert(!line.ripe);
+    ipalloc_repair_report_free(made);
     fixture_close(&f);
 }
 END_TEST
@@ -462,6 +499,7 @@ static Suite *suite(void) {
     tcase_add_test(c, a_clock_that_went_back_ripens_nothing_earlier);
     tcase_add_test(c, a_sighting_that_is_not_confirmed_is_forgotten);
     tcase_add_test(c, a_sighting_counts_for_one_lease_only);
+    tcase_add_test(c, a_sighting_counts_for_the_record_it_was_judged_by);
     tcase_add_test(c, another_callers_sightings_are_left_alone);
     tcase_add_test(c, a_list_that_is_not_whole_fails_the_repair);
     tcase_add_test(c, a_record_has_one_revision);
