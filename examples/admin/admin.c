@@ -19,6 +19,8 @@ static const struct admin_operation operations[] = {
     {"repair", "RepairReport", true, true, true, admin_repair, "grace dryRun", true},
     {"repair-apply", "RepairResult", true, true, true, admin_repair_apply, "lines grace dryRun",
      false},
+    {"export", "Export", true, false, false, admin_export, "", false},
+    {"import", "Import", false, true, true, admin_import, "items define dryRun", false},
     {"backup", "Backup", false, false, true, admin_backup, "path", false},
     {"accept", "Acceptance", false, true, true, admin_accept, "dryRun", false},
 };

@@ -93,6 +93,8 @@ int admin_check(struct admin *, struct json_object *, struct admin_output *, ipa
 int admin_repair(struct admin *, struct json_object *, struct admin_output *, ipalloc_error *);
 int admin_repair_apply(struct admin *, struct json_object *, struct admin_output *,
                        ipalloc_error *);
+int admin_export(struct admin *, struct json_object *, struct admin_output *, ipalloc_error *);
+int admin_import(struct admin *, struct json_object *, struct admin_output *, ipalloc_error *);
 int admin_backup(struct admin *, struct json_object *, struct admin_output *, ipalloc_error *);
 int admin_accept(struct admin *, struct json_object *, struct admin_output *, ipalloc_error *);
 

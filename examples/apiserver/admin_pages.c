@@ -111,6 +111,15 @@ static bool place_backup(const struct server *server, struct json_object *argume
     return true;
 }
 
+/* Its flags say which pools a server has; one that they do not name would keep it from starting. */
+static bool defines_nothing(struct json_object *arguments, struct text *problem) {
+    if (json_member(arguments, "define") == NULL) {
+        return true;
+    }
+    text_add(problem, "define: a server's pools come from its flags and its ServiceCIDRs");
+    return false;
+}
+
 /* --- answers ---------------------------------------------------------------------------------- */
 
 static void run(struct server *server, const struct request *request,
@@ -140,6 +149,7 @@ static void answer(struct server *server, const struct request *request,
     if (fine && strcmp(operation->name, "backup") == 0) {
         fine = place_backup(server, arguments, &problem);
     }
+    fine = fine && defines_nothing(arguments, &problem);
     if (fine) {
         run(server, request, operation, arguments, reply);
     } else {

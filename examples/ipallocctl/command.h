@@ -31,6 +31,7 @@ struct invocation {
     unsigned columns;              /* of the terminal, or what was asked for */
     struct json_object *arguments; /* of the operation */
     const char *retry;             /* the same line for a server, to be shown */
+    void *state;                   /* the command's own, from its prepare to its show_end */
 };
 
 /* An option beside the common ones. */
@@ -66,8 +67,8 @@ struct command {
 };
 
 extern const struct command command_accept, command_allocate, command_backup, command_check,
-    command_exclude, command_include, command_list, command_map, command_pools, command_release,
-    command_repair, command_reserve, command_show;
+    command_export, command_import, command_exclude, command_include, command_list, command_map,
+    command_pools, command_release, command_repair, command_reserve, command_show;
 
 /* --- arguments.c -------------------------------------------------------------------------------
  */
@@ -86,6 +87,22 @@ enum arguments_result arguments_parse(int count, char **words,
 
 /* Read a whole file, or standard input for "-". False with what is wrong. */
 bool file_read(const char *path, struct text *out, struct text *problem);
+
+/* Write a new file; it must not exist. False with what is wrong. */
+bool file_write(const char *path, const void *bytes, size_t size, struct text *problem);
+
+/* --- import_files.c ----------------------------------------------------------------------------
+ */
+
+struct import_files {
+    struct json_object *items; /* for the operation; the caller's */
+    size_t values;             /* that were read */
+    size_t skipped;            /* of them, about something else */
+};
+
+/* Read what a file, the files of a directory, or standard input ("-") say. False with what is
+ * wrong and where. */
+bool import_files_read(const char *path, struct import_files *files, struct text *problem);
 
 /* --- doing -------------------------------------------------------------------------------------
  */

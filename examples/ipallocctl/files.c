@@ -2,7 +2,9 @@
 #include "command.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FILE_MAX ((size_t)1 << 30)
 
@@ -35,4 +37,24 @@ bool file_read(const char *path, struct text *out, struct text *problem) {
     bool fine = read_stream(path, file, out, problem);
     fclose(file);
     return fine;
+}
+
+bool file_write(const char *path, const void *bytes, size_t size, struct text *problem) {
+    const char *at = bytes;
+    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file < 0) {
+        return refuse(path, strerror(errno), problem);
+    }
+    bool fine = true;
+    while (fine && size > 0) {
+        ssize_t written = write(file, at, size);
+        fine = written > 0 || (written < 0 && errno == EINTR);
+        at += written > 0 ? written : 0;
+        size -= written > 0 ? (size_t)written : 0;
+    }
+    fine = fine && fsync(file) == 0;
+    if (!fine) {
+        refuse(path, strerror(errno), problem);
+    }
+    return close(file) == 0 && fine;
 }

@@ -19,8 +19,10 @@ static int say(struct text *problem, int status, const ipalloc_error *error) {
 
 static int try_to_open(const struct invocation *invocation, bool writes, struct opened *opened,
                        ipalloc_error *error) {
+    /* A store is made only where its pools are to be defined too. */
+    bool makes = writes && json_member_truth(invocation->arguments, "define", false);
     ipalloc_store_options options = {
-        .size = sizeof options, .read_only = !writes, .must_exist = true};
+        .size = sizeof options, .read_only = !writes, .must_exist = !makes};
     int status = ipalloc_store_open(invocation->store, &options, &opened->store, error);
     if (status == IPALLOC_OK) {
         status = ipalloc_registry_open(opened->store, NULL, &opened->registry, error);

@@ -9,13 +9,10 @@
 
 /* In the order of --help. */
 static const struct command *const commands[] = {
-    &command_pools,    &command_list,
-    &command_show,     &command_map,
-    &command_check,    &command_reserve,
-    &command_allocate, &command_release,
-    &command_exclude,  &command_include,
-    &command_repair,   &command_backup,
-    &command_accept,   NULL,
+    &command_pools,   &command_list,    &command_show,     &command_map,
+    &command_check,   &command_reserve, &command_allocate, &command_release,
+    &command_exclude, &command_include, &command_repair,   &command_import,
+    &command_export,  &command_backup,  &command_accept,   NULL,
 };
 
 static const char common_help[] =

@@ -140,7 +140,7 @@ END_TEST
 
 static const char *const commands[] = {"pools",   "list",     "show",    "map",     "check",
                                        "reserve", "allocate", "release", "exclude", "include",
-                                       "repair",  "backup",   "accept"};
+                                       "repair",  "import",   "export",  "backup",  "accept"};
 
 START_TEST(every_command_has_help_with_an_example) {
     char example[64];

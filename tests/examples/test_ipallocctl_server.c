@@ -58,6 +58,7 @@ static const char *const looks[] = {
     "check",
     "check -o json",
     "repair --report --dry-run",
+    "export",
     "allocate load-balancers-v4 --owner A --slot s --dry-run -o table --pool", /* a wrong line */
 };
 
@@ -136,6 +137,37 @@ START_TEST(a_server_repairs_its_store) {
     ran = ctl_expect(0, "--server=http://127.0.0.1:%u repair --apply %s", server.port, report);
     expect_in(ran.out, "0 applied, 0 refused, 1 left\n");
     ran_free(&ran);
+    end();
+}
+END_TEST
+
+START_TEST(what_was_exported_serves_again_from_another_store) {
+    char exported[600];
+    char other[600];
+    begin();
+    struct ran ran = ctl_expect(0, SERVER_LINE, server.port, "export");
+    snprintf(exported, sizeof exported, "%s/exported", directory);
+    FILE *file = fopen(exported, "w");
+    ck_assert_ptr_nonnull(file);
+    fputs(ran.out, file);
+    fclose(file);
+    ran_free(&ran);
+    ran = ctl_expect(0, "--server=http://127.0.0.1:%u import %s", server.port, exported);
+    expect_in(ran.out, "0       0        0       4          "); /* all there already */
+    ran_free(&ran);
+    ran = ctl_expect(1, "--server=http://127.0.0.1:%u import %s --define", server.port, exported);
+    expect_in(ran.errors, "a server's pools come from its flags");
+    ran_free(&ran);
+    ran = ctl_expect(0, "import %s --define --store=sqlite:%s/other", exported, directory);
+    ran_free(&ran);
+    ck_assert_int_eq(server_stop(&server), 0);
+    snprintf(other, sizeof other, "--store=sqlite:%s/other", directory);
+    const char *flags[] = {other, "--service-cluster-ip-range=10.96.0.0/24,fd00::/64",
+                           "--load-balancer-ip-range=192.0.2.0/28", NULL};
+    server = server_start(flags);
+    struct answer answer = server_get(&server, "/api/v1/namespaces/default/services/web");
+    ck_assert_str_eq(answer_text(&answer, "spec.clusterIP"), "10.96.0.77");
+    answer_free(&answer);
     end();
 }
 END_TEST
@@ -229,6 +261,7 @@ int main(void) {
     tcase_add_test(cases, the_server_writes_what_a_second_process_may_not);
     tcase_add_test(cases, an_address_that_a_service_names_stays_with_it);
     tcase_add_test(cases, a_server_repairs_its_store);
+    tcase_add_test(cases, what_was_exported_serves_again_from_another_store);
     tcase_add_test(cases, a_copy_is_made_beside_the_servers_store_and_nowhere_else);
     tcase_add_test(cases, the_pages_check_what_they_are_sent);
     tcase_add_test(cases, a_server_that_is_not_there_or_no_such_server_is_said);
