@@ -14,6 +14,9 @@
 #include <assert.h>
 #include <string.h>
 
+/* How often definitions may move while they are loaded. */
+enum { LOAD_ATTEMPTS_MAX = 16 };
+
 /* --- pools in memory -------------------------------------------------------------------------- */
 
 ipalloc_pool *cache_find_pool(ipalloc_registry *registry, const char *name, size_t length) {
@@ -385,7 +388,7 @@ static int adopt_pool(ipalloc_registry *registry, stored_pool *stored, bool rebu
     if (status != IPALLOC_OK) {
         if (known == NULL)
             cache_free_pool(pool);
-        return as_corrupt(status, error);
+        return status;
     }
     cache_install(pool, &stored->definition, stored->revision, set);
     if (known == NULL)
@@ -405,23 +408,32 @@ static int definitions_revision(ipalloc_registry *registry, uint64_t *out, ipall
     return status == IPALLOC_E_NOT_FOUND ? IPALLOC_OK : status;
 }
 
-/* The revision is read first: what changes after that is noticed as a change later. */
-static int load_definitions(ipalloc_registry *registry, bool rebuild, ipalloc_error *error) {
-    uint64_t revision;
-    int status = definitions_revision(registry, &revision, error);
-    if (status != IPALLOC_OK)
-        return status;
-    if (revision == registry->definitions_revision && !rebuild)
-        return IPALLOC_OK;
+/* TAKEN: something held lies in no range of its pool. */
+static int adopt_pools(ipalloc_registry *registry, bool rebuild, ipalloc_error *error) {
     stored_pools all = {.hooks = &registry->hooks, .error = error};
-    status = ipalloc_store_scan(registry->store, bytes_of(PREFIX_POOL), (ipalloc_bytes){0}, 0,
-                                read_pool, &all, NULL, error);
+    int status = ipalloc_store_scan(registry->store, bytes_of(PREFIX_POOL), (ipalloc_bytes){0}, 0,
+                                    read_pool, &all, NULL, error);
     for (stored_pool *one = all.first; status == IPALLOC_OK && one != NULL; one = one->next)
         status = adopt_pool(registry, one, rebuild, error);
     free_stored_pools(&all);
-    if (status == IPALLOC_OK)
-        registry->definitions_revision = revision;
     return status;
+}
+
+/* The revision is read first: what changes after that is noticed as a change later. Leases are read
+ * after the definitions, and may be of ranges that have come in between: then it is done again. */
+static int load_definitions(ipalloc_registry *registry, bool rebuild, ipalloc_error *error) {
+    uint64_t revision, now;
+    for (int attempt = 1;; attempt++) {
+        int status = definitions_revision(registry, &revision, error);
+        if (status != IPALLOC_OK || (revision == registry->definitions_revision && !rebuild))
+            return status;
+        status = adopt_pools(registry, rebuild, error);
+        if (status == IPALLOC_OK)
+            registry->definitions_revision = revision;
+        if (status != IPALLOC_E_TAKEN || attempt == LOAD_ATTEMPTS_MAX ||
+            definitions_revision(registry, &now, NULL) != IPALLOC_OK || now == revision)
+            return as_corrupt(status, error);
+    }
 }
 
 /* --- what the memory knows -------------------------------------------------------------------- */
@@ -569,15 +581,17 @@ int cache_catch_up_alone(ipalloc_registry *registry, ipalloc_error *error) {
     uint64_t seen = seen_revision(registry);
     if (status != IPALLOC_OK || revision <= seen)
         return status;
-    status = load_definitions(registry, false, error);
-    if (status != IPALLOC_OK)
-        return status;
     catch_up up = {.registry = registry};
     status = apply_changes(&up, seen, &up_to, error);
-    if (status == IPALLOC_E_EXPIRED || (status == IPALLOC_OK && up.rebuild)) {
+    if (status == IPALLOC_E_EXPIRED) {
         up_to = revision;
-        status = load_definitions(registry, true, error);
+        up.rebuild = true;
+        status = IPALLOC_OK;
     }
+    /* Behind the changes: a pool whose definition has moved up to here is built anew, with what the
+     * changes told of ranges that were not known yet. */
+    if (status == IPALLOC_OK)
+        status = load_definitions(registry, up.rebuild, error);
     if (status == IPALLOC_E_NOMEM)
         return error_no_memory(error);
     if (status == IPALLOC_OK)

@@ -531,8 +531,11 @@ static int try_this(draw *d) {
     range_offset offset;
     note_definitions(d->txn);
     pool_range *range = pool_find_range(d->pool, &d->lease->claim.place, &offset);
-    if (range == NULL || range->draining)
-        return say_not_in_range(d, range);
+    if (range == NULL || range->draining) {
+        bool behind;
+        int status = cache_is_behind(d->txn->registry, &behind, d->error);
+        return status != IPALLOC_OK ? status : behind ? DRAW_BEHIND : say_not_in_range(d, range);
+    }
     int status = check_dry_run(d);
     if (status != IPALLOC_OK)
         return status;

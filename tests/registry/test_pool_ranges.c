@@ -543,6 +543,54 @@ START_TEST(another_server_follows_and_gives_nothing_by_the_old_ranges) {
 }
 END_TEST
 
+START_TEST(a_range_that_another_server_has_just_added_is_not_refused) {
+    pair p;
+    pair_open(&p, "10.96.0.0/28");
+    OK(&p.servers[0], set_ranges(&p.servers[0], p.pools[0], "10.96.0.0/24"));
+    OK(&p.servers[1], try_reserve(&p.servers[1], p.pools[1], "Service/a", "10.96.0.99"));
+    pair_close(&p);
+}
+END_TEST
+
+/* Another server widens the pool and gives out of what is new. */
+static void grow_behind_the_back(void *context) {
+    pair *p = context;
+    OK(&p->servers[0], set_ranges(&p->servers[0], p->pools[0], "10.96.0.0/24"));
+    OK(&p->servers[0], try_reserve(&p->servers[0], p->pools[0], "Service/new", "10.96.0.200"));
+}
+
+/* Between any two of its reads: catching up ends with the definitions and leases that there are. */
+START_TEST(a_set_that_changes_while_another_server_catches_up_is_not_missed) {
+    pair p;
+    pair_open(&p, "10.96.0.0/28");
+    OK(&p.servers[0], try_reserve(&p.servers[0], p.pools[0], "Service/a", "10.96.0.3"));
+    p.stores[1].before_context = &p;
+    p.stores[1].before_changes = grow_behind_the_back;
+    OK(&p.servers[1], ipalloc_registry_validate(p.servers[1].registry, &p.servers[1].error));
+    ck_assert(p.stores[1].before_changes == NULL);
+    for (int i = 1; i >= 0; i--)
+        OK(&p.servers[i], try_reserve(&p.servers[i], p.pools[i], i == 0 ? "Service/x" : "Service/y",
+                                      i == 0 ? "10.96.0.201" : "10.96.0.202"));
+    assert_held_by(&p.servers[1], p.pools[1], "10.96.0.200", "Service/new");
+    pair_close(&p);
+}
+END_TEST
+
+START_TEST(a_set_that_changes_while_a_server_loads_is_not_taken_for_damage) {
+    pair p;
+    pair_open(&p, "10.96.0.0/28");
+    fixture *f = &p.servers[1];
+    ipalloc_registry_close(f->registry);
+    p.stores[1].before_context = &p;
+    p.stores[1].before_scan = grow_behind_the_back;
+    OK(f, ipalloc_registry_open(f->store, NULL, &f->registry, &f->error));
+    ck_assert(p.stores[1].before_scan == NULL);
+    p.pools[1] = open_pool(f, "services");
+    assert_held_by(f, p.pools[1], "10.96.0.200", "Service/new");
+    pair_close(&p);
+}
+END_TEST
+
 /* The other server's lease reaches the store just before the change does. */
 static void reserve_behind_the_back(void *context) {
     pair *p = context;
@@ -940,6 +988,9 @@ static Suite *suite(void) {
                         STORE_KINDS);
     tcase_add_loop_test(c, an_open_release_takes_effect_in_the_new_ranges, 0, STORE_KINDS);
     tcase_add_test(c, another_server_follows_and_gives_nothing_by_the_old_ranges);
+    tcase_add_test(c, a_range_that_another_server_has_just_added_is_not_refused);
+    tcase_add_test(c, a_set_that_changes_while_another_server_catches_up_is_not_missed);
+    tcase_add_test(c, a_set_that_changes_while_a_server_loads_is_not_taken_for_damage);
     tcase_add_test(c, a_lease_that_comes_just_before_the_change_takes_it_back);
     tcase_add_loop_test(c, a_store_that_fails_leaves_one_set_or_the_other, 0, ROWS(MOODS));
     tcase_add_loop_test(c, the_set_changes_while_others_allocate_and_release, 0, STORE_KINDS);

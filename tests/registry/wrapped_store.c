@@ -14,12 +14,21 @@ static int wrapped_get(void *self, ipalloc_bytes key, ipalloc_visit visit, void 
                          : ipalloc_store_get(w->inner, key, visit, context, error);
 }
 
+static void call_once(wrapped_store *w, void (**function)(void *)) {
+    void (*call)(void *) = *function;
+    *function = NULL;
+    if (call != NULL)
+        call(w->before_context);
+}
+
 static int wrapped_scan(void *self, ipalloc_bytes prefix, ipalloc_bytes after, size_t limit,
                         ipalloc_visit visit, void *context, uint64_t *at_revision,
                         ipalloc_error *error) {
     wrapped_store *w = self;
     if (w->reads_fail)
         return IPALLOC_E_UNAVAILABLE;
+    if (prefix.size > 6 && memcmp(prefix.data, "lease/", 6) == 0)
+        call_once(w, &w->before_scan);
     return ipalloc_store_scan(w->inner, prefix, after, limit, visit, context, at_revision, error);
 }
 
@@ -31,6 +40,7 @@ static int wrapped_changes(void *self, uint64_t since, ipalloc_bytes prefix, siz
         return IPALLOC_E_UNAVAILABLE;
     if (w->history_expired)
         return IPALLOC_E_EXPIRED;
+    call_once(w, &w->before_changes);
     return ipalloc_store_changes(w->inner, since, prefix, limit, visit, context, up_to, error);
 }
 
@@ -86,12 +96,8 @@ static enum wrapped_mood next_mood(wrapped_store *w) {
 
 static int commit_one(wrapped_store *w, ipalloc_batch *batch, ipalloc_error *error) {
     enum wrapped_mood mood = next_mood(w);
-    void (*before)(void *) = w->before_commit;
     int status = IPALLOC_OK;
-    if (before != NULL) {
-        w->before_commit = NULL;
-        before(w->before_context);
-    }
+    call_once(w, &w->before_commit);
     if (mood == MOOD_HONEST || mood == MOOD_UNKNOWN_APPLIED)
         status = ipalloc_store_commit(w->inner, batch, 1, error);
     if (mood == MOOD_UNKNOWN_LATE)

@@ -29,6 +29,8 @@ typedef struct wrapped_store {
     void (*before_commit)(void *context); /* called once, before the next commit,
                                              whose mood is settled by then */
     void *before_context;
+    void (*before_scan)(void *context);    /* called once, before the next scan of leases */
+    void (*before_changes)(void *context); /* called once, before changes are read next */
     ipalloc_batch late;
 } wrapped_store;
 
