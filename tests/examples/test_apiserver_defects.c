@@ -305,6 +305,22 @@ START_TEST(a_48_is_served) {
 }
 END_TEST
 
+START_TEST(a_48_is_served_as_an_object_too) {
+    start("--service-cluster-ip-range=10.96.0.0/24");
+    struct answer answer =
+        server_post(&server, "/apis/networking.k8s.io/v1/servicecidrs",
+                    "{\"metadata\":{\"name\":\"wide\"},\"spec\":{\"cidrs\":[\"fd01::/48\"]}}");
+    ck_assert_msg(answer.code == 201, "%s", answer.text);
+    ck_assert_str_eq(answer_text(&answer, "status.conditions.0.type"), "Ready");
+    ck_assert_str_eq(answer_text(&answer, "status.conditions.0.status"), "True");
+    answer_free(&answer);
+    must_create(&server, "x", "'ipFamilies':['IPv6']," PORTS);
+    must_create(&server, "y", PAIR("fd01:0:0:8000::1", "10.96.0.9"));
+    expect_nothing_to_repair(&server);
+    stop();
+}
+END_TEST
+
 /* --- finalizers ----------------------------------------------------------------------------------
  */
 
@@ -336,6 +352,7 @@ int main(void) {
     tcase_add_test(tests, a_load_balancer_s_address_has_the_canonical_text_too);
     tcase_add_test(tests, an_update_refused_for_its_resource_version_frees_nothing);
     tcase_add_test(tests, a_48_is_served);
+    tcase_add_test(tests, a_48_is_served_as_an_object_too);
     tcase_add_test(tests, nothing_is_freed_until_the_object_is_gone);
     suite_add_tcase(suite, tests);
     return test_main(suite);

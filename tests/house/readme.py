@@ -1,7 +1,8 @@
 """readme.py: what the pages promise exists.
 
 Every `./dev WORD` is a command of dev, every path that is named is there, every link leads
-somewhere, and the C program in the README is examples/quickstart.c to the letter.
+somewhere, every test that is named is there, and the C program in the README is examples/quickstart.c to the
+letter.
 """
 
 import re
@@ -38,6 +39,14 @@ def links_lead_somewhere():
                 yield "%s: %s" % (page, target)
 
 
+def tests_that_are_named_exist():
+    """A link whose text is the name of a test leads to the file that has it."""
+    for page in PAGES:
+        for name, target in re.findall(r"\[`(\w+)`\]\((tests/[^)]+\.c)\)", page.read_text(encoding="utf-8")):
+            if not re.search(r"START_TEST\(%s\)" % name, Path(target).read_text(encoding="utf-8")):
+                yield "%s: %s is not in %s" % (page, name, target)
+
+
 def the_first_program_is_the_example():
     text = Path("README.md").read_text(encoding="utf-8")
     programs = re.findall(r"```c\n(.*?)```", text, re.DOTALL)
@@ -46,7 +55,7 @@ def the_first_program_is_the_example():
         yield "README.md: its C program differs from %s" % source
 
 
-RULES = [commands_exist, paths_exist, links_lead_somewhere, the_first_program_is_the_example]
+RULES = [commands_exist, paths_exist, links_lead_somewhere, tests_that_are_named_exist, the_first_program_is_the_example]
 
 
 def main():

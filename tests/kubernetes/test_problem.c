@@ -235,7 +235,7 @@ START_TEST(the_error_says_field_message_and_holder) {
 }
 END_TEST
 
-START_TEST(every_broken_rule_is_told_but_at_most_sixteen) {
+START_TEST(every_broken_rule_is_told_up_to_the_limit) {
     cluster c;
     cluster_open(&c, &IPV4_CLUSTER);
     char line[1024] = "ports=0";
@@ -312,7 +312,7 @@ int main(void) {
     tcase_add_loop_test(tc, a_refusal_reads_as_upstream, 0, sizeof REFUSALS / sizeof *REFUSALS);
     tcase_add_test(tc, full_ranges_are_internal_errors);
     tcase_add_test(tc, the_error_says_field_message_and_holder);
-    tcase_add_test(tc, every_broken_rule_is_told_but_at_most_sixteen);
+    tcase_add_test(tc, every_broken_rule_is_told_up_to_the_limit);
     tcase_add_test(tc, untrusted_text_is_escaped_in_messages);
     tcase_add_test(tc, several_ranges_are_listed);
     tcase_add_test(tc, a_draining_range_is_not_offered);
