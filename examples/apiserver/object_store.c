@@ -367,7 +367,12 @@ static bool may_update(struct write *write, struct json_object *current,
         outcome_conflict(write->outcome, place->resource, place->name, CONFLICT_MODIFIED);
         return false;
     }
-    return true;
+    write->problems.count = 0;
+    metadata_check_update(now, then, &write->problems);
+    if (write->problems.count > 0) {
+        outcome_refused(write->outcome, place->resource, place->name, &write->problems);
+    }
+    return write->problems.count == 0;
 }
 
 /* What a client cannot change stays as it is. */

@@ -51,4 +51,9 @@ void write_succeed(struct write *write, int code);
 /* Tell the kind that the write is stored, where it is. */
 void write_committed(struct write *write);
 
+/* What an update may not say: times that the server sets, and finalizers that are new on an object
+ * that is being deleted. */
+void metadata_check_update(struct json_object *now, struct json_object *then,
+                           ipalloc_service_problems *problems);
+
 #endif
