@@ -2,6 +2,7 @@
  * elsewhere: no script, no font, no picture. */
 #include "pages.h"
 
+#include "cluster.h"
 #include "json.h"
 #include "table.h"
 #include "watch.h"
@@ -74,13 +75,14 @@ static void add_own_metrics(struct server *server, struct text *out) {
 void page_metrics(struct server *server, const struct request *request, struct reply *reply) {
     (void)request;
     size_t capacity = 0;
-    size_t needed = ipalloc_service_metrics(server->registry, &server->pools, NULL, 0);
+    ipalloc_service_pools pools = cluster_service_pools(server);
+    size_t needed = ipalloc_service_metrics(server->registry, &pools, NULL, 0);
     char *metrics = NULL;
     while (needed >= capacity) { /* it may grow between two looks */
         capacity = needed + 1024;
         free(metrics);
         metrics = memory_allocate(capacity);
-        needed = ipalloc_service_metrics(server->registry, &server->pools, metrics, capacity);
+        needed = ipalloc_service_metrics(server->registry, &pools, metrics, capacity);
     }
     add_own_metrics(server, &reply->body);
     text_append(&reply->body, metrics, needed);

@@ -34,13 +34,14 @@ static void add_all(ipalloc_service_problems *to, const ipalloc_service_problems
 /* What the library would refuse for the fields alone. */
 static void check_fields(struct server *server, struct json_object *old, struct json_object *object,
                          ipalloc_service_problems *problems) {
+    ipalloc_service_pools pools = cluster_service_pools(server);
     struct service_fields *fields = memory_allocate(2 * sizeof *fields);
     service_fields_read(object, &fields[0]);
     if (old != NULL) {
         service_fields_read(old, &fields[1]);
     }
-    ipalloc_service_check(&server->pools, old != NULL ? &fields[1].service : NULL,
-                          &fields[0].service, problems, NULL);
+    ipalloc_service_check(&pools, old != NULL ? &fields[1].service : NULL, &fields[0].service,
+                          problems, NULL);
     free(fields);
 }
 
