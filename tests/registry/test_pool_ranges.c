@@ -228,6 +228,39 @@ START_TEST(a_lone_draining_address_is_removed_like_any_range) {
 }
 END_TEST
 
+static int redefine(fixture *f, const char *range, ipalloc_pool_definition options) {
+    ipalloc_cidr one = cidr(range);
+    ipalloc_pool *pool;
+    options.size = sizeof options;
+    options.kind = one.base.family;
+    options.ranges = &one;
+    options.range_count = 1;
+    options.change = true;
+    return ipalloc_pool_define(f->registry, "services", &options, &pool, &f->error);
+}
+
+START_TEST(a_lone_address_outlives_other_options_and_goes_into_a_range_that_gives_it_out) {
+    fixture f;
+    OPEN_OR_SKIP(&f, _i);
+    ipalloc_pool *pool = define_pool(&f, "services", "10.96.0.0/24");
+    reserve(&f, pool, "Service/a", SLOT, "10.96.0.15");
+    OK(&f, set_ranges(&f, pool, "10.96.0.0/28"));
+    OK(&f, redefine(&f, "10.96.0.0/28", (ipalloc_pool_definition){.strategy = 1}));
+    assert_ranges(&f, pool, "10.96.0.0/28 -10.96.0.15/32");
+    fixture_reopen(&f);
+    assert_sound(&f);
+    OK(&f, redefine(&f, "10.96.0.0/28", (ipalloc_pool_definition){.use_all_addresses = true}));
+    pool = open_pool(&f, "services");
+    assert_ranges(&f, pool, "10.96.0.0/28");
+    assert_held_by(&f, pool, "10.96.0.15", "Service/a");
+    IS(&f, redefine(&f, "10.96.0.0/28", (ipalloc_pool_definition){.strategy = 1}),
+       IPALLOC_E_MISMATCH);
+    ck_assert_message(&f, "10.96.0.15 is held by Service/a");
+    assert_sound(&f);
+    fixture_close(&f);
+}
+END_TEST
+
 START_TEST(a_range_that_goes_on_keeps_to_the_addresses_that_it_had) {
     fixture f;
     OPEN_OR_SKIP(&f, _i);
@@ -645,14 +678,14 @@ enum { WORKERS = 2 };
 typedef struct worker {
     fixture *f;
     ipalloc_pool *pool;
-    uint64_t seed;
+    uint64_t seed, steps;
     int number;
     int strange; /* a status that nothing explains */
 } worker;
 
 static void *allocate_and_release(void *context) {
     worker *w = context;
-    for (uint64_t i = 0; i < test_scaled(300) && w->strange == 0; i++) {
+    for (uint64_t i = 0; i < w->steps && w->strange == 0; i++) {
         char owner[32];
         ipalloc_grant grant = GRANT;
         snprintf(owner, sizeof owner, "Service/%d/%llu", w->number,
@@ -672,9 +705,10 @@ START_TEST(the_set_changes_while_others_allocate_and_release) {
     ipalloc_pool *pool = define_pool(&f, "services", "10.96.0.0/26");
     pthread_t threads[WORKERS];
     worker workers[WORKERS];
-    uint64_t state = test_seed();
+    uint64_t state = test_seed(), steps = test_scaled(_i == 0 ? 600 : 60);
     for (int i = 0; i < WORKERS; i++) {
-        workers[i] = (worker){.f = &f, .pool = pool, .seed = test_random(&state), .number = i};
+        workers[i] = (worker){
+            .f = &f, .pool = pool, .seed = test_random(&state), .steps = steps, .number = i};
         ck_assert_int_eq(pthread_create(&threads[i], NULL, allocate_and_release, &workers[i]), 0);
     }
     static const char *const SETS[] = {"10.96.0.0/26", "10.96.0.0/24",
@@ -682,7 +716,7 @@ START_TEST(the_set_changes_while_others_allocate_and_release) {
                                        "-10.96.0.128/25",
                                        "10.96.0.32/27 10.96.0.64/26 -10.96.0.0/27 -10.96.0.128/25",
                                        "10.96.0.0/28"};
-    for (uint64_t i = 0; i < test_scaled(60); i++) {
+    for (uint64_t i = 0; i < steps / 5; i++) {
         int status = set_ranges(&f, pool, SETS[test_random(&state) % 5]);
         ck_assert(status == IPALLOC_OK || status == IPALLOC_E_TAKEN);
     }
@@ -938,7 +972,7 @@ static const struct {
 } WORLDS[] = {{0, "10.96.0.0", "10.96.0.0/24", false, 3000},
               {0, "fd00::", "fd00::/120", false, 3000},
               {0, "10.96.0.0", "10.96.0.0/24", true, 1500},
-              {1, "10.96.0.0", "10.96.0.0/24", false, 300}};
+              {1, "10.96.0.0", "10.96.0.0/24", false, 100}};
 
 START_TEST(any_sequence_of_sets_and_leases_ends_as_the_array_says) {
     fixture f;
@@ -974,6 +1008,9 @@ static Suite *suite(void) {
                         0, STORE_KINDS);
     tcase_add_loop_test(c, a_lone_address_that_is_listed_stays_until_it_is_not, 0, STORE_KINDS);
     tcase_add_loop_test(c, a_lone_draining_address_is_removed_like_any_range, 0, STORE_KINDS);
+    tcase_add_loop_test(
+        c, a_lone_address_outlives_other_options_and_goes_into_a_range_that_gives_it_out, 0,
+        STORE_KINDS);
     tcase_add_loop_test(c, a_range_that_goes_on_keeps_to_the_addresses_that_it_had, 0, STORE_KINDS);
     tcase_add_loop_test(c, what_would_lie_in_no_range_is_taken_and_named, 0, STORE_KINDS);
     tcase_add_loop_test(c, a_set_that_cannot_be_is_refused_and_nothing_has_changed, 0,
