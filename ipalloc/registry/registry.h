@@ -1,7 +1,7 @@
 /*
  * registry.h (internal): the registry's parts and what they share.
  *
- *   registry.c   open and close            cache.c     the bitmap kept true to the store
+ *   registry.c   open and close            cache*.c    the bitmap kept true to the store
  *   pool*.c      pools: define and change  draw.c      claiming out of a pool's ranges
  *   txn.c        steps of a transaction    commit.c    its batch, its end
  *   owner.c      the owner's record        token.c     outcomes that are not known yet
@@ -111,7 +111,7 @@ enum { ANY_KIND = -1, ADDRESS_KIND = 0 };
 int registry_check_pool(const ipalloc_registry *registry, const ipalloc_pool *pool, int kind,
                         ipalloc_error *error);
 
-/* --- cache.c: inside the gate alone, unless it says otherwise --------------------------------- */
+/* --- cache*.c: inside the gate alone, unless it says otherwise -------------------------------- */
 
 /* Anywhere, inside a store's walk too. */
 ipalloc_pool *cache_find_pool(ipalloc_registry *registry, const char *name, size_t length);
@@ -150,7 +150,9 @@ bool cache_has_seen(ipalloc_registry *registry, uint64_t revision);
 /* Anywhere: a batch of ours was committed. */
 void cache_note_own_commit(ipalloc_registry *registry, uint64_t revision);
 
-/* The range that an address or port lies in, NULL if none. Inside the gate. */
+/* The range of a set that gives out that place, NULL if none; and of the pool's, inside the gate.
+ */
+pool_range *range_set_find(range_set *set, const place *p, range_offset *offset);
 pool_range *pool_find_range(const ipalloc_pool *pool, const place *p, range_offset *offset);
 /* Exclude what was held when its stretch was excluded, and is released now. */
 void exclude_released(const ipalloc_pool *pool, const pool_range *range, range_offset offset);
