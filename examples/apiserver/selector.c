@@ -6,6 +6,7 @@
  */
 #include "selector.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,14 @@
 #define VALUES_MAX       64
 #define KEY_MAX_BYTES    320 /* a label key: 253 + 1 + 63 */
 
-enum relation { RELATION_IN, RELATION_NOT_IN, RELATION_EXISTS, RELATION_ABSENT };
+enum relation {
+    RELATION_IN,
+    RELATION_NOT_IN,
+    RELATION_EXISTS,
+    RELATION_ABSENT,
+    RELATION_GREATER,
+    RELATION_LESS
+};
 
 struct requirement {
     bool is_field;
@@ -98,7 +106,26 @@ static bool take_set(const char **at, struct requirement *requirement) {
     return take_mark(at, ")");
 }
 
+static bool is_whole(const char *text, long long *number) {
+    char *end;
+    errno = 0;
+    *number = strtoll(text, &end, 10);
+    return errno == 0 && end != text && *end == '\0';
+}
+
+/* ">3" or "<3": labels that are numbers. */
+static bool take_bound(const char **at, struct requirement *requirement, bool greater) {
+    long long bound;
+    requirement->relation = greater ? RELATION_GREATER : RELATION_LESS;
+    return !requirement->is_field && take_value(at, requirement) &&
+           is_whole(requirement->values[0], &bound);
+}
+
 static bool take_relation(const char **at, struct requirement *requirement) {
+    bool greater = take_mark(at, ">");
+    if (greater || take_mark(at, "<")) {
+        return take_bound(at, requirement, greater);
+    }
     if (take_mark(at, "!=")) {
         requirement->relation = RELATION_NOT_IN;
         return take_value(at, requirement);
@@ -136,7 +163,8 @@ static bool parse_list(struct selector *selector, const char *text, bool is_fiel
                        struct text *problem) {
     const char *at = text;
     skip_blanks(&at);
-    while (*at != '\0') {
+    bool more = *at != '\0';
+    while (more) {
         if (selector->count >= REQUIREMENTS_MAX) {
             text_format(problem, "a selector may have at most %d requirements", REQUIREMENTS_MAX);
             return false;
@@ -144,7 +172,8 @@ static bool parse_list(struct selector *selector, const char *text, bool is_fiel
         struct requirement *requirement = &selector->requirements[selector->count++];
         requirement->is_field = is_field;
         bool parsed = take_requirement(&at, requirement);
-        if (!parsed || (*at != '\0' && !take_mark(&at, ","))) {
+        more = parsed && take_mark(&at, ",");
+        if (!parsed || (*at != '\0' && !more)) {
             text_format(problem, "unable to parse requirement: at character %zu of \"%.200s\"",
                         (size_t)(at - text), text);
             return false;
@@ -215,6 +244,15 @@ static bool is_listed(const struct requirement *requirement, const char *value) 
     return false;
 }
 
+static bool is_beyond(const struct requirement *requirement, const char *value) {
+    long long number;
+    long long bound;
+    if (value == NULL || !is_whole(value, &number) || !is_whole(requirement->values[0], &bound)) {
+        return false;
+    }
+    return requirement->relation == RELATION_GREATER ? number > bound : number < bound;
+}
+
 static bool holds(const struct requirement *requirement, struct json_object *object) {
     const char *value = value_of(requirement, object);
     switch (requirement->relation) {
@@ -226,6 +264,9 @@ static bool holds(const struct requirement *requirement, struct json_object *obj
         return value != NULL;
     case RELATION_ABSENT:
         return value == NULL;
+    case RELATION_GREATER:
+    case RELATION_LESS:
+        return is_beyond(requirement, value);
     }
     return false;
 }

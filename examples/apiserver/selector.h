@@ -1,8 +1,8 @@
 /*
  * selector.h: which objects a list or watch asks for: by namespace, by labels, by fields.
  *
- * Labels: "a=b,c!=d,e in (x,y),f notin (z),g,!h". Fields: metadata.name, metadata.namespace and
- * those that the kind names, with =, == and !=.
+ * Labels: "a=b,c!=d,e in (x,y),f notin (z),g,!h,i>3,j<4". Fields: metadata.name, metadata.namespace
+ * and those that the kind names, with =, == and !=.
  */
 #ifndef APISERVER_SELECTOR_H
 #define APISERVER_SELECTOR_H

@@ -76,7 +76,8 @@ END_TEST
 
 static const char selected[] =
     "{\"metadata\":{\"name\":\"web\",\"namespace\":\"shop\",\"labels\":{\"app\":\"web\",\"tier\":"
-    "\"front\",\"empty\":\"\"}},\"spec\":{\"type\":\"NodePort\",\"clusterIP\":\"10.96.0.9\"}}";
+    "\"front\",\"empty\":\"\",\"number\":\"4\"}},\"spec\":{\"type\":\"NodePort\",\"clusterIP\":"
+    "\"10.96.0.9\"}}";
 
 static const struct {
     const char *namespace, *labels, *fields;
@@ -114,7 +115,17 @@ static const struct {
     {"", "app in (web", NULL, -1},
     {"", "app=web,,tier", NULL, -1},
     {"", "=web", NULL, -1},
-    {"", "app>3", NULL, -1},
+    {"", "number>3", NULL, 1},
+    {"", "number>4", NULL, 0},
+    {"", "number < 5,number>-1", NULL, 1},
+    {"", "number<4", NULL, 0},
+    {"", "app>3", NULL, 0},
+    {"", "missing<3", NULL, 0},
+    {"", "app>web", NULL, -1},
+    {"", "app>", NULL, -1},
+    {"", NULL, "spec.type>3", -1},
+    {"", "app,", NULL, -1},
+    {"", ",app", NULL, -1},
     {"", "app=web extra", NULL, -1},
     {"", NULL, "spec.bogus=1", -1},
     {"", NULL, "metadata.name", -1},
