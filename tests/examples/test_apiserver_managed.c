@@ -1,10 +1,6 @@
-/*
- * Who owns which field, and server-side apply: managed_fields.h over JSON values, no server.
- *
- * JSON in these tests is written with ' for ", so that it can be read.
- */
+/* Who owns which field, and server-side apply: managed_fields.h over JSON values, no server. */
 #include "field_walk.h"
-#include "managed_fields.h"
+#include "managed_case.h"
 #include "resource.h"
 #include "support.h"
 
@@ -12,72 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct json_object *value(const char *text) {
-    char *copy = memory_copy(text);
-    for (char *at = copy; *at != '\0'; at++) {
-        *at = *at == '\'' ? '"' : *at;
-    }
-    struct json_object *out = json_tokener_parse(copy);
-    ck_assert_msg(out != NULL, "no JSON: %s", copy);
-    free(copy);
-    return out;
-}
-
-/* One object, who writes it, and what came of the last apply. */
-static struct json_object *object;
-static struct field_writer writer;
-static struct outcome outcome;
-
-static void begin(void) {
-    object = NULL;
-    outcome = (struct outcome){0};
-    writer = (struct field_writer){
-        .schema = resource_services.schema, .api_version = "v1", .subresource = "", .now = 1000};
-}
-
-static void end(void) {
-    json_object_put(object);
-    outcome_clear(&outcome);
-}
-
-static const char *said(void) {
-    return json_member_text(outcome.value, "message");
-}
-
-/* Returns the code: 200, or that of the refusal. */
-static int apply_value(const char *manager, struct json_object *config, bool force) {
-    outcome_clear(&outcome);
-    writer.manager = manager;
-    writer.applies = true;
-    writer.force = force;
-    struct json_object *out = managed_fields_apply(&writer, object, config, &outcome);
-    json_object_put(config);
-    if (out != NULL) {
-        json_object_put(object);
-        object = out;
-    }
-    return out != NULL ? 200 : outcome.code;
-}
-
 #define SERVICE(members) "{'apiVersion':'v1','kind':'Service'," members "}"
 #define SPEC(members)    SERVICE("'metadata':{'name':'web'},'spec':{" members "}")
 #define LABELS(members)  SERVICE("'metadata':{'name':'web','labels':{" members "}}")
 
 static int apply(const char *manager, const char *config) {
-    return apply_value(manager, value(config), false);
+    return case_apply_value(manager, case_value(config), false);
 }
 
 static int force(const char *manager, const char *config) {
-    return apply_value(manager, value(config), true);
-}
-
-static void update(const char *manager, const char *wanted) {
-    writer.manager = manager;
-    writer.applies = false;
-    struct json_object *out = value(wanted);
-    managed_fields_update(&writer, object, out);
-    json_object_put(object);
-    object = out;
+    return case_apply_value(manager, case_value(config), true);
 }
 
 /* Write it as a client does that gives back what it read, with one change. */
@@ -88,7 +28,7 @@ static void update_member(const char *manager, const char *part, const char *nam
     if (wanted == NULL) {
         json_remove(into, name);
     } else {
-        json_set(into, name, value(wanted));
+        json_set(into, name, case_value(wanted));
     }
     writer.manager = manager;
     writer.applies = false;
@@ -97,29 +37,13 @@ static void update_member(const char *manager, const char *part, const char *nam
     object = out;
 }
 
-static struct json_object *entry_of(const char *manager, const char *operation) {
-    struct json_object *entries = json_at(object, "metadata", "managedFields", NULL);
-    for (size_t i = 0; i < json_length(entries); i++) {
-        struct json_object *entry = json_object_array_get_idx(entries, i);
-        if (strcmp(json_member_text(entry, "manager"), manager) == 0 &&
-            strcmp(json_member_text(entry, "operation"), operation) == 0) {
-            return entry;
-        }
-    }
-    return NULL;
-}
-
-static size_t entry_count(void) {
-    return json_length(json_at(object, "metadata", "managedFields", NULL));
-}
-
 static void assert_owns(const char *manager, const char *operation, const char *fields) {
-    struct json_object *entry = entry_of(manager, operation);
+    struct json_object *entry = case_entry_of(manager, operation);
     if (fields == NULL) {
         ck_assert_msg(entry == NULL, "%s still owns %s", manager, json_line(entry, NULL));
         return;
     }
-    struct json_object *expected = value(fields);
+    struct json_object *expected = case_value(fields);
     struct json_object *owned = json_member(entry, "fieldsV1");
     ck_assert_msg(json_object_equal(owned, expected), "%s owns %s", manager,
                   json_line(owned, NULL));
@@ -127,7 +51,7 @@ static void assert_owns(const char *manager, const char *operation, const char *
 }
 
 static void assert_is(const char *part, const char *expected) {
-    struct json_object *wanted = value(expected);
+    struct json_object *wanted = case_value(expected);
     struct json_object *present = json_member(object, part);
     ck_assert_msg(json_object_equal(present, wanted), "%s is %s", part, json_line(present, NULL));
     json_object_put(wanted);
@@ -136,11 +60,12 @@ static void assert_is(const char *part, const char *expected) {
 /* --- updates ---------------------------------------------------------------------------------- */
 
 START_TEST(a_create_owns_what_it_sets_and_the_containers_it_makes) {
-    update("kubectl-create",
-           SERVICE("'metadata':{'name':'web','uid':'u','labels':{'a':'b'},'finalizers':['x/y']},"
-                   "'spec':{'type':'ClusterIP','selector':{'a':'b'},"
-                   "'sessionAffinityConfig':{'clientIP':{'timeoutSeconds':5}},"
-                   "'ports':[{'port':80,'protocol':'TCP'}]}"));
+    case_update(
+        "kubectl-create",
+        SERVICE("'metadata':{'name':'web','uid':'u','labels':{'a':'b'},'finalizers':['x/y']},"
+                "'spec':{'type':'ClusterIP','selector':{'a':'b'},"
+                "'sessionAffinityConfig':{'clientIP':{'timeoutSeconds':5}},"
+                "'ports':[{'port':80,'protocol':'TCP'}]}"));
     assert_owns("kubectl-create", "Update",
                 "{'f:metadata':{'f:labels':{'.':{},'f:a':{}},"
                 "'f:finalizers':{'.':{},'v:\\'x/y\\'':{}}},"
@@ -148,7 +73,7 @@ START_TEST(a_create_owns_what_it_sets_and_the_containers_it_makes) {
                 "'f:sessionAffinityConfig':{'.':{},'f:clientIP':{'.':{},'f:timeoutSeconds':{}}},"
                 "'f:ports':{'.':{},'k:{\\'port\\':80,\\'protocol\\':\\'TCP\\'}':"
                 "{'.':{},'f:port':{},'f:protocol':{}}}}}");
-    struct json_object *entry = entry_of("kubectl-create", "Update");
+    struct json_object *entry = case_entry_of("kubectl-create", "Update");
     ck_assert_str_eq(json_member_text(entry, "time"), "1970-01-01T00:16:40Z");
     ck_assert_str_eq(json_member_text(entry, "fieldsType"), "FieldsV1");
     ck_assert_str_eq(json_member_text(entry, "apiVersion"), "v1");
@@ -176,26 +101,26 @@ START_TEST(an_update_that_changes_nothing_leaves_everything) {
 END_TEST
 
 START_TEST(a_manager_keeps_what_it_wrote_before) {
-    update("m", SPEC("'type':'NodePort'"));
+    case_update("m", SPEC("'type':'NodePort'"));
     update_member("m", "spec", "clusterIP", "'None'");
     assert_owns("m", "Update", "{'f:spec':{'f:type':{},'f:clusterIP':{}}}");
-    ck_assert_uint_eq(entry_count(), 1);
+    ck_assert_uint_eq(case_entry_count(), 1);
 }
 END_TEST
 
 START_TEST(a_write_of_the_status_is_an_entry_of_its_own) {
-    update("m", SPEC("'type':'NodePort'"));
+    case_update("m", SPEC("'type':'NodePort'"));
     writer.subresource = "status";
     update_member("m", "status", "loadBalancer", "{'ingress':[{'ip':'192.0.2.1'}]}");
     struct json_object *entry =
         json_object_array_get_idx(json_at(object, "metadata", "managedFields", NULL), 1);
     ck_assert_str_eq(json_member_text(entry, "subresource"), "status");
-    struct json_object *expected = value("{'f:status':{'f:loadBalancer':{'f:ingress':{}}}}");
+    struct json_object *expected = case_value("{'f:status':{'f:loadBalancer':{'f:ingress':{}}}}");
     ck_assert(json_object_equal(json_member(entry, "fieldsV1"), expected));
     json_object_put(expected);
     /* the spec is not the status endpoint's: nothing of it changes hands */
     update_member("m", "spec", "type", "'ClusterIP'");
-    ck_assert_uint_eq(entry_count(), 2);
+    ck_assert_uint_eq(case_entry_count(), 2);
     writer.subresource = "";
     ck_assert_int_eq(apply("a", SERVICE("'metadata':{'name':'web'},'status':{'loadBalancer':"
                                         "{'ingress':[{'ip':'192.0.2.9'}]}}")),
@@ -205,15 +130,16 @@ END_TEST
 
 START_TEST(an_empty_list_of_managers_ends_the_keeping) {
     static const char *const resets[] = {"[]", "[{}]"};
-    update("m", SPEC("'type':'NodePort'"));
+    case_update("m", SPEC("'type':'NodePort'"));
     update_member("m", "metadata", "managedFields", resets[_i]);
-    ck_assert_uint_eq(entry_count(), 0);
+    ck_assert_uint_eq(case_entry_count(), 0);
     update_member("m", "spec", "type", "'ClusterIP'");
-    ck_assert_uint_eq(entry_count(), 0);
+    ck_assert_uint_eq(case_entry_count(), 0);
     /* until somebody applies: what is there then was somebody's */
     ck_assert_int_eq(apply("a", SPEC("'type':'NodePort'")), 409);
-    ck_assert_str_eq(said(), "Apply failed with 1 conflict: conflict with \"before-first-apply\" "
-                             "using v1: .spec.type");
+    ck_assert_str_eq(case_said(),
+                     "Apply failed with 1 conflict: conflict with \"before-first-apply\" "
+                     "using v1: .spec.type");
     ck_assert_int_eq(apply("a", SPEC("'type':'ClusterIP'")), 200);
     assert_owns("before-first-apply", "Update", "{'f:spec':{'f:type':{}}}");
 }
@@ -229,26 +155,26 @@ START_TEST(managers_that_cannot_be_read_are_not_taken) {
         "[{'manager':'x','operation':'Update','apiVersion':'v1','fieldsType':'FieldsV1',"
         "'fieldsV1':{'f:spec':{'k:[1]':{}}}}]",
     };
-    update("m", SPEC("'type':'NodePort'"));
+    case_update("m", SPEC("'type':'NodePort'"));
     update_member("m", "metadata", "managedFields", bad[_i]);
     assert_owns("m", "Update", "{'f:spec':{'f:type':{}}}");
 }
 END_TEST
 
 START_TEST(managers_that_a_client_gives_are_taken) {
-    update("m", SPEC("'type':'NodePort'"));
+    case_update("m", SPEC("'type':'NodePort'"));
     update_member("m", "metadata", "managedFields",
                   "[{'manager':'n','operation':'Apply','apiVersion':'v1','fieldsType':'FieldsV1',"
                   "'fieldsV1':{'f:spec':{'k:{\\'protocol\\':\\'TCP\\', \\'port\\':1}':{'.':{}},"
                   "'z:unknown':{}}}}]");
-    ck_assert_uint_eq(entry_count(), 1);
+    ck_assert_uint_eq(case_entry_count(), 1);
     /* in the one form: keys in order, nothing unknown */
     assert_owns("n", "Apply", "{'f:spec':{'k:{\\'port\\':1,\\'protocol\\':\\'TCP\\'}':{}}}");
 }
 END_TEST
 
 START_TEST(the_oldest_of_many_updates_become_one) {
-    update("m0", LABELS("'n':'0'"));
+    case_update("m0", LABELS("'n':'0'"));
     for (int i = 1; i <= 12; i++) {
         char manager[8], label[8];
         snprintf(manager, sizeof manager, "m%d", i);
@@ -258,7 +184,7 @@ START_TEST(the_oldest_of_many_updates_become_one) {
         writer.now += 10;
         update_member(manager, "metadata", "labels", json_line(labels, NULL));
         json_object_put(labels);
-        ck_assert_uint_le(entry_count(), 10);
+        ck_assert_uint_le(case_entry_count(), 10);
     }
     assert_owns("ancient-changes", "Update",
                 "{'f:metadata':{'f:labels':{'.':{},'f:n':{},'f:l1':{},'f:l2':{},'f:l3':{}}}}");
@@ -294,7 +220,7 @@ START_TEST(applying_the_same_again_changes_nothing) {
     ck_assert_int_eq(apply("a", SPEC("'type':'NodePort','sessionAffinity':'None',"
                                      "'ports':[{'port':1},{'port':2}]")),
                      200);
-    ck_assert_str_eq(json_member_text(entry_of("a", "Apply"), "time"), "1970-01-01T02:30:00Z");
+    ck_assert_str_eq(json_member_text(case_entry_of("a", "Apply"), "time"), "1970-01-01T02:30:00Z");
     json_object_put(before);
 }
 END_TEST
@@ -303,8 +229,8 @@ START_TEST(another_value_than_the_owners_is_a_conflict_that_names_both) {
     apply("a", SPEC("'type':'NodePort','ports':[{'port':80,'protocol':'UDP','targetPort':8080}]"));
     ck_assert_int_eq(apply("b", SPEC("'ports':[{'port':80,'protocol':'UDP','targetPort':9090}]")),
                      409);
-    ck_assert_str_eq(said(), "Apply failed with 1 conflict: conflict with \"a\": "
-                             ".spec.ports[port=80,protocol=\"UDP\"].targetPort");
+    ck_assert_str_eq(case_said(), "Apply failed with 1 conflict: conflict with \"a\": "
+                                  ".spec.ports[port=80,protocol=\"UDP\"].targetPort");
     struct json_object *cause =
         json_object_array_get_idx(json_at(outcome.value, "details", "causes", NULL), 0);
     ck_assert_str_eq(json_member_text(outcome.value, "reason"), "Conflict");
@@ -317,19 +243,19 @@ START_TEST(another_value_than_the_owners_is_a_conflict_that_names_both) {
 END_TEST
 
 START_TEST(conflicts_are_listed_by_manager) {
-    update("edit", SPEC("'type':'NodePort','externalName':'x'"));
+    case_update("edit", SPEC("'type':'NodePort','externalName':'x'"));
     writer.subresource = "status";
     update_member("lb", "metadata", "labels", "{'l':'1'}");
     writer.subresource = "";
     ck_assert_int_eq(apply("b", SERVICE("'metadata':{'name':'web','labels':{'l':'2'}},"
                                         "'spec':{'type':'ClusterIP','externalName':'y'}")),
                      409);
-    ck_assert_str_eq(said(), "Apply failed with 3 conflicts: "
-                             "conflicts with \"edit\" using v1:\n"
-                             "- .spec.externalName\n"
-                             "- .spec.type\n"
-                             "conflicts with \"lb\" with subresource \"status\" using v1:\n"
-                             "- .metadata.labels.l");
+    ck_assert_str_eq(case_said(), "Apply failed with 3 conflicts: "
+                                  "conflicts with \"edit\" using v1:\n"
+                                  "- .spec.externalName\n"
+                                  "- .spec.type\n"
+                                  "conflicts with \"lb\" with subresource \"status\" using v1:\n"
+                                  "- .metadata.labels.l");
 }
 END_TEST
 
@@ -421,9 +347,9 @@ START_TEST(an_atomic_field_has_one_owner) {
     ck_assert_int_eq(apply("a", config), 200);
     snprintf(config, sizeof config, SPEC("%s"), members[_i][1]);
     ck_assert_int_eq(apply("b", config), 409);
-    ck_assert_ptr_nonnull(strstr(said(), members[_i][2]));
+    ck_assert_ptr_nonnull(strstr(case_said(), members[_i][2]));
     ck_assert_int_eq(force("b", config), 200);
-    struct json_object *wanted = value(config);
+    struct json_object *wanted = case_value(config);
     ck_assert(json_object_equal(json_member(object, "spec"), json_member(wanted, "spec")));
     json_object_put(wanted);
 }
@@ -461,7 +387,7 @@ START_TEST(a_config_that_cannot_be_applied_is_refused) {
         {"{}", "invalid object type: "},
     };
     ck_assert_int_eq(apply("a", configs[_i][0]), 400);
-    ck_assert_msg(strstr(said(), configs[_i][1]) != NULL, "%s", said());
+    ck_assert_msg(strstr(case_said(), configs[_i][1]) != NULL, "%s", case_said());
     ck_assert_ptr_null(object);
 }
 END_TEST
@@ -477,7 +403,8 @@ END_TEST
     "{\\'type\\':\\'NodePort\\',\\'externalName\\':\\'x\\'}}"
 
 START_TEST(kubectl_takes_over_what_it_applied_itself) {
-    update("kubectl-client-side-apply", ANNOTATED(LAST, "'type':'NodePort','externalName':'x'"));
+    case_update("kubectl-client-side-apply",
+                ANNOTATED(LAST, "'type':'NodePort','externalName':'x'"));
     ck_assert_int_eq(apply("other", SPEC("'type':'ClusterIP'")), 409);
     ck_assert_int_eq(apply("kubectl", SPEC("'type':'ClusterIP','externalName':'x'")), 200);
     assert_is("spec", "{'type':'ClusterIP','externalName':'x'}");
@@ -490,11 +417,12 @@ START_TEST(kubectl_takes_over_what_it_applied_itself) {
 END_TEST
 
 START_TEST(what_somebody_changed_since_is_a_conflict_for_kubectl_too) {
-    update("kubectl-client-side-apply", ANNOTATED(LAST, "'type':'NodePort','externalName':'x'"));
+    case_update("kubectl-client-side-apply",
+                ANNOTATED(LAST, "'type':'NodePort','externalName':'x'"));
     update_member("edit", "spec", "type", "'LoadBalancer'");
     ck_assert_int_eq(apply("kubectl", SPEC("'type':'ClusterIP','externalName':'y'")), 409);
-    ck_assert_str_eq(said(), "Apply failed with 1 conflict: conflict with \"edit\" using v1: "
-                             ".spec.type");
+    ck_assert_str_eq(case_said(), "Apply failed with 1 conflict: conflict with \"edit\" using v1: "
+                                  ".spec.type");
 }
 END_TEST
 
@@ -537,7 +465,7 @@ END_TEST
 static struct json_object *random_config(uint64_t *state) {
     static const char *const labels[] = {"a", "b", "c"};
     static const char *const texts[] = {"type", "externalName", "clusterIP", "sessionAffinity"};
-    struct json_object *out = value(SERVICE("'metadata':{'name':'web'}"));
+    struct json_object *out = case_value(SERVICE("'metadata':{'name':'web'}"));
     struct json_object *spec = json_object_new_object();
     struct json_object *ports = json_object_new_array();
     for (int i = 0; i < 3; i++) {
@@ -588,24 +516,24 @@ START_TEST(whatever_is_applied_is_so_and_all_of_it_goes_again) {
         for (int step = 0; step < 8; step++) {
             const char *manager = managers[test_random(&state) % 3];
             struct json_object *config = random_config(&state);
-            if (apply_value(manager, json_object_get(config), false) == 409) {
-                ck_assert_int_eq(apply_value(manager, json_object_get(config), true), 200);
+            if (case_apply_value(manager, json_object_get(config), false) == 409) {
+                ck_assert_int_eq(case_apply_value(manager, json_object_get(config), true), 200);
             }
             ck_assert_msg(is_laid_over(config), "%s is not in %s", json_line(config, NULL),
                           json_line(object, NULL));
             struct json_object *before = json_copy(object);
             writer.now++;
-            ck_assert_int_eq(apply_value(manager, config, false), 200);
+            ck_assert_int_eq(case_apply_value(manager, config, false), 200);
             ck_assert_str_eq(json_line(object, NULL), json_line(before, NULL));
             json_object_put(before);
         }
         for (int i = 0; i < 3; i++) {
             ck_assert_int_eq(apply(managers[i], SERVICE("'metadata':{'name':'web'}")), 200);
         }
-        ck_assert_uint_eq(entry_count(), 0);
+        ck_assert_uint_eq(case_entry_count(), 0);
         ck_assert_msg(json_member(object, "spec") == NULL, "%s", json_line(object, NULL));
-        end();
-        begin();
+        case_end();
+        case_begin();
     }
 }
 END_TEST
@@ -614,7 +542,7 @@ int main(void) {
     Suite *suite = suite_create("managed");
     TCase *cases = tcase_create("managed");
     tcase_set_timeout(cases, 60);
-    tcase_add_checked_fixture(cases, begin, end);
+    tcase_add_checked_fixture(cases, case_begin, case_end);
     tcase_add_test(cases, a_create_owns_what_it_sets_and_the_containers_it_makes);
     tcase_add_test(cases, an_update_takes_what_it_changes_from_all_others);
     tcase_add_test(cases, an_update_that_changes_nothing_leaves_everything);
