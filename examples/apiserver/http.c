@@ -19,7 +19,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define WATCH_BLOCK (8u << 10)
+#define WARNINGS_MAX 4096 /* bytes, as kube-apiserver's limit */
+#define WATCH_BLOCK  (8u << 10)
 
 const char *const method_names[METHOD_COUNT] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
 
@@ -269,11 +270,11 @@ static struct MHD_Response *body_response(struct reply *reply) {
 }
 
 /* A Warning header's text may not hold quotes or anything but printable ASCII. */
-static void add_warning(struct MHD_Response *response, const struct text *warning) {
+static void add_warning(struct MHD_Response *response, const char *line, size_t size) {
     struct text header = {0};
     text_add(&header, "299 - \"");
-    for (size_t i = 0; i < warning->size; i++) {
-        char byte = warning->data[i];
+    for (size_t i = 0; i < size; i++) {
+        char byte = line[i];
         if (byte == '"' || byte == '\\') {
             text_add(&header, "\\");
         }
@@ -283,6 +284,20 @@ static void add_warning(struct MHD_Response *response, const struct text *warnin
     text_add(&header, "\"");
     MHD_add_response_header(response, MHD_HTTP_HEADER_WARNING, header.data);
     text_clear(&header);
+}
+
+/* Each line, while they are not too many for a client's headers. */
+static void add_warnings(struct MHD_Response *response, const struct text *warnings) {
+    size_t end = warnings->size < WARNINGS_MAX ? warnings->size : WARNINGS_MAX;
+    for (size_t at = 0; at < end;) {
+        const char *line = warnings->data + at;
+        const char *newline = memchr(line, '\n', end - at);
+        size_t size = newline != NULL ? (size_t)(newline - line) : end - at;
+        if (size > 0) {
+            add_warning(response, line, size);
+        }
+        at += size + 1;
+    }
 }
 
 static enum MHD_Result send_reply(struct exchange *exchange, struct MHD_Connection *connection) {
@@ -297,9 +312,7 @@ static enum MHD_Result send_reply(struct exchange *exchange, struct MHD_Connecti
     if (reply->allow != NULL) {
         MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
     }
-    if (reply->warning.size > 0) {
-        add_warning(response, &reply->warning);
-    }
+    add_warnings(response, &reply->warning);
     counters_request(exchange->http->server, exchange->request.method, reply->code);
     enum MHD_Result result = MHD_queue_response(connection, (unsigned)reply->code, response);
     MHD_destroy_response(response);

@@ -66,7 +66,7 @@ struct reply {
     int code;
     const char *content_type; /* static text */
     const char *allow;        /* methods, for 405; static text or NULL */
-    struct text warning;      /* what goes into a Warning header; empty: none */
+    struct text warning;      /* a line for each Warning header; empty: none */
     struct text body;
     struct watch *watch; /* stream this instead of the body; the reply owns it */
 };

@@ -33,6 +33,19 @@ static bool begin_write(const struct request *request, bool applies, struct obje
            write_options_read(request, applies, options, outcome);
 }
 
+/* The outcome of a write, with the warnings about what was taken. */
+static void reply_write(const struct request *request, struct reply *reply,
+                        struct outcome *outcome) {
+    const struct resource *resource = request->resource;
+    if (outcome->code / 100 == 2 && resource->warn != NULL && !request->status) {
+        if (reply->warning.size > 0) {
+            text_add(&reply->warning, "\n");
+        }
+        resource->warn(outcome->value, &reply->warning);
+    }
+    reply_outcome(request, reply, resource, outcome);
+}
+
 void objects_create(struct server *server, const struct request *request, struct reply *reply) {
     struct outcome outcome = {0};
     struct object_place place = place_of(server, request);
@@ -45,7 +58,7 @@ void objects_create(struct server *server, const struct request *request, struct
         object_create(&place, object, &outcome);
     }
     json_object_put(object);
-    reply_outcome(request, reply, request->resource, &outcome);
+    reply_write(request, reply, &outcome);
 }
 
 /* --- replace and patch ------------------------------------------------------------------------ */
@@ -97,7 +110,7 @@ void objects_replace(struct server *server, const struct request *request, struc
         object_update(&place, replace_with_body, &edit, request->status, &outcome);
     }
     json_object_put(edit.object);
-    reply_outcome(request, reply, request->resource, &outcome);
+    reply_write(request, reply, &outcome);
 }
 
 static bool parse_patch(const struct request *request, struct edit *edit, struct outcome *outcome) {
@@ -203,7 +216,7 @@ void objects_patch(struct server *server, const struct request *request, struct 
         }
     }
     json_object_put(edit.patch);
-    reply_outcome(request, reply, request->resource, &outcome);
+    reply_write(request, reply, &outcome);
 }
 
 /* --- delete ----------------------------------------------------------------------------------- */

@@ -87,6 +87,8 @@ struct resource {
     /* After these, where the rules need the server; not for a status write. `old` may be NULL. */
     void (*judge)(struct server *server, struct json_object *old, struct json_object *object,
                   ipalloc_service_problems *problems);
+    /* What is taken, but warned of: a line each, for the client. Not for a status write. */
+    void (*warn)(struct json_object *object, struct text *out);
     const char *owner_kind; /* its objects hold addresses as KIND/NAMESPACE/NAME/UID */
     change_hook create, update, delete;
     /* A change is stored, and is not a dry-run; `outcome` (what the client is told) may be changed.

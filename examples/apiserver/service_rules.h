@@ -35,6 +35,11 @@ void service_validate(struct json_object *old, struct json_object *object,
 void service_validate_status(struct json_object *old, struct json_object *object,
                              ipalloc_service_problems *problems);
 
+/* --- service_warnings.c ----------------------------------------------------------------------- */
+
+/* What Kubernetes warns of in an object that it takes, a line each. */
+void service_warn(struct json_object *object, struct text *out);
+
 /* --- problem_order.c -------------------------------------------------------------------------- */
 
 /* In the order in which kube-apiserver's ValidateServiceUpdate and ValidateService find them. */

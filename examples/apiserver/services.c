@@ -122,6 +122,7 @@ const struct resource resource_services = {
     .validate = service_validate_metadata,
     .validate_update = service_validate_status,
     .judge = judge_service,
+    .warn = service_warn,
     .owner_kind = "Service",
     .create = create_service,
     .update = update_service,

@@ -287,7 +287,6 @@ START_TEST(whatever_is_refused_leaves_and_frees_nothing) {
         answer_free(&answer);
         expect_nothing_to_repair(&server);
     }
-    fprintf(stderr, "done %u refused %u\n", done, refused);
     ck_assert(done + refused < 100 || (done > 0 && refused > 0));
     stop();
 }

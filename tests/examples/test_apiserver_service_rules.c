@@ -245,6 +245,47 @@ START_TEST(every_broken_rule_of_a_value_is_told) {
 }
 END_TEST
 
+static const struct {
+    const char *object;
+    const char *lines;
+} warnings[] = {
+    {"{\"spec\":{\"type\":\"ClusterIP\",\"sessionAffinity\":\"None\"}}", ""},
+    {"{\"metadata\":{\"annotations\":{\"service.kubernetes.io/topology-aware-hints\":\"auto\"}}}",
+     "annotation service.kubernetes.io/topology-aware-hints is deprecated, please use "
+     "service.kubernetes.io/topology-mode instead\n"},
+    {"{\"spec\":{\"type\":\"ClusterIP\",\"clusterIP\":\"None\",\"sessionAffinity\":\"ClientIP\","
+     "\"loadBalancerIP\":\"192.0.2.1\",\"externalIPs\":[\"192.0.2.2\"]}}",
+     "spec.loadBalancerIP is ignored for headless services\n"
+     "spec.externalIPs is ignored for headless services\n"
+     "spec.SessionAffinity is ignored for headless services\n"},
+    {"{\"spec\":{\"type\":\"ClusterIP\",\"externalIPs\":[\"2001:db8::1\",\"2001:DB8::2\"]}}",
+     "spec.externalIPs[1]: IPv6 address \"2001:DB8::2\" should be in RFC 5952 canonical format "
+     "(\"2001:db8::2\")\n"},
+    {"{\"spec\":{\"type\":\"LoadBalancer\",\"loadBalancerIP\":\"2001:db8::0:1\","
+     "\"loadBalancerSourceRanges\":[\"2001:db8:0::/48\",\"10.0.0.0/8\"]}}",
+     "spec.loadBalancerIP: IPv6 address \"2001:db8::0:1\" should be in RFC 5952 canonical format "
+     "(\"2001:db8::1\")\n"
+     "spec.loadBalancerSourceRanges[0]: IPv6 CIDR value \"2001:db8:0::/48\" should be in RFC 5952 "
+     "canonical format (\"2001:db8::/48\")\n"},
+    {"{\"spec\":{\"type\":\"ExternalName\",\"externalName\":\"a\",\"externalIPs\":[\"192.0.2.2\"]}"
+     "}",
+     "spec.externalIPs is ignored when spec.type is \"ExternalName\"\n"},
+    {"{\"spec\":{\"type\":\"NodePort\",\"externalName\":\"a\",\"trafficDistribution\":"
+     "\"PreferClose\"}}",
+     "spec.externalName is ignored when spec.type is not \"ExternalName\"\n"
+     "spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\"\n"},
+};
+
+START_TEST(what_is_taken_but_unwise_is_warned_of) {
+    struct text lines = {0};
+    struct json_object *object = parse(warnings[_i].object);
+    service_warn(object, &lines);
+    ck_assert_str_eq(lines.size > 0 ? lines.data : "", warnings[_i].lines);
+    text_clear(&lines);
+    json_object_put(object);
+}
+END_TEST
+
 START_TEST(more_ports_than_a_transaction_takes_are_refused_as_too_many) {
     ipalloc_service_problems problems;
     struct text text = {0};
@@ -379,6 +420,8 @@ int main(void) {
                         (int)(sizeof rules / sizeof rules[0]));
     tcase_add_loop_test(tcase, every_broken_rule_of_a_value_is_told, 0,
                         (int)(sizeof several / sizeof several[0]));
+    tcase_add_loop_test(tcase, what_is_taken_but_unwise_is_warned_of, 0,
+                        (int)(sizeof warnings / sizeof warnings[0]));
     tcase_add_test(tcase, more_ports_than_a_transaction_takes_are_refused_as_too_many);
     tcase_add_test(tcase, many_broken_rules_are_kept_up_to_the_limit);
     tcase_add_loop_test(tcase, names_follow_their_rules, 0, (int)(sizeof names / sizeof names[0]));

@@ -418,6 +418,24 @@ START_TEST(a_taken_name_answers_409_and_its_address_stays_free) {
 }
 END_TEST
 
+static void expect_warning(struct answer answer, const char *warning) {
+    ck_assert_msg(answer.code / 100 == 2, "%ld %s", answer.code, answer.text);
+    ck_assert_str_eq(answer.warning, warning);
+    answer_free(&answer);
+}
+
+START_TEST(what_is_taken_but_ignored_comes_with_a_warning) {
+    static const char ignored[] =
+        "299 - \"spec.externalName is ignored when spec.type is not \\\"ExternalName\\\"\"";
+    start("10.96.0.0/24", "30000-32767");
+    expect_warning(service_create(&server, "x", PORTS, ""), "");
+    expect_warning(service_create(&server, "y", "'externalName':'a.example'," PORTS, ""), ignored);
+    expect_warning(service_change(&server, "x", "'externalName':'a.example'", ""), ignored);
+    expect_warning(service_change(&server, "x", "'externalName':null", ""), "");
+    stop();
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("apiserver texts");
     TCase *tests = tcase_create("texts");
@@ -428,6 +446,7 @@ int main(void) {
     tcase_add_test(tests, full_ranges_answer_500);
     tcase_add_test(tests, several_problems_are_told_in_kubernetes_order);
     tcase_add_test(tests, a_taken_name_answers_409_and_its_address_stays_free);
+    tcase_add_test(tests, what_is_taken_but_ignored_comes_with_a_warning);
     suite_add_tcase(suite, tests);
     return test_main(suite);
 }
