@@ -98,15 +98,18 @@ static bool read_range(struct pool_text *text, const char *value) {
 }
 
 static bool read_ports(struct pool_text *text, const char *value) {
-    unsigned first = 0;
-    unsigned last = 0;
-    int used = 0;
-    if (sscanf(value, "%5u-%5u%n", &first, &last, &used) != 2 || value[used] != '\0' ||
-        first > last || last > UINT16_MAX) {
+    const char *dash = strchr(value, '-');
+    struct admin_place first;
+    struct admin_place last;
+    ipalloc_error ignored;
+    if (dash == NULL ||
+        admin_place_parse(value, (size_t)(dash - value), &first, &ignored) != IPALLOC_OK ||
+        admin_place_parse(dash + 1, strlen(dash + 1), &last, &ignored) != IPALLOC_OK ||
+        !first.is_port || !last.is_port || first.port > last.port) {
         return false;
     }
-    text->definition.port_first = (uint16_t)first;
-    text->definition.port_last = (uint16_t)last;
+    text->definition.port_first = first.port;
+    text->definition.port_last = last.port;
     return true;
 }
 

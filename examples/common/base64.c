@@ -13,8 +13,10 @@ void base64_add(struct text *out, const void *bytes, size_t size) {
         uint32_t group = (uint32_t)at[i] << 16 | (left > 1 ? (uint32_t)at[i + 1] << 8 : 0) |
                          (left > 2 ? at[i + 2] : 0);
         char four[4] = {alphabet[group >> 18], alphabet[group >> 12 & 63],
-                        left > 1 ? alphabet[group >> 6 & 63] : '=',
-                        left > 2 ? alphabet[group & 63] : '='};
+                        alphabet[group >> 6 & 63], alphabet[group & 63]};
+        if (left < 3) {
+            memset(four + left + 1, '=', 3 - left);
+        }
         text_append(out, four, sizeof four);
     }
 }

@@ -23,7 +23,8 @@ const struct command command_exclude = {
             "\n"
             "  ipallocctl exclude 10.96.0.32/28 --store=sqlite:services.db\n",
     .positionals = {"what"},
-    .options = {{"--pool", "pool"}, {"--dry-run", "dryRun", .is_truth = true}},
+    .options = {{.flag = "--pool", .argument = "pool"},
+                {.flag = "--dry-run", .argument = "dryRun", .is_truth = true}},
     .headings = headings,
     .show_item = show_exclusion,
 };
@@ -38,7 +39,8 @@ const struct command command_include = {
             "\n"
             "  ipallocctl include 10.96.0.40-10.96.0.47 --store=sqlite:services.db\n",
     .positionals = {"what"},
-    .options = {{"--pool", "pool"}, {"--dry-run", "dryRun", .is_truth = true}},
+    .options = {{.flag = "--pool", .argument = "pool"},
+                {.flag = "--dry-run", .argument = "dryRun", .is_truth = true}},
     .headings = headings,
     .show_item = show_exclusion,
 };

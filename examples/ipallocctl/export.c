@@ -50,8 +50,8 @@ static struct file *add_file(struct exporting *exporting, const char *kind, cons
         memory_resize(exporting->files, (exporting->file_count + 1) * sizeof *exporting->files);
     struct file *file = &exporting->files[exporting->file_count++];
     text_format(&name, "%s-%s.bin", kind, words);
-    for (char *at = name.data; *at != '\0'; at++) {
-        *at = *at == '/' ? '_' : *at;
+    for (char *at = name.data; (at = strchr(at, '/')) != NULL;) {
+        *at = '_';
     }
     *file = (struct file){.name = name.data};
     return file;
@@ -351,7 +351,8 @@ const struct command command_export = {
         "\n"
         "  ipallocctl export --store=sqlite:services.db >services.json\n"
         "  ipallocctl export --kubernetes dump --store=sqlite:services.db\n",
-    .options = {{"--kubernetes", "kubernetes"}, {"--pool", "pool"}},
+    .options = {{.flag = "--kubernetes", .argument = "kubernetes"},
+                {.flag = "--pool", .argument = "pool"}},
     .prepare = choose_form,
     .show_item = show_export,
     .show_end = finish,

@@ -28,9 +28,9 @@ const struct command command_allocate = {
         "  ipallocctl allocate services-v4 --owner Router/edge --slot uplink \\\n"
         "      --store=sqlite:services.db\n",
     .positionals = {"pool"},
-    .options = {{"--owner", "owner", .is_needed = true},
-                {"--slot", "slot", .is_needed = true},
-                {"--dry-run", "dryRun", .is_truth = true}},
+    .options = {{.flag = "--owner", .argument = "owner", .is_needed = true},
+                {.flag = "--slot", .argument = "slot", .is_needed = true},
+                {.flag = "--dry-run", .argument = "dryRun", .is_truth = true}},
     .headings = headings,
     .show_item = show_grant,
 };
@@ -48,10 +48,10 @@ const struct command command_reserve = {
         "  ipallocctl reserve 10.96.0.53 --owner Router/edge --slot dns "
         "--store=sqlite:services.db\n",
     .positionals = {"place"},
-    .options = {{"--owner", "owner", .is_needed = true},
-                {"--slot", "slot", .is_needed = true},
-                {"--pool", "pool"},
-                {"--dry-run", "dryRun", .is_truth = true}},
+    .options = {{.flag = "--owner", .argument = "owner", .is_needed = true},
+                {.flag = "--slot", .argument = "slot", .is_needed = true},
+                {.flag = "--pool", .argument = "pool"},
+                {.flag = "--dry-run", .argument = "dryRun", .is_truth = true}},
     .headings = headings,
     .show_item = show_grant,
 };

@@ -63,8 +63,8 @@ const struct command command_import = {
         "\n"
         "  ipallocctl import cluster-dump/ --define --store=sqlite:services.db\n",
     .positionals = {"path"},
-    .options = {{"--define", "define", .is_truth = true},
-                {"--dry-run", "dryRun", .is_truth = true}},
+    .options = {{.flag = "--define", .argument = "define", .is_truth = true},
+                {.flag = "--dry-run", .argument = "dryRun", .is_truth = true}},
     .headings = headings,
     .prepare = read_files,
     .show_item = show_import,

@@ -24,7 +24,7 @@ const struct command command_list = {
             "begin like it.\n"
             "\n"
             "  ipallocctl list --owner 'Service/default/*' --store=sqlite:services.db\n",
-    .options = {{"--pool", "pool"}, {"--owner", "owner"}},
+    .options = {{.flag = "--pool", .argument = "pool"}, {.flag = "--owner", .argument = "owner"}},
     .headings = headings,
     .show_item = show_lease,
 };

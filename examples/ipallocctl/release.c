@@ -25,11 +25,11 @@ const struct command command_release = {
         "\n"
         "  ipallocctl release 10.96.0.53 --owner Router/edge --store=sqlite:services.db\n",
     .positionals = {"?place"},
-    .options = {{"--owner", "owner", .is_needed = true},
-                {"--generation", "generation"},
-                {"--pool", "pool"},
-                {"--all", "all", .is_truth = true},
-                {"--dry-run", "dryRun", .is_truth = true}},
+    .options = {{.flag = "--owner", .argument = "owner", .is_needed = true},
+                {.flag = "--generation", .argument = "generation"},
+                {.flag = "--pool", .argument = "pool"},
+                {.flag = "--all", .argument = "all", .is_truth = true},
+                {.flag = "--dry-run", .argument = "dryRun", .is_truth = true}},
     .headings = headings,
     .show_item = show_released,
 };

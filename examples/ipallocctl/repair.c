@@ -119,10 +119,10 @@ const struct command command_repair = {
         "\n"
         "  ipallocctl repair --report -o json --store=sqlite:services.db >report.json\n"
         "  ipallocctl repair --apply report.json --store=sqlite:services.db\n",
-    .options = {{"--report", "report", .is_truth = true},
-                {"--apply", "apply"},
-                {"--grace", "grace"},
-                {"--dry-run", "dryRun", .is_truth = true}},
+    .options = {{.flag = "--report", .argument = "report", .is_truth = true},
+                {.flag = "--apply", .argument = "apply"},
+                {.flag = "--grace", .argument = "grace"},
+                {.flag = "--dry-run", .argument = "dryRun", .is_truth = true}},
     .headings = headings,
     .prepare = choose,
     .show_item = show_line,

@@ -57,6 +57,6 @@ const struct command command_show = {
         "\n"
         "  ipallocctl show 10.96.0.10 --store=sqlite:services.db\n",
     .positionals = {"place"},
-    .options = {{"--pool", "pool"}},
+    .options = {{.flag = "--pool", .argument = "pool"}},
     .show_item = show_place,
 };

@@ -42,7 +42,7 @@ const struct command command_accept = {
     .help = "Until then it allocates nothing. Do it only when the original no longer runs.\n"
             "\n"
             "  ipallocctl accept --store=sqlite:services.db\n",
-    .options = {{"--dry-run", "dryRun", .is_truth = true}},
+    .options = {{.flag = "--dry-run", .argument = "dryRun", .is_truth = true}},
     .headings = accept_headings,
     .show_item = show_acceptance,
 };
