@@ -184,6 +184,13 @@ START_TEST(what_a_service_has_already_stays_its_own) {
                 "given");
     expect_done(ctl_expect(0, "import %s --store=%s", text_file(inputs[3].text), url), "imported");
     expect_done(ctl_expect(0, "show 10.96.0.7 --store=%s", url), "Service/a/b/uid");
+    expect_done(ctl_expect(0, "release 10.96.0.7 --owner Service/a/b/uid --store=%s", url), " ");
+    expect_done(
+        ctl_expect(0, "reserve 10.96.0.7 --owner Service/a/bb/uid --slot s --store=%s", url),
+        "given");
+    struct ran ran = ctl_expect(1, "import %s --store=%s", text_file(inputs[3].text), url);
+    expect_in(ran.errors, "held by Service/a/bb/uid");
+    ran_free(&ran);
     end();
 }
 END_TEST
