@@ -113,8 +113,7 @@ END_TEST
 
 /* --- shrinking -------------------------------------------------------------------------------- */
 
-static const char REST_OF_24[] =
-    "10.96.0.0/28 -10.96.0.16/28 -10.96.0.32/27 -10.96.0.64/26 -10.96.0.128/25";
+#define REST_OF_24 "10.96.0.0/28 -10.96.0.16/28 -10.96.0.32/27 -10.96.0.64/26 -10.96.0.128/25"
 
 START_TEST(what_is_left_of_a_range_drains_and_gives_nothing) {
     fixture f;
@@ -711,9 +710,7 @@ START_TEST(the_set_changes_while_others_allocate_and_release) {
             .f = &f, .pool = pool, .seed = test_random(&state), .steps = steps, .number = i};
         ck_assert_int_eq(pthread_create(&threads[i], NULL, allocate_and_release, &workers[i]), 0);
     }
-    static const char *const SETS[] = {"10.96.0.0/26", "10.96.0.0/24",
-                                       "10.96.0.0/28 -10.96.0.16/28 -10.96.0.32/27 -10.96.0.64/26 "
-                                       "-10.96.0.128/25",
+    static const char *const SETS[] = {"10.96.0.0/26", "10.96.0.0/24", REST_OF_24,
                                        "10.96.0.32/27 10.96.0.64/26 -10.96.0.0/27 -10.96.0.128/25",
                                        "10.96.0.0/28"};
     for (uint64_t i = 0; i < steps / 5; i++) {
