@@ -30,7 +30,8 @@ void counters_watch(struct server *server, int change);
 
 /* What service_cidr_settle.c knows from its last pass. */
 struct cidr_state {
-    pthread_mutex_t settling; /* held through a pass */
+    pthread_mutex_t settling; /* held through a pass; guards `said` */
+    char said[512];           /* the last failure, which is printed once */
     pthread_mutex_t lock;     /* guards what follows */
     bool failed;              /* something is left to do */
     uint64_t held;            /* addresses held in draining ranges */

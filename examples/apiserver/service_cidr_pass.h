@@ -22,7 +22,8 @@ struct wish {
     ipalloc_cidr cidrs[SERVICE_CIDR_CIDRS_MAX];
     size_t count;
     bool deleting;
-    bool blocked;        /* its ranges could not be set; `reason` and `holders` say why */
+    bool blocked; /* its ranges could not be set: `why` */
+    struct text why;
     const char *reason;  /* of Ready being False; NULL: it is True */
     uint64_t held;       /* addresses that only it and others being deleted have */
     struct text holders; /* some of them */

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define ATTEMPTS_MAX 4 /* of setting ranges, while addresses are just being given */
 
@@ -63,17 +64,53 @@ static int set_ranges_patiently(ipalloc_pool *pool, const struct service_cidr_li
     return status == IPALLOC_OK ? set_ranges(pool, serving, error) : status;
 }
 
+/* What the pool gives from, whatever it should. */
+static void gather_active(ipalloc_pool *pool, struct service_cidr_list *active) {
+    ipalloc_pool_range range = {.size = sizeof range};
+    for (size_t i = 0; pool != NULL && ipalloc_pool_get_range(pool, i, &range, NULL) == IPALLOC_OK;
+         i++) {
+        if (!range.draining) {
+            service_cidr_list_add(active, &range.cidr);
+        }
+    }
+}
+
+static bool is_covered(const struct service_cidr_list *active, const ipalloc_cidr *cidr) {
+    for (size_t i = 0; i < active->count; i++) {
+        if (ipalloc_cidr_covers(&active->cidrs[i], cidr)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Once, and not with every attempt. */
+static void say(struct server *server, const char *failure) {
+    char *said = server->cidrs.said;
+    if (strcmp(said, failure) != 0) {
+        snprintf(said, sizeof server->cidrs.said, "%s", failure);
+        fprintf(stderr, "ipalloc-apiserver: ServiceCIDRs: %s\n", said);
+    }
+}
+
+/* Those that are served already stay as they are; one that goes has to wait. */
 void service_cidr_block_family(struct pass *pass, int family, const ipalloc_error *error) {
+    struct service_cidr_list active = {0};
     pass->failed = true;
-    fprintf(stderr, "ipalloc-apiserver: ServiceCIDRs: %s\n", error->message);
+    say(pass->server, error->message);
+    gather_active(cluster_pool(pass->server, family), &active);
     for (struct wish *wish = pass->wishes; wish != NULL; wish = wish->next) {
         for (size_t i = 0; i < wish->count; i++) {
-            if (wish->cidrs[i].base.family == family && !wish->blocked) {
+            const ipalloc_cidr *cidr = &wish->cidrs[i];
+            bool concerned =
+                wish->deleting || (service_cidr_is_usable(cidr) && !is_covered(&active, cidr));
+            if (cidr->base.family == family && concerned && !wish->blocked) {
                 wish->blocked = true;
-                text_add(&wish->holders, error->message);
+                text_add(&wish->why, error->message);
             }
         }
     }
+    service_cidr_list_free(&active);
 }
 
 static void settle_family(struct pass *pass, int family) {

@@ -60,6 +60,7 @@ static void forget_wishes(struct pass *pass) {
         pass->wishes = wish->next;
         json_object_put(wish->object);
         text_clear(&wish->holders);
+        text_clear(&wish->why);
         free(wish);
     }
 }

@@ -79,7 +79,7 @@ static void describe_state(const struct wish *wish, const char **status, const c
     *status = "False";
     if (wish->blocked) {
         *reason = wish->deleting ? "Terminating" : "NotUsable";
-        text_add(message, wish->holders.data);
+        text_add(message, wish->why.data);
     } else if (wish->deleting && wish->held == 0) {
         *reason = "Terminating";
         text_add(message, "Nothing holds an address of it any more; other finalizers keep it");
@@ -187,11 +187,20 @@ static void change(struct pass *pass, struct wish *wish, object_edit edit, bool 
     outcome_clear(&outcome);
 }
 
+/* Does its condition say so already? */
+static bool is_said(struct wish *wish) {
+    struct outcome ignored = {0};
+    struct json_object *wanted = set_ready(wish, wish->object, &ignored);
+    bool said = json_object_equal(wanted, wish->object) != 0;
+    json_object_put(wanted);
+    return said;
+}
+
 /* Returns whether the object went away. */
 static bool tell(struct pass *pass, struct wish *wish) {
     bool over = wish->deleting && !wish->blocked && wish->held == 0;
     bool stays = !over || has_other_finalizers(wish);
-    if (stays) {
+    if (stays && !is_said(wish)) {
         change(pass, wish, set_ready, true);
     }
     if (over) {
