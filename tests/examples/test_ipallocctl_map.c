@@ -2,9 +2,13 @@
 #include "ctl_process.h"
 #include "support.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static const char *directory;
 static char url[512];
@@ -241,6 +245,56 @@ START_TEST(colour_only_where_it_is_asked_for_or_seen) {
 }
 END_TEST
 
+/* What it writes to a terminal of so many columns. */
+static void run_on_terminal(unsigned short columns, char *out, size_t capacity) {
+    struct winsize window = {.ws_row = 24, .ws_col = columns};
+    char store_flag[600];
+    size_t size = 0;
+    ssize_t got;
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+    ck_assert(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+    ck_assert_int_eq(ioctl(terminal, TIOCSWINSZ, &window), 0);
+    int inner = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+    ck_assert_int_ge(inner, 0);
+    snprintf(store_flag, sizeof store_flag, "--store=%s", url);
+    pid_t pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        dup2(inner, STDOUT_FILENO);
+        execl(getenv("IPALLOCCTL"), "ipallocctl", "map", "p", store_flag, NULL);
+        _exit(127);
+    }
+    close(inner);
+    while (size + 1 < capacity &&
+           (got = read(terminal, out + size, capacity - 1 - size)) > 0) { /* EIO at its end */
+        size += (size_t)got;
+    }
+    out[size] = '\0';
+    close(terminal);
+    waitpid(pid, NULL, 0);
+}
+
+START_TEST(a_terminals_width_is_used_and_colour_unless_refused) {
+    char out[65536];
+    begin();
+    ipalloc_pool *pool = define("p", "10.96.0.0/24", 0);
+    hold(pool, "10.96.0.6");
+    unsetenv("NO_COLOR");
+    run_on_terminal(150, out, sizeof out); /* 128 marks and a label */
+    ck_assert_msg(strstr(out, "\n10.96.0.128 ") != NULL, "%s", out);
+    ck_assert_msg(strstr(out, "\n10.96.0.64 ") == NULL, "%s", out);
+    ck_assert_msg(strchr(out, '\033') != NULL, "%s", out);
+    run_on_terminal(80, out, sizeof out);
+    ck_assert_msg(strstr(out, "\n10.96.0.64 ") != NULL, "%s", out);
+    ck_assert_msg(strstr(out, "\n10.96.0.32 ") == NULL, "%s", out);
+    setenv("NO_COLOR", "1", 1);
+    run_on_terminal(40, out, sizeof out);
+    ck_assert_msg(strstr(out, "\n10.96.0.16 ") != NULL, "%s", out);
+    ck_assert_msg(strchr(out, '\033') == NULL, "%s", out);
+    end();
+}
+END_TEST
+
 static const struct {
     const char *what;
     const char *says;
@@ -273,6 +327,7 @@ int main(void) {
     tcase_add_test(cases, an_ipv6_range_of_any_size_is_drawn);
     tcase_add_test(cases, ports_are_drawn_too);
     tcase_add_test(cases, colour_only_where_it_is_asked_for_or_seen);
+    tcase_add_test(cases, a_terminals_width_is_used_and_colour_unless_refused);
     tcase_add_loop_test(cases, what_is_no_range_is_refused, 0,
                         (int)(sizeof refusals / sizeof refusals[0]));
     suite_add_tcase(suite, cases);
