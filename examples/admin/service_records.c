@@ -69,6 +69,12 @@ static int claim_cluster_ips(const struct service *service, struct json_object *
     return status;
 }
 
+/* Of other types Kubernetes keeps the number that was given and allocates nothing. */
+static bool has_node_ports(struct json_object *spec) {
+    const char *type = json_member_text(spec, "type");
+    return strcmp(type, "NodePort") == 0 || strcmp(type, "LoadBalancer") == 0;
+}
+
 static int claim_ports(const struct service *service, struct json_object *spec) {
     struct json_object *list = json_member(spec, "ports");
     int status = IPALLOC_OK;
@@ -112,7 +118,7 @@ static int visit_claims(const struct service *service) {
     if (status == IPALLOC_OK && strcmp(json_member_text(spec, "type"), "ExternalName") != 0) {
         status = claim_cluster_ips(service, spec);
     }
-    if (status == IPALLOC_OK) {
+    if (status == IPALLOC_OK && has_node_ports(spec)) {
         status = claim_ports(service, spec);
     }
     return status == IPALLOC_OK ? claim_ingress(service) : status;

@@ -69,8 +69,9 @@ void service_default(struct json_object *object) {
     if (is_external(spec)) {
         default_text(spec, "externalTrafficPolicy", "Cluster");
     }
-    if (!service_has_type(spec, "ExternalName")) {
-        default_text(spec, "internalTrafficPolicy", "Cluster");
+    if (!service_has_type(spec, "ExternalName") &&
+        json_member(spec, "internalTrafficPolicy") == NULL) {
+        json_set_text(spec, "internalTrafficPolicy", "Cluster");
     }
     if (service_has_type(spec, "LoadBalancer") &&
         json_member(spec, "allocateLoadBalancerNodePorts") == NULL) {

@@ -320,6 +320,22 @@ static void validate_policies(struct json_object *spec, ipalloc_service_problems
                     problems);
 }
 
+/* To the library an empty policy is none; to Kubernetes it is a pointer to a value that is not
+ * supported. */
+static void validate_empty_policy(struct json_object *spec, ipalloc_service_problems *problems) {
+    static const char *const policies[] = {"PreferDualStack", "RequireDualStack", "SingleStack",
+                                           NULL};
+    if (json_member_text(spec, "ipFamilyPolicy")[0] != '\0') {
+        return;
+    }
+    if (!service_has_type(spec, "ExternalName")) {
+        validate_choice(spec, "ipFamilyPolicy", "spec.ipFamilyPolicy", policies, problems);
+    } else if (json_member(spec, "ipFamilyPolicy") != NULL) {
+        problem_add(problems, "FieldValueForbidden", "spec.ipFamilyPolicy",
+                    "Forbidden: may not be set for ExternalName services");
+    }
+}
+
 void service_validate(struct json_object *old, struct json_object *object,
                       ipalloc_service_problems *problems) {
     struct json_object *spec = json_member(object, "spec");
@@ -335,6 +351,7 @@ void service_validate(struct json_object *old, struct json_object *object,
         check_key("spec.loadBalancerClass", json_member_text(spec, "loadBalancerClass"), problems);
     }
     validate_policies(spec, problems);
+    validate_empty_policy(spec, problems);
 }
 
 /* --- status -------------------------------------------------------------------------------------

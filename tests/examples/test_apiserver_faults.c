@@ -202,6 +202,7 @@ static const char *const wishes[] = {
     "'type':'LoadBalancer'",
     "'type':'ClusterIP'",
     "'type':'ExternalName','externalName':'a.example'",
+    "'type':'ExternalName','externalName':'a.example','ports':[{'port':80,'nodePort':3000%u}]",
     "'clusterIP':'None'",
 };
 #define WISHES (sizeof wishes / sizeof wishes[0])

@@ -157,6 +157,13 @@ static const struct {
      "Forbidden: may only be used when `type` is 'LoadBalancer'"},
     {NAMED "{\"type\":\"LoadBalancer\",\"loadBalancerClass\":\"a b\"," PORTS "}}",
      "spec.loadBalancerClass", "Invalid value: \"a b\": name part must consist of"},
+    {NAMED "{\"ipFamilyPolicy\":\"\"," PORTS "}}", "spec.ipFamilyPolicy",
+     "Unsupported value: \"\": supported values: \"PreferDualStack\", \"RequireDualStack\", "
+     "\"SingleStack\""},
+    {NAMED "{\"type\":\"ExternalName\",\"externalName\":\"a\",\"ipFamilyPolicy\":\"\"}}",
+     "spec.ipFamilyPolicy", "Forbidden: may not be set for ExternalName services"},
+    {NAMED "{\"internalTrafficPolicy\":\"\"," PORTS "}}", "spec.internalTrafficPolicy",
+     "Unsupported value: \"\": supported values: \"Cluster\", \"Local\""},
     {NAMED "{\"trafficDistribution\":\"PreferSameZone\"," PORTS "}}", NULL, NULL},
     {NAMED "{\"trafficDistribution\":\"Near\"," PORTS "}}", "spec.trafficDistribution",
      "Unsupported value: \"Near\": supported values: \"PreferClose\", \"PreferSameNode\", "

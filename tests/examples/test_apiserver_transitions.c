@@ -256,6 +256,23 @@ START_TEST(a_status_is_judged_and_changes_nothing_else) {
 }
 END_TEST
 
+/* Kubernetes takes the number, and allocates it once the type needs it. */
+START_TEST(a_node_port_of_an_external_name_is_not_held) {
+    start();
+    must_create(&server, "x",
+                "'type':'ExternalName','externalName':'a.example','ports':[{'port':80,'nodePort':"
+                "30001}]");
+    expect_nothing_to_repair(&server);
+    must_create(&server, "y", "'type':'NodePort','ports':[{'port':80,'nodePort':30001}]");
+    struct answer answer = service_change(&server, "x", "'type':'NodePort'", "");
+    ck_assert_msg(answer.code == 422, "%s", answer.text);
+    answer_free(&answer);
+    must_delete(&server, "y");
+    must_change(&server, "x", "'type':'NodePort'");
+    stop();
+}
+END_TEST
+
 START_TEST(another_type_takes_the_load_balancer_s_status_away) {
     static const int others[] = {CLUSTER_IP, NODE_PORT, EXTERNAL};
     start();
@@ -282,6 +299,7 @@ int main(void) {
     tcase_add_test(tests, a_patch_of_the_type_drops_what_the_new_one_may_not_have);
     tcase_add_test(tests, what_is_left_out_or_null_is_kept);
     tcase_add_test(tests, a_status_is_judged_and_changes_nothing_else);
+    tcase_add_test(tests, a_node_port_of_an_external_name_is_not_held);
     tcase_add_test(tests, another_type_takes_the_load_balancer_s_status_away);
     suite_add_tcase(suite, tests);
     return test_main(suite);
