@@ -304,6 +304,40 @@ START_TEST(other_arguments_are_checked) {
 }
 END_TEST
 
+START_TEST(a_check_refuses_bad_arguments_too) {
+    cluster c;
+    cluster_open(&c, &CLUSTER);
+    test_service s;
+    service_read("ports=80", "x", &s);
+    test_service long_list = s, endless = s, old = s;
+    long_list.service.ip_family_count = SIZE_MAX;
+    memset(endless.service.type, 'a', sizeof endless.service.type);
+    old.service.port_count = SIZE_MAX;
+    ipalloc_service_problems problems = {.size = sizeof problems}, small = {.size = 8};
+    const struct {
+        const ipalloc_service_pools *pools;
+        const ipalloc_service *old, *service;
+        ipalloc_service_problems *problems;
+    } bad[] = {
+        {NULL, NULL, &s.service, &problems},
+        {&c.pools, NULL, NULL, &problems},
+        {&c.pools, NULL, &s.service, &small},
+        {&c.pools, NULL, &long_list.service, &problems},
+        {&c.pools, NULL, &endless.service, &problems},
+        {&c.pools, &old.service, &s.service, &problems},
+        {&c.pools, &endless.service, &s.service, NULL},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        ck_assert_status(
+            ipalloc_service_check(bad[i].pools, bad[i].old, bad[i].service, bad[i].problems, NULL),
+            IPALLOC_E_INVALID);
+        ck_assert_uint_eq(problems.count, 0);
+    }
+    ck_assert_status(ipalloc_service_check(&c.pools, NULL, &s.service, NULL, NULL), IPALLOC_OK);
+    cluster_close(&c);
+}
+END_TEST
+
 #define LENGTH(array) (int)(sizeof(array) / sizeof *(array))
 
 int main(void) {
@@ -322,6 +356,7 @@ int main(void) {
     tcase_add_test(tc, bad_pools_are_refused);
     tcase_add_test(tc, bad_services_are_refused);
     tcase_add_test(tc, other_arguments_are_checked);
+    tcase_add_test(tc, a_check_refuses_bad_arguments_too);
     suite_add_tcase(suite, tc);
     return test_main(suite);
 }
