@@ -14,11 +14,13 @@ static int wrapped_get(void *self, ipalloc_bytes key, ipalloc_visit visit, void 
                          : ipalloc_store_get(w->inner, key, visit, context, error);
 }
 
+/* `function` is set while one thread is at work. */
 static void call_once(wrapped_store *w, void (**function)(void *)) {
     void (*call)(void *) = *function;
+    if (call == NULL)
+        return; /* and nothing is written: commits come from several threads at once */
     *function = NULL;
-    if (call != NULL)
-        call(w->before_context);
+    call(w->before_context);
 }
 
 static int wrapped_scan(void *self, ipalloc_bytes prefix, ipalloc_bytes after, size_t limit,
