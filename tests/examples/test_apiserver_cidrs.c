@@ -294,6 +294,35 @@ START_TEST(an_end_of_the_smaller_range_that_is_held_waits_as_well) {
 }
 END_TEST
 
+static void patch_service(const char *name, const char *patch) {
+    char path[128];
+    snprintf(path, sizeof path, SERVICES "/%s", name);
+    expect_code(server_ask(&cidr_server, "PATCH", path, "application/merge-patch+json", NULL, patch,
+                           strlen(patch)),
+                200);
+}
+
+START_TEST(a_service_keeps_its_draining_addresses_through_changes) {
+    char address[64];
+    cidr_make("more", "\"10.97.0.0/24\",\"fd01::/64\"");
+    service_make("a", "\"ipFamilyPolicy\":\"RequireDualStack\",\"clusterIP\":\"10.97.0.5\","
+                      "\"clusterIPs\":[\"10.97.0.5\",\"fd01::5\"],");
+    expect_code(cidr_delete("more"), 200);
+    expect_code(cidr_patch("more", "{\"metadata\":{\"finalizers\":null}}"), 200);
+    expect_code(cidr_get("more"), 404); /* not even an object has the second family now */
+    patch_service("a", "{\"metadata\":{\"labels\":{\"x\":\"y\"}}}");
+    patch_service("a", "{\"spec\":{\"type\":\"NodePort\"}}");
+    service_address("a", 0, address);
+    ck_assert_str_eq(address, "10.97.0.5");
+    service_address("a", 1, address);
+    ck_assert_str_eq(address, "fd01::5");
+    patch_service("a", "{\"spec\":{\"ipFamilyPolicy\":\"SingleStack\"}}");
+    ck_assert_int_eq(service_try("b", "\"ipFamilies\":[\"IPv6\"],"), 422);
+    service_remove("a");
+    pool_expect("services-v4", "10.96.0.0/28");
+}
+END_TEST
+
 START_TEST(without_its_finalizer_it_goes_and_what_is_held_stays_held) {
     cidr_make("more", "\"10.97.0.0/24\"");
     service_make("a", "\"clusterIP\":\"10.97.0.5\",");
@@ -385,6 +414,7 @@ int main(void) {
     tcase_add_test(cases, becoming_an_external_name_releases_too);
     tcase_add_test(cases, addresses_that_another_cidr_serves_hold_nothing_back);
     tcase_add_test(cases, an_end_of_the_smaller_range_that_is_held_waits_as_well);
+    tcase_add_test(cases, a_service_keeps_its_draining_addresses_through_changes);
     tcase_add_test(cases, without_its_finalizer_it_goes_and_what_is_held_stays_held);
     tcase_add_test(cases, somebody_else_s_finalizer_keeps_it_as_well);
     tcase_add_test(cases, the_default_object_comes_back);
