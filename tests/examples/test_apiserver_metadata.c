@@ -14,6 +14,8 @@
 #define PATCH     "application/json-patch+json"
 #define PORTS     "\"spec\":{\"ports\":[{\"port\":80}]}"
 
+#define ANNOTATIONS_MAX (256 * 1024) /* bytes of keys and values */
+
 static struct server_process server;
 
 static void start(void) {
@@ -192,18 +194,16 @@ END_TEST
 /* --- limits ----------------------------------------------------------------------------------- */
 
 START_TEST(annotations_end_at_256_kibibytes) {
-    static const size_t most = 256 * 1024;
-    for (size_t over = 0; over < 2; over++) {
-        size_t value = most - strlen("a") + over;
-        char *body = malloc(value + 256);
-        int head =
-            sprintf(body, "{\"metadata\":{\"name\":\"noted%zu\",\"annotations\":{\"a\":\"", over);
-        memset(body + head, 'x', value);
-        strcpy(body + head + value, "\"}}," PORTS "}");
+    static char body[ANNOTATIONS_MAX + 256];
+    for (int over = 0; over < 2; over++) {
+        int head = snprintf(body, sizeof body,
+                            "{\"metadata\":{\"name\":\"noted%d\",\"annotations\":{\"a\":\"", over);
+        int value = ANNOTATIONS_MAX - 1 + over; /* its key is one byte long */
+        memset(body + head, 'x', (size_t)value);
+        snprintf(body + head + value, sizeof body - (size_t)(head + value), "\"}}," PORTS "}");
         expect(server_post(&server, SERVICES, body), over == 0 ? 201 : 422,
                over == 0 ? "noted0"
                          : "metadata.annotations: Too long: may not be more than 262144");
-        free(body);
     }
 }
 END_TEST

@@ -2,6 +2,7 @@
 #include "support.h"
 #include "yaml_text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct row {
@@ -60,6 +61,11 @@ static const struct row rows[] = {
     {"a: !thing b", NULL, "a tag that is not known"},
     {"a: !!python/object {}", NULL, "a tag that is not known"},
     {"a: !!binary Zm9v", NULL, "a tag that is not known"},
+    /* directives; a % further in is none */
+    {"%YAML 1.1\n---\na: b", NULL, "directives are not read"},
+    {"a: b\n...\n%TAG ! b\n---\n", NULL, "directives are not read"},
+    {"a: b%\nc:\n  |\n  %d", "{\"a\":\"b%\",\"c\":\"%d\"}", NULL},
+    {"\n%", NULL, "directives are not read"},
     /* what is no document, or more than one */
     {"", NULL, "the body is empty"},
     {"# nothing\n", NULL, "the body is empty"},
@@ -194,6 +200,36 @@ START_TEST(aliases_do_not_nest_deeper) {
 }
 END_TEST
 
+/* Documents of marks that mean something, and what is read is written and read again. */
+START_TEST(random_documents_are_refused_or_read_but_never_harm) {
+    static const char marks[] = "a1-:?&*!|>[]{},#%@'\"~\\ \n\t<.x\xc3\xa9\xff";
+    uint64_t state = test_seed();
+    for (uint64_t i = 0; i < test_scaled(20000); i++) {
+        char bytes[64];
+        struct text problem = {0};
+        struct text written = {0};
+        size_t size = test_random(&state) % sizeof bytes;
+        for (size_t j = 0; j < size; j++) {
+            bytes[j] = marks[test_random(&state) % (sizeof marks - 1)];
+        }
+        char *exact = memcpy(memory_allocate(size + 1), bytes, size);
+        struct json_object *value = yaml_parse(exact, size, &problem);
+        ck_assert((value == NULL) == (problem.size > 0));
+        if (value != NULL) {
+            yaml_add(&written, value);
+            struct json_object *again = yaml_parse(written.data, written.size, &problem);
+            ck_assert_msg(json_object_equal(value, again), "%s was written as %s",
+                          json_line(value, NULL), written.data);
+            json_object_put(again);
+        }
+        free(exact);
+        json_object_put(value);
+        text_clear(&written);
+        text_clear(&problem);
+    }
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("yaml");
     TCase *cases = tcase_create("yaml");
@@ -206,6 +242,7 @@ int main(void) {
     tcase_add_test(cases, merged_aliases_count_too);
     tcase_add_test(cases, depth_and_anchors_are_bounded);
     tcase_add_test(cases, aliases_do_not_nest_deeper);
+    tcase_add_test(cases, random_documents_are_refused_or_read_but_never_harm);
     suite_add_tcase(suite, cases);
     return test_main(suite);
 }
