@@ -114,8 +114,13 @@ check_server_apply() {
     manifest theirs second 80 | sed '/nodePort/d' >"$directory/theirs.yaml"
     expect "serverside-applied" apply --server-side -f "$directory/theirs.yaml"
     field theirs '{.spec.selector.app}' second
+    manifest theirs third 80 | sed '/nodePort/d' >"$directory/theirs.yaml"
+    refuse "conflict with \"kubectl\"" apply --server-side -f "$directory/theirs.yaml" \
+        --field-manager=another
+    field theirs '{.spec.selector.app}' second
     expect "serverside-applied" apply --server-side --force-conflicts -f "$directory/theirs.yaml" \
         --field-manager=another
+    field theirs '{.spec.selector.app}' third
     expect "(server dry run)" apply --server-side --dry-run=server -f "$directory/theirs.yaml"
 }
 
