@@ -51,17 +51,22 @@ const struct command command_import = {
     .summary = "take over what an export or a Kubernetes cluster says is held",
     .usage = "FILE|DIRECTORY|- [--define] [--dry-run] (--store=sqlite:PATH | --server=URL)\n"
              "       [-o table|json]",
-    .help =
-        "Reads exports of ipallocctl; RangeAllocation, IPAddress and ServiceCIDR objects of\n"
-        "Kubernetes as etcd has them (etcdctl get KEY --print-value-only, or -w json) or as JSON;\n"
-        "a file each, or a directory of them. Everything is checked before anything is written;\n"
-        "what is there already stays, so it may be done again.\n"
-        "A bitmap says only what is taken: that is held by Import/RANGE/NUMBER, where nobody has\n"
-        "it. An IPAddress names its Service without its uid: it is held by\n"
-        "Import/Service/NAMESPACE/NAME, where that Service has it not. Ranges must be there;\n"
-        "--define makes pools that are missing, and the store.\n"
-        "\n"
-        "  ipallocctl import cluster-dump/ --define --store=sqlite:services.db\n",
+    .help = "Reads exports of ipallocctl; RangeAllocation, IPAddress and ServiceCIDR objects of\n"
+            "Kubernetes as etcd has them (etcdctl get KEY --print-value-only, or -w json) or as "
+            "JSON; a\n"
+            "file each, or a directory of them. Everything is checked before anything is written; "
+            "what\n"
+            "is there already stays, so it may be done again.\n"
+            "A bitmap says only what is taken: that is held by Import/RANGE/NUMBER, where nobody "
+            "has it.\n"
+            "An IPAddress names its Service without its uid: it is held by\n"
+            "Import/Service/NAMESPACE/NAME, where that Service has it not; release --all of that "
+            "owner\n"
+            "when the Service itself is to be made here. Ranges must be there; --define makes "
+            "pools that\n"
+            "are missing, and the store.\n"
+            "\n"
+            "  ipallocctl import cluster-dump/ --define --store=sqlite:services.db\n",
     .positionals = {"path"},
     .options = {{.flag = "--define", .argument = "define", .is_truth = true},
                 {.flag = "--dry-run", .argument = "dryRun", .is_truth = true}},
