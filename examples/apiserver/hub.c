@@ -34,60 +34,6 @@ void shared_text_drop(struct shared_text *text) {
     }
 }
 
-/* --- the present state, by key ---------------------------------------------------------------- */
-
-static size_t item_position(const struct shelf *shelf, const char *key, bool *found) {
-    size_t low = 0;
-    size_t high = shelf->count;
-    *found = false;
-    while (low < high && !*found) {
-        size_t middle = low + (high - low) / 2;
-        int order = strcmp(shelf->items[middle].key, key);
-        *found = order == 0;
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return *found ? high : low;
-}
-
-static void insert_item(struct shelf *shelf, size_t at, const char *key, struct shared_text *text) {
-    if (shelf->count == shelf->capacity) {
-        shelf->capacity = shelf->capacity == 0 ? 64 : shelf->capacity * 2;
-        shelf->items = memory_resize(shelf->items, shelf->capacity * sizeof *shelf->items);
-    }
-    struct item *item = &shelf->items[at];
-    memmove(item + 1, item, (shelf->count - at) * sizeof *item);
-    *item = (struct item){memory_copy(key), text};
-    shelf->count++;
-}
-
-static void remove_item(struct shelf *shelf, size_t at) {
-    struct item *item = &shelf->items[at];
-    free(item->key);
-    shelf->count--;
-    memmove(item, item + 1, (shelf->count - at) * sizeof *item);
-}
-
-/* Make `after` (whose reference it takes; NULL: gone) the present state; the state before is
- * returned with its reference. */
-static struct shared_text *exchange_item(struct shelf *shelf, const char *key,
-                                         struct shared_text *after) {
-    bool found;
-    size_t at = item_position(shelf, key, &found);
-    struct shared_text *before = found ? shelf->items[at].text : NULL;
-    if (found && after != NULL) {
-        shelf->items[at].text = after;
-    } else if (found) {
-        remove_item(shelf, at);
-    } else if (after != NULL) {
-        insert_item(shelf, at, key, after);
-    }
-    return before; /* NOLINT(clang-analyzer-unix.Malloc): references are counted */
-}
-
 /* --- the ring --------------------------------------------------------------------------------- */
 
 static size_t event_size(const struct event *event) {
@@ -121,7 +67,8 @@ static void add_event(struct hub *hub, struct event event) {
 /* Put what was seen into state and ring, under the lock. */
 static void apply_change(struct hub *hub, struct change *change, bool as_event) {
     struct shelf *shelf = &hub->shelves[resource_index(change->resource)];
-    struct shared_text *before = exchange_item(shelf, change->key, shared_text_hold(change->after));
+    struct shared_text *before =
+        shelf_exchange(shelf, change->key, shared_text_hold(change->after));
     if (as_event && (before != NULL || change->after != NULL)) {
         struct event event = {change->revision, change->resource, memory_copy(change->key), before,
                               change->after};
@@ -135,10 +82,9 @@ static void apply_change(struct hub *hub, struct change *change, bool as_event) 
 /* Is the state of this key as new as the change? So it is where one source was read later than
  * another. */
 static bool is_known(struct hub *hub, const struct change *change) {
-    struct shelf *shelf = &hub->shelves[resource_index(change->resource)];
-    bool found;
-    size_t at = item_position(shelf, change->key, &found);
-    return found && shelf->items[at].text->revision >= change->revision;
+    const struct shelf *shelf = &hub->shelves[resource_index(change->resource)];
+    const struct item *item = shelf_find(shelf, change->key);
+    return item != NULL && item->text->revision >= change->revision;
 }
 
 static void apply_changes(struct hub *hub, struct changes *changes, bool as_events) {
@@ -160,8 +106,7 @@ static void clear_state(struct hub *hub) {
     for (size_t i = 0; i < resource_count; i++) {
         struct shelf *shelf = &hub->shelves[i];
         while (shelf->count > 0) {
-            shared_text_drop(shelf->items[shelf->count - 1].text);
-            remove_item(shelf, shelf->count - 1);
+            shared_text_drop(shelf_take_last(shelf));
         }
     }
 }
@@ -336,9 +281,6 @@ void hub_stop(struct hub *hub) {
 
 void hub_free(struct hub *hub) {
     clear_state(hub);
-    for (size_t i = 0; i < resource_count; i++) {
-        free(hub->shelves[i].items);
-    }
     pthread_cond_destroy(&hub->wake);
     pthread_mutex_destroy(&hub->lock);
     free(hub);
@@ -354,8 +296,9 @@ size_t hub_count(struct hub *hub, const struct resource *resource) {
 /* The newest of those older than `below`. */
 static struct shared_text *newest_below(const struct shelf *shelf, uint64_t below) {
     struct shared_text *newest = NULL;
-    for (size_t i = 0; i < shelf->count; i++) {
-        struct shared_text *text = shelf->items[i].text;
+    struct shelf_walk walk = {.shelf = shelf};
+    for (const struct item *item; (item = shelf_peek(&walk)) != NULL; shelf_step(&walk)) {
+        struct shared_text *text = item->text;
         if (text->revision < below && (newest == NULL || text->revision > newest->revision)) {
             newest = text;
         }

@@ -3,6 +3,7 @@
 #define APISERVER_HUB_H
 
 #include "resource.h"
+#include "shelf.h"
 #include "watch.h"
 
 /* An object's text as clients get it. Counted under the hub's lock. */
@@ -11,17 +12,6 @@ struct shared_text {
     uint64_t revision;
     size_t size;
     char data[];
-};
-
-struct item {
-    char *key;
-    struct shared_text *text;
-};
-
-/* The present objects of one kind, by key. */
-struct shelf {
-    struct item *items;
-    size_t count, capacity;
 };
 
 struct event {

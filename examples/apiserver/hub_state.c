@@ -62,20 +62,21 @@ static void take(struct taking *taking, const char *key, struct shared_text *tex
 
 /* Both lists are by key: walk them together; what was counts more than what is. */
 static void merge(struct taking *taking) {
-    const struct shelf *shelf = taking->shelf;
-    size_t i = 0;
+    struct shelf_walk walk = {.shelf = taking->shelf};
+    const struct item *item;
     size_t j = 0;
-    while (i < shelf->count || j < taking->former_count) {
-        int order = i == shelf->count ? 1
-                    : j == taking->former_count
-                        ? -1
-                        : strcmp(shelf->items[i].key, taking->formers[j].key);
+    while ((item = shelf_peek(&walk)) != NULL || j < taking->former_count) {
+        int order = item == NULL                ? 1
+                    : j == taking->former_count ? -1
+                                                : strcmp(item->key, taking->formers[j].key);
         if (order < 0) {
-            take(taking, shelf->items[i].key, shelf->items[i].text);
+            take(taking, item->key, item->text);
         } else {
             take(taking, taking->formers[j].key, taking->formers[j].text);
         }
-        i += order <= 0;
+        if (order <= 0) {
+            shelf_step(&walk);
+        }
         j += order >= 0;
     }
 }

@@ -238,8 +238,9 @@ static void start_with_all(struct watch *watch) {
     const struct shelf *shelf = &hub->shelves[resource_index(watch->resource)];
     watch->initial = memory_allocate(shelf->count * sizeof *watch->initial);
     watch->initial_count = shelf->count;
-    for (size_t i = 0; i < shelf->count; i++) {
-        watch->initial[i] = shared_text_hold(shelf->items[i].text);
+    struct shelf_walk walk = {.shelf = shelf};
+    for (size_t i = 0; i < shelf->count; i++, shelf_step(&walk)) {
+        watch->initial[i] = shared_text_hold(shelf_peek(&walk)->text);
     }
     watch->sequence = hub->next_event;
     watch->skip = watch->after = hub->revision;
