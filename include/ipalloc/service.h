@@ -28,9 +28,9 @@ extern "C" {
 
 #define IPALLOC_SERVICE_TEXT     64 /* an address as the user sent it, a type, a policy, a protocol */
 #define IPALLOC_SERVICE_LIST_MAX 8 /* clusterIPs and ipFamilies as sent; more than 2 is refused */
-#define IPALLOC_SERVICE_PORTS_MAX                                         \
-    96 /* with two ClusterIPs, a load-balancer address and a health-check \
-          port this stays within a transaction's limit */
+#define IPALLOC_SERVICE_PORTS_MAX                                                            \
+    95 /* with two ClusterIPs, two load-balancer addresses and a health-check port this is a \
+          transaction's limit. An update that changes more than that at once is refused */
 
 /* The pools that Services draw from. Unused members are NULL. cluster_ips[0] is the default family
  * (the first of --service-cluster-ip-range), cluster_ips[1] the other one, NULL on a single-stack

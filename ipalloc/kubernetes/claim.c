@@ -18,8 +18,19 @@ bool claim_is_refused(int status) {
            status == IPALLOC_E_FULL;
 }
 
+/* The addresses of a Service and what comes and goes with its type, beside its node ports. */
+#define OTHER_CHANGES 10
+
+/* An update may give up all node ports and ask for as many others. */
+static bool may_be_too_many(const service_work *work) {
+    return work->before.port_count + work->after.port_count + OTHER_CHANGES >
+           IPALLOC_TXN_ADDRESSES_MAX;
+}
+
 /* An error record is written only where the whole call fails. */
 static int keep_error(service_work *work, int status, const ipalloc_error *error) {
+    if (status == IPALLOC_E_INVALID && may_be_too_many(work))
+        return problem_too_many_changes(work);
     if (status != IPALLOC_OK && work->error != NULL)
         *work->error = *error;
     return status;

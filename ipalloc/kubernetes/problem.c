@@ -132,6 +132,12 @@ int problem_too_many(service_work *work, const char *field, size_t count, size_t
                   "Too many: %zu: must have at most %zu items", count, count_max);
 }
 
+int problem_too_many_changes(service_work *work) {
+    return record(work, IPALLOC_E_INVALID, "FieldValueTooMany", "spec.ports", "",
+                  "Too many: %zu: must change at most %d addresses and node ports at once",
+                  work->after.port_count, IPALLOC_TXN_ADDRESSES_MAX);
+}
+
 int problem_not_supported(service_work *work, const char *field, const char *value,
                           const char *const *supported, size_t supported_count) {
     char list[IPALLOC_ERROR_TEXT] = "";

@@ -47,6 +47,8 @@ int problem_forbidden(service_work *work, const char *field, const char *detail)
 int problem_required(service_work *work, const char *field);
 int problem_duplicate(service_work *work, const char *field, const char *value);
 int problem_too_many(service_work *work, const char *field, size_t count, size_t count_max);
+/* One transaction cannot change all that the update changes. */
+int problem_too_many_changes(service_work *work);
 int problem_not_supported(service_work *work, const char *field, const char *value,
                           const char *const *supported, size_t supported_count);
 /* A claim that failed: as an invalid value, or as an internal error (HTTP 500) where `field` is

@@ -304,7 +304,7 @@ START_TEST(more_ports_than_a_transaction_takes_are_refused_as_too_many) {
     struct json_object *object = parse(text.data);
     judge(object, &problems);
     ck_assert_uint_eq(problems.count, 1);
-    ck_assert_str_eq(problems.items[0].message, "Too many: 97: must have at most 96 items");
+    ck_assert_str_eq(problems.items[0].message, "Too many: 96: must have at most 95 items");
     json_object_put(object);
     text_clear(&text);
 }

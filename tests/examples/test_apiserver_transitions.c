@@ -6,6 +6,7 @@
 #include "service_client.h"
 #include "support.h"
 
+#include <ipalloc/service.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -273,6 +274,44 @@ START_TEST(a_node_port_of_an_external_name_is_not_held) {
 }
 END_TEST
 
+static void write_ports(char *out, size_t capacity, int first_node_port) {
+    size_t at = (size_t)snprintf(out, capacity, "'ports':[");
+    for (int i = 0; i < IPALLOC_SERVICE_PORTS_MAX; i++) {
+        at += (size_t)snprintf(out + at, capacity - at, "%s{'name':'p%d','port':%d,'nodePort':%d}",
+                               i > 0 ? "," : "", i, i + 1, first_node_port + i);
+    }
+    snprintf(out + at, capacity - at, "]");
+}
+
+START_TEST(as_many_ports_as_may_be_with_all_that_goes_with_them) {
+    const char *arguments[] = {"--service-cluster-ip-range=10.96.0.0/24,fd00:10:96::/112",
+                               "--load-balancer-ip-range=192.0.2.0/24,2001:db8::/64", NULL};
+    char ports[6000];
+    char spec[7000];
+    server = server_start(arguments);
+    write_ports(ports, sizeof ports, 30100);
+    snprintf(spec, sizeof spec,
+             "'type':'LoadBalancer','externalTrafficPolicy':'Local','ipFamilyPolicy':"
+             "'RequireDualStack',%s",
+             ports);
+    must_create(&server, "x", spec);
+    char *before = leases_now(&server);
+    write_ports(ports, sizeof ports, 30300);
+    struct answer answer = service_change(&server, "x", ports, "");
+    ck_assert_int_eq((int)answer.code, 422);
+    ck_assert_str_eq(answer_text(&answer, "message"),
+                     "Service \"x\" is invalid: spec.ports: Too many: 95: must change at most 100 "
+                     "addresses and node ports at once");
+    answer_free(&answer);
+    char *after = leases_now(&server);
+    ck_assert_str_eq(before, after);
+    free(before);
+    free(after);
+    must_change(&server, "x", "'type':'ExternalName','externalName':'a.example'");
+    stop();
+}
+END_TEST
+
 START_TEST(another_type_takes_the_load_balancer_s_status_away) {
     static const int others[] = {CLUSTER_IP, NODE_PORT, EXTERNAL};
     start();
@@ -300,6 +339,7 @@ int main(void) {
     tcase_add_test(tests, what_is_left_out_or_null_is_kept);
     tcase_add_test(tests, a_status_is_judged_and_changes_nothing_else);
     tcase_add_test(tests, a_node_port_of_an_external_name_is_not_held);
+    tcase_add_test(tests, as_many_ports_as_may_be_with_all_that_goes_with_them);
     tcase_add_test(tests, another_type_takes_the_load_balancer_s_status_away);
     suite_add_tcase(suite, tests);
     return test_main(suite);
