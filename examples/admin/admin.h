@@ -40,7 +40,7 @@ struct admin_operation {
     bool acts;        /* does more than look: over HTTP by POST only */
     admin_function run;
     const char *arguments; /* their names, separated by spaces */
-    bool looks_if_busy;    /* on a store that another process has it is still worth running */
+    bool looks_if_refused; /* on a store that may only be read it is still worth running */
 };
 
 /* The operation of that name; NULL if there is none. */

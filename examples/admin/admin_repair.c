@@ -47,13 +47,35 @@ static bool record_of(void *context, const char *owner, char key[IPALLOC_RECORD_
     return service_key_of_owner(owner, key);
 }
 
+static int note_one(void *context, const ipalloc_entry *entry) {
+    (void)entry;
+    *(bool *)context = true;
+    return IPALLOC_OK;
+}
+
+/* An API server always has a Service or more. Where there is none, the Services are kept elsewhere,
+ * and every lease would look like a leak. */
+static int check_services(struct admin *admin, ipalloc_error *error) {
+    bool some = false;
+    int status = ipalloc_record_scan(admin->registry, SERVICE_RECORDS, NULL, 1, note_one, &some,
+                                     NULL, error);
+    return status != IPALLOC_OK || some
+               ? status
+               : admin_refuse(error, IPALLOC_E_NOT_FOUND,
+                              "the store has no Services (records %s...), so nothing says which "
+                              "leases are needed",
+                              SERVICE_RECORDS);
+}
+
 static int report(struct admin *admin, uint64_t grace_ms, bool no_sightings,
                   ipalloc_repair_report **out, ipalloc_error *error) {
     ipalloc_live_set live = {
         .size = sizeof live, .context = admin, .record_of = record_of, .list = list_live};
     ipalloc_repair_options options = {
         .size = sizeof options, .grace_ms = grace_ms, .no_sightings = no_sightings};
-    return ipalloc_repair(admin->registry, &live, &options, out, error);
+    int status = check_services(admin, error);
+    return status != IPALLOC_OK ? status
+                                : ipalloc_repair(admin->registry, &live, &options, out, error);
 }
 
 /* --- lines as values ---------------------------------------------------------------------------

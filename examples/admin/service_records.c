@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PREFIX      "services/"
 #define PAGE        256 /* records held in memory at once */
 #define PORT_POOL   "node-ports"
 #define OWNER_START "Service/"
@@ -141,7 +140,7 @@ static int read_service(struct service *service, const char *bytes, size_t size,
         status = refuse_record(error, service->key, "it has no uid");
     } else {
         snprintf(service->owner, sizeof service->owner, OWNER_START "%s/%s",
-                 service->key + strlen(PREFIX), uid);
+                 service->key + strlen(SERVICE_RECORDS), uid);
     }
     text_clear(&problem);
     return status;
@@ -194,8 +193,8 @@ int service_claims_visit(struct admin *admin, service_claim_visit visit, void *c
     int status = IPALLOC_OK;
     do {
         page->count = 0;
-        status = ipalloc_record_scan(admin->registry, PREFIX, after, PAGE, keep_record, page, NULL,
-                                     error);
+        status = ipalloc_record_scan(admin->registry, SERVICE_RECORDS, after, PAGE, keep_record,
+                                     page, NULL, error);
         for (size_t i = 0; i < page->count; i++) {
             if (status == IPALLOC_OK) {
                 status = visit_stored(admin, &page->records[i], visit, context, error);
@@ -240,7 +239,7 @@ bool service_key_of_owner(const char *owner, char key[IPALLOC_RECORD_KEY_MAX + 1
     if (uid == NULL || uid[1] == '\0' || strchr(uid + 1, '/') != NULL) {
         return false;
     }
-    snprintf(key, IPALLOC_RECORD_KEY_MAX + 1, PREFIX "%.*s", (int)(uid - name), name);
+    snprintf(key, IPALLOC_RECORD_KEY_MAX + 1, SERVICE_RECORDS "%.*s", (int)(uid - name), name);
     return true;
 }
 

@@ -9,6 +9,8 @@
 
 #include "admin_work.h"
 
+#define SERVICE_RECORDS "services/"
+
 /* One address or port that a Service names, and for what. Text is valid during the visit. */
 struct service_claim {
     const char *owner;

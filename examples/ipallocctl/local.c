@@ -6,6 +6,8 @@
  */
 #include "command.h"
 
+#include <string.h>
+
 struct opened {
     ipalloc_store *store;
     ipalloc_registry *registry;
@@ -15,6 +17,12 @@ static int say(struct text *problem, int status, const ipalloc_error *error) {
     text_format(problem, "%s: ", ipalloc_strerror(status));
     show_add_clean(problem, error->message);
     return status;
+}
+
+static void close_both(struct opened *opened) {
+    ipalloc_registry_close(opened->registry);
+    ipalloc_store_close(opened->store);
+    *opened = (struct opened){0};
 }
 
 static int try_to_open(const struct invocation *invocation, bool writes, struct opened *opened,
@@ -34,7 +42,9 @@ static int open_both(const struct invocation *invocation, bool writes, struct op
                      struct text *problem) {
     ipalloc_error error = {0};
     int status = try_to_open(invocation, writes, opened, &error);
-    if (status == IPALLOC_E_BUSY && writes && invocation->operation->looks_if_busy) {
+    if ((status == IPALLOC_E_BUSY || status == IPALLOC_E_IO) && writes &&
+        invocation->operation->looks_if_refused) {
+        close_both(opened);
         status = try_to_open(invocation, false, opened, &error);
     }
     if (status == IPALLOC_OK) {
@@ -44,6 +54,11 @@ static int open_both(const struct invocation *invocation, bool writes, struct op
     if (status == IPALLOC_E_BUSY && writes) {
         text_format(problem, "; ask it to do that, at the address where it serves: %s",
                     invocation->retry);
+    }
+    /* SQLite makes files beside a log that nobody has open, for readers too. */
+    if (status == IPALLOC_E_IO && !writes && strstr(error.message, "readonly database") != NULL) {
+        text_add(problem, "; where no process has the store open, even reading needs a directory "
+                          "that may be written: copy the store into one");
     }
     return status;
 }
@@ -70,7 +85,6 @@ int local_run(const struct invocation *invocation, struct show *show, struct tex
         show_abandon(show);
     }
     json_object_put(out.members);
-    ipalloc_registry_close(opened.registry);
-    ipalloc_store_close(opened.store);
+    close_both(&opened);
     return status;
 }

@@ -241,6 +241,27 @@ START_TEST(a_damaged_report_is_refused_and_nothing_is_applied) {
 }
 END_TEST
 
+START_TEST(where_no_service_is_kept_nothing_is_judged) {
+    begin();
+    open_store();
+    ipalloc_txn_options options = {.size = sizeof options};
+    ipalloc_txn *txn = NULL;
+    static const char *const names[] = {"services/default/web", "services/default/lost",
+                                        "services/default/twin"};
+    ck_assert_status(ipalloc_begin(registry, &options, &txn, &error), IPALLOC_OK);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        ck_assert_status(ipalloc_txn_delete(txn, names[i], IPALLOC_REVISION_ANY, &error),
+                         IPALLOC_OK);
+    }
+    ck_assert_status(ipalloc_txn_commit(txn, NULL, &error), IPALLOC_OK);
+    close_store();
+    struct ran ran = ctl_expect(1, "repair --report --store=%s", url);
+    expect_in(ran.errors, "nothing says which leases are needed");
+    ran_free(&ran);
+    end();
+}
+END_TEST
+
 START_TEST(a_line_of_a_report_is_not_believed) {
     begin();
     write_report();
@@ -268,6 +289,7 @@ int main(void) {
     tcase_add_test(cases, a_service_that_names_it_again_keeps_it);
     tcase_add_test(cases, a_dry_run_or_a_store_of_somebody_elses_notes_nothing);
     tcase_add_test(cases, a_damaged_report_is_refused_and_nothing_is_applied);
+    tcase_add_test(cases, where_no_service_is_kept_nothing_is_judged);
     tcase_add_test(cases, a_line_of_a_report_is_not_believed);
     suite_add_tcase(suite, cases);
     return test_main(suite);
