@@ -79,6 +79,33 @@ static void put_record(const char *key, const char *value) {
     close_store(&opened);
 }
 
+/* As many ServiceCIDRs as that, put in at once: fd01:1::/64 and on. */
+static void put_many(unsigned count) {
+    struct opened opened = open_store();
+    ipalloc_txn_options options = {.size = sizeof options};
+    ipalloc_txn *txn = NULL;
+    ipalloc_error error = {0};
+    for (unsigned i = 0; i < count; i++) {
+        char key[64];
+        char value[512];
+        if (i % IPALLOC_TXN_RECORDS_MAX == 0) {
+            ck_assert_status(ipalloc_begin(opened.registry, &options, &txn, &error), IPALLOC_OK);
+        }
+        snprintf(key, sizeof key, "servicecidrs/m%03u", i);
+        snprintf(value, sizeof value,
+                 CIDR_START
+                 "\"name\":\"m%03u\",\"uid\":\"1\"},\"spec\":{\"cidrs\":[\"fd01:%x::/64\"]}}",
+                 i, i + 1);
+        ck_assert_status(
+            ipalloc_txn_put(txn, key, value, strlen(value), IPALLOC_REVISION_ANY, &error),
+            IPALLOC_OK);
+        if (i % IPALLOC_TXN_RECORDS_MAX == IPALLOC_TXN_RECORDS_MAX - 1 || i == count - 1) {
+            ck_assert_status(ipalloc_txn_commit(txn, NULL, &error), IPALLOC_OK);
+        }
+    }
+    close_store(&opened);
+}
+
 static void add_range(const char *range, const char *held_by, const char *address) {
     struct opened opened = open_store();
     ipalloc_pool *pool;
@@ -185,6 +212,21 @@ START_TEST(a_store_that_was_extended_opens_with_its_first_flags) {
     struct answer answer = cidr_get("kubernetes");
     ck_assert_str_eq(answer_text(&answer, "spec.cidrs.1"), "fd02::/64");
     answer_free(&answer);
+}
+END_TEST
+
+START_TEST(a_range_too_many_says_so_and_the_others_go_on) {
+    cidr_make("six", "\"fd01:1::/64\"");
+    ck_assert_int_eq(server_stop(&cidr_server), 0);
+    put_many(IPALLOC_POOL_RANGES_MAX + 1);
+    start();
+    ck_assert_str_eq(cidr_ready("six"), "True"); /* its range was there before */
+    ck_assert_str_eq(cidr_ready("kubernetes"), "True");
+    ck_assert_str_eq(cidr_ready("m100"), "False NotUsable: an address pool has 1 to 256 ranges, "
+                                         "not 257");
+    service_make("a", "\"ipFamilies\":[\"IPv6\"],");
+    expect_code(cidr_delete("m200"), 200);
+    ck_assert_str_eq(cidr_ready("m100"), "True");
 }
 END_TEST
 
@@ -320,6 +362,7 @@ int main(void) {
     tcase_add_test(cases, a_range_that_no_object_asks_for_goes_when_nothing_is_held);
     tcase_add_test(cases, a_damaged_object_is_named_and_nothing_is_drained_for_it);
     tcase_add_test(cases, a_store_that_was_extended_opens_with_its_first_flags);
+    tcase_add_test(cases, a_range_too_many_says_so_and_the_others_go_on);
     tcase_add_test(cases, kill_9_at_any_moment_loses_nothing_and_leaves_nothing_half_done);
     suite_add_tcase(suite, cases);
     return test_main(suite);
