@@ -67,14 +67,17 @@ static void close_store(struct opened *opened) {
     ipalloc_store_close(opened->store);
 }
 
+/* NULL: take it away. */
 static void put_record(const char *key, const char *value) {
     struct opened opened = open_store();
     ipalloc_txn_options options = {.size = sizeof options};
     ipalloc_txn *txn;
     ipalloc_error error = {0};
     ck_assert_status(ipalloc_begin(opened.registry, &options, &txn, &error), IPALLOC_OK);
-    ck_assert_status(ipalloc_txn_put(txn, key, value, strlen(value), IPALLOC_REVISION_ANY, &error),
-                     IPALLOC_OK);
+    int status = value != NULL
+                     ? ipalloc_txn_put(txn, key, value, strlen(value), IPALLOC_REVISION_ANY, &error)
+                     : ipalloc_txn_delete(txn, key, IPALLOC_REVISION_ANY, &error);
+    ck_assert_status_error(status, IPALLOC_OK, &error);
     ck_assert_status(ipalloc_txn_commit(txn, NULL, &error), IPALLOC_OK);
     close_store(&opened);
 }
@@ -180,6 +183,21 @@ START_TEST(a_range_that_no_object_asks_for_goes_when_nothing_is_held) {
 }
 END_TEST
 
+START_TEST(a_store_from_before_there_were_objects_opens_with_its_own_flags_only) {
+    const char *others[] = {"--service-cluster-ip-range=10.96.0.0/16", store_flag,
+                            "--listen=127.0.0.1:0", NULL};
+    char errors[4096];
+    ck_assert_int_eq(server_stop(&cidr_server), 0);
+    put_record("servicecidrs/kubernetes", NULL);
+    ck_assert_int_eq(server_run(others, errors, sizeof errors), 1);
+    ck_assert_msg(strstr(errors, "10.96.0.0/16") != NULL, "%s", errors);
+    ck_assert_msg(strstr(errors, "10.96.0.0/24") != NULL, "%s", errors);
+    start();
+    ck_assert_str_eq(cidr_ready("kubernetes"), "True");
+    ck_assert_str_eq(pool_ranges("services-v4"), "10.96.0.0/24");
+}
+END_TEST
+
 START_TEST(a_damaged_object_is_named_and_nothing_is_drained_for_it) {
     char errors[4096];
     const char *arguments[] = {CLUSTER, store_flag, "--listen=127.0.0.1:0", NULL};
@@ -243,7 +261,7 @@ static void note(int file, const char *name, const char *address) {
     ck_assert_int_eq(write(file, line, (size_t)size), size);
 }
 
-/* Make and delete CIDRs and Services until the server is gone, which fails this process. */
+/* Make and delete CIDRs and Services until this process is killed. */
 static void run_client(unsigned round, unsigned number, int file) {
     uint64_t state = test_seed() + round * CLIENTS + number;
     char name[64];
@@ -286,6 +304,10 @@ static void run_round(unsigned round, int file) {
     }
     struct timespec pause = {.tv_nsec = (long)(60000000 + test_random(&state) % 200000000)};
     nanosleep(&pause, NULL);
+    for (unsigned i = 0; i < CLIENTS; i++) { /* what they have asked for is still being done */
+        kill(clients[i], SIGSTOP);
+        ck_assert_int_eq(waitpid(clients[i], NULL, WUNTRACED), clients[i]);
+    }
     server_kill(&cidr_server);
     for (unsigned i = 0; i < CLIENTS; i++) {
         kill(clients[i], SIGKILL);
@@ -360,6 +382,7 @@ int main(void) {
     tcase_add_test(cases, a_marked_object_that_nothing_holds_goes_at_the_start);
     tcase_add_test(cases, a_marked_object_that_is_held_goes_on_draining_after_the_start);
     tcase_add_test(cases, a_range_that_no_object_asks_for_goes_when_nothing_is_held);
+    tcase_add_test(cases, a_store_from_before_there_were_objects_opens_with_its_own_flags_only);
     tcase_add_test(cases, a_damaged_object_is_named_and_nothing_is_drained_for_it);
     tcase_add_test(cases, a_store_that_was_extended_opens_with_its_first_flags);
     tcase_add_test(cases, a_range_too_many_says_so_and_the_others_go_on);
