@@ -174,7 +174,7 @@ START_TEST(a_check_tells_what_is_wrong_with_the_fields_and_takes_nothing) {
 }
 END_TEST
 
-/* 96 ports are fine, one more is not. */
+/* As many as may be are fine, one more is not. */
 START_TEST(ports_are_counted) {
     cluster c;
     cluster_open(&c, &CLUSTER);
