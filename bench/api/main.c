@@ -10,6 +10,7 @@
  */
 #include "api.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +92,7 @@ static double median(double *values, unsigned count) {
 }
 
 static result measure(const plan *p, const api_server *server, api_bare *bare, unsigned clients) {
-    double servers[ROUNDS_MAX], bares[ROUNDS_MAX], cpu_us[ROUNDS_MAX];
+    double servers[ROUNDS_MAX] = {0}, bares[ROUNDS_MAX] = {0}, cpu_us[ROUNDS_MAX] = {0};
     for (unsigned i = 0; i < p->rounds; i++) {
         servers[i] = server_rate(server, clients, p->stretch_ns, &cpu_us[i]);
         bares[i] = api_bare_run(bare, clients, p->stretch_ns);
@@ -123,7 +124,7 @@ static void print_row(uint64_t existing, unsigned clients, const result *r) {
 
 static double measure_existing(const plan *p, size_t at, const char *program, const char *directory,
                                const char *templates) {
-    api_server server;
+    api_server server = {0};
     uint64_t existing = p->existing[at];
     api_server_start(&server, program, directory);
     create(&server, "preloaded", existing);
@@ -139,16 +140,21 @@ static double measure_existing(const plan *p, size_t at, const char *program, co
     return bytes;
 }
 
+/* The databases, and what SQLite keeps beside them. */
 static void remove_files(const char *directory) {
-    char command[API_PATH_MAX + 32];
-    snprintf(command, sizeof command, "rm -rf '%s'", directory);
-    if (system(command) != 0)
+    DIR *files = opendir(directory);
+    if (files == NULL)
+        api_broken(directory, "cannot be read");
+    for (const struct dirent *entry; (entry = readdir(files)) != NULL;)
+        unlinkat(dirfd(files), entry->d_name, 0);
+    closedir(files);
+    if (rmdir(directory) != 0)
         fprintf(stderr, "ipalloc-bench-api: %s stays\n", directory);
 }
 
 static void run(const plan *p, const char *program, const char *parent) {
     char directory[API_PATH_MAX];
-    api_server templates;
+    api_server templates = {0};
     double bytes = 0;
     snprintf(directory, sizeof directory, "%s/ipalloc-bench-api-XXXXXX", parent);
     if (mkdtemp(directory) == NULL)
