@@ -84,32 +84,19 @@ static bool check_kind(struct json_object *value, const struct resource *resourc
     return true;
 }
 
-/* What to do about unknown fields; false where the parameter is none of Kubernetes' three. */
+/* What to do about unknown fields, as fieldValidation says; write_options.c has judged that. */
 static bool judge_unknown(const struct request *request, struct text *unknown, struct reply *reply,
                           struct outcome *outcome) {
     const char *mode = request_parameter(request, "fieldValidation");
-    if (mode == NULL || mode[0] == '\0' || strcmp(mode, "Warn") == 0) {
-        if (unknown->size > 0 && reply->warning.size == 0) {
-            text_add(&reply->warning, unknown->data);
-        }
-        return true;
+    bool warn = mode == NULL || mode[0] == '\0' || strcmp(mode, "Warn") == 0;
+    if (warn && unknown->size > 0 && reply->warning.size == 0) {
+        text_add(&reply->warning, unknown->data);
     }
-    if (strcmp(mode, "Strict") == 0) {
-        if (unknown->size > 0) {
-            outcome_fail(outcome, 400, "BadRequest", "strict decoding error: %.900s",
-                         unknown->data);
-        }
-        return unknown->size == 0;
+    bool refused = !warn && strcmp(mode, "Strict") == 0 && unknown->size > 0;
+    if (refused) {
+        outcome_fail(outcome, 400, "BadRequest", "strict decoding error: %.900s", unknown->data);
     }
-    if (strcmp(mode, "Ignore") == 0) {
-        return true;
-    }
-    ipalloc_service_problems problems = {.size = sizeof problems};
-    problem_add(&problems, "FieldValueNotSupported", "fieldValidation",
-                "Unsupported value: \"%.40s\": supported values: \"Ignore\", \"Strict\", \"Warn\"",
-                mode);
-    outcome_problems(outcome, "CreateOptions.meta.k8s.io", "", &problems);
-    return false;
+    return !refused;
 }
 
 struct json_object *body_decode_value(const struct request *request,
@@ -141,19 +128,6 @@ struct json_object *body_decode(const struct request *request, const struct reso
         value != NULL ? body_decode_value(request, resource, value, reply, outcome) : NULL;
     json_object_put(value);
     return object;
-}
-
-bool body_dry_run(const struct request *request, bool *dry_run, struct outcome *outcome) {
-    const char *value = request_parameter(request, "dryRun");
-    *dry_run = value != NULL && strcmp(value, "All") == 0;
-    if (value == NULL || value[0] == '\0' || *dry_run) {
-        return true;
-    }
-    ipalloc_service_problems problems = {.size = sizeof problems};
-    problem_add(&problems, "FieldValueNotSupported", "dryRun",
-                "Unsupported value: \"%.40s\": supported values: \"All\"", value);
-    outcome_problems(outcome, "CreateOptions.meta.k8s.io", "", &problems);
-    return false;
 }
 
 bool wants_table(const struct request *request, enum table_object *include) {

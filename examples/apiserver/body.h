@@ -18,9 +18,6 @@ struct json_object *body_decode_value(const struct request *request,
                                       const struct resource *resource, struct json_object *value,
                                       struct reply *reply, struct outcome *outcome);
 
-/* dryRun=All. False with the outcome set where the parameter says something else. */
-bool body_dry_run(const struct request *request, bool *dry_run, struct outcome *outcome);
-
 /* Does the client want a Table, and with how much of each object? */
 bool wants_table(const struct request *request, enum table_object *include);
 

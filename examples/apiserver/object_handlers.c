@@ -28,9 +28,10 @@ void objects_get(struct server *server, const struct request *request, struct re
 /* The options that every write has. */
 static bool begin_write(const struct request *request, bool applies, struct object_place *place,
                         struct write_options *options, struct outcome *outcome) {
+    bool usable = write_options_read(request, applies, options, outcome);
     place->writer = &options->writer;
-    return body_dry_run(request, &place->dry_run, outcome) &&
-           write_options_read(request, applies, options, outcome);
+    place->dry_run = usable && options->dry_run;
+    return usable;
 }
 
 /* The outcome of a write, with the warnings about what was taken. */
@@ -225,9 +226,11 @@ void objects_patch(struct server *server, const struct request *request, struct 
 static bool read_delete_options(const struct request *request, struct json_object **options,
                                 bool *dry_run, struct outcome *outcome) {
     struct text problem = {0};
-    if (!body_dry_run(request, dry_run, outcome)) {
+    struct write_options given;
+    if (!write_options_read(request, false, &given, outcome)) {
         return false;
     }
+    *dry_run = given.dry_run;
     if (request->body_size == 0) {
         return true;
     }

@@ -1,4 +1,5 @@
-/* write_options.h: the options of a write that say who writes: fieldManager, force. */
+/* write_options.h: the options of a write: who writes (fieldManager, force), whether it is kept
+ * (dryRun), and how strictly it is read (fieldValidation). */
 #ifndef APISERVER_WRITE_OPTIONS_H
 #define APISERVER_WRITE_OPTIONS_H
 
@@ -7,13 +8,14 @@
 #include "resource.h"
 
 struct write_options {
+    bool dry_run;
     struct field_writer writer; /* points into the two below */
     char manager[MANAGER_NAME_MAX + 1];
     char api_version[RESOURCE_TEXT];
 };
 
-/* Read them; `applies`: the request is a server-side apply. False with the outcome set (422) where
- * one is not usable. `options` must not be moved afterwards. */
+/* Read and judge them; `applies`: the request is a server-side apply. False with the outcome set
+ * (422) where one is not usable. `options` must not be moved afterwards. */
 bool write_options_read(const struct request *request, bool applies, struct write_options *options,
                         struct outcome *outcome);
 

@@ -202,6 +202,13 @@ static const struct {
      "\\\"spec.prots\\\""},
     {"POST", SERVICES "?fieldValidation=Maybe", JSON, "{}", 422,
      "Unsupported value: \\\"Maybe\\\""},
+    {"PATCH", SERVICES "/kubernetes?fieldValidation=Maybe&dryRun=Some&force=true",
+     "application/merge-patch+json", "{}", 422,
+     "PatchOptions.meta.k8s.io \\\"\\\" is invalid: [force: Forbidden: may not be specified for "
+     "non-apply patch, dryRun: Unsupported value: \\\"Some\\\": supported values: \\\"All\\\", "
+     "fieldValidation: Unsupported value: \\\"Maybe\\\""},
+    {"DELETE", SERVICES "/kubernetes?dryRun=Some", NULL, NULL, 422,
+     "DeleteOptions.meta.k8s.io \\\"\\\" is invalid: dryRun: Unsupported value"},
     {"POST", SERVICES "?dryRun=Some", JSON, "{}", 422, "dryRun: Unsupported value: \\\"Some\\\""},
     {"POST", SERVICES, "text/plain", "{}", 415, "in an unknown format"},
     {"POST", SERVICES, "application/xml", "{}", 415, "in an unknown format"},
