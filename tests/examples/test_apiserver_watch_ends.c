@@ -58,8 +58,12 @@ static void change(int number) {
     answer_free(&answer);
 }
 
-/* It has begun well, so the end comes as an event: it must list again. */
+/* It has begun well, so the end comes as an event: it must list again. Not in short runs: under
+ * TSan so many bytes take half a minute. */
 START_TEST(a_watch_that_lags_too_far_behind_is_told_410_in_an_event) {
+    if (test_scaled(100) < 100) {
+        return;
+    }
     struct stream stream = stream_open(&server, SERVICES, "", JSON);
     int seen = 0;
     stream_expect(&stream, "ADDED", "kubernetes");
