@@ -8,6 +8,8 @@
  */
 #include "service_records.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -244,31 +246,50 @@ static void give_out(struct admin_output *out, struct json_object *value, const 
     out->item(out->context, json_object_get(value));
 }
 
-/* The same finding, still there and ripe? */
-static bool still_found(const ipalloc_repair_report *found, const ipalloc_repair_line *wanted) {
-    ipalloc_repair_line line = {.size = sizeof line};
-    for (size_t i = 0; ipalloc_repair_report_line(found, i, &line, NULL) == IPALLOC_OK; i++) {
-        if (line.kind == wanted->kind && strcmp(line.pool, wanted->pool) == 0 &&
-            line.port == wanted->port && strcmp(line.owner, wanted->owner) == 0 &&
-            ipalloc_addr_compare(&line.address, &wanted->address) == 0 &&
-            line.generation == wanted->generation &&
-            line.record_revision == wanted->record_revision) {
-            return line.ripe;
-        }
+enum { FINDING_TEXT = IPALLOC_OWNER_MAX + IPALLOC_POOL_NAME_MAX + IPALLOC_ADDR_TEXT + 80 };
+
+/* What makes two lines the same finding, as one text. */
+static void name_finding(const ipalloc_repair_line *line, char out[FINDING_TEXT]) {
+    char address[IPALLOC_ADDR_TEXT] = "";
+    if (line->address.family != 0) {
+        ipalloc_addr_format(&line->address, address);
     }
-    return false;
+    snprintf(out, FINDING_TEXT, "%d %" PRIu64 " %" PRIu64 " %u %s %s %s", line->kind,
+             line->generation, line->record_revision, line->port, address, line->pool, line->owner);
+}
+
+/* By its name, why each finding is not to be applied: "" where it is ripe. */
+static struct json_object *index_findings(const ipalloc_repair_report *found) {
+    struct json_object *index = json_object_new_object();
+    ipalloc_repair_line line = {.size = sizeof line};
+    char name[FINDING_TEXT];
+    for (size_t i = 0; ipalloc_repair_report_line(found, i, &line, NULL) == IPALLOC_OK; i++) {
+        name_finding(&line, name);
+        json_set_text(index, name, line.ripe ? "" : line.text);
+    }
+    return index;
 }
 
 static int try_without_change(struct admin *admin, uint64_t grace_ms, struct applying *applying,
                               ipalloc_error *error) {
     ipalloc_repair_report *found = NULL;
+    char name[FINDING_TEXT];
     int status = report(admin, grace_ms, true, &found, error);
-    for (size_t i = 0; status == IPALLOC_OK && i < applying->count; i++) {
-        if (!still_found(found, &applying->lines[i])) {
-            admin_refuse(&applying->results[i], IPALLOC_E_CONFLICT,
-                         "it is not found so any more, or is not ripe");
+    if (status != IPALLOC_OK) {
+        return status;
+    }
+    struct json_object *index = index_findings(found);
+    for (size_t i = 0; i < applying->count; i++) {
+        name_finding(&applying->lines[i], name);
+        struct json_object *why_not = json_member(index, name);
+        if (why_not == NULL) {
+            admin_refuse(&applying->results[i], IPALLOC_E_CONFLICT, "it is not found so any more");
+        } else if (json_object_get_string_len(why_not) > 0) {
+            admin_refuse(&applying->results[i], IPALLOC_E_INVALID, "%s",
+                         json_object_get_string(why_not));
         }
     }
+    json_object_put(index);
     ipalloc_repair_report_free(found);
     return status;
 }

@@ -150,15 +150,17 @@ IPALLOC_API void ipalloc_repair_report_free(ipalloc_repair_report *report);
 
 /* --- applying --------------------------------------------------------------------------------- */
 
-/* Apply lines, one transaction each; results[i] is OK (with an empty message) or says why line i
+/* Apply lines, each by itself; results[i] is OK (with an empty message) or says why line i
  * was not applied:
  *   CONFLICT (it does not hold any more: what has changed); INVALID (not ripe by the sightings in
  *   the store and options->grace_ms, whatever the line says; of a kind that is only reported; or
  *   not a line); TAKEN, NOT_IN_RANGE (MISSING: who has it, or that it cannot be reserved); CORRUPT
  *   (owner's record and lease contradict each other); UNKNOWN_OUTCOME (report again to find out).
  * A line that has been applied already is CONFLICT (LEAK) or OK (MISSING).
- * OK (each line was tried, see results); INVALID (nothing was tried); IO, UNAVAILABLE, NOMEM,
- * READ_ONLY, MISMATCH (restored and not accepted): the rest was not tried and carries that status.
+ * Leaks of one owner in the order of a report are freed some 30 in a transaction, all or none;
+ * where one of them is refused, each is tried again in a transaction of its own. OK (each line was
+ * tried, see results); INVALID (nothing was tried); IO, UNAVAILABLE, NOMEM, READ_ONLY, MISMATCH
+ * (restored and not accepted): the rest was not tried and carries that status.
  */
 IPALLOC_API int ipalloc_repair_apply(ipalloc_registry *registry,
                                      const ipalloc_repair_options *options,

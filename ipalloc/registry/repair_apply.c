@@ -1,18 +1,27 @@
 /*
  * repair_apply.c: applying a report, line by line.
  *
- * Each line is one transaction. It first looks whether lease, record and sighting are still as the
- * line says, so that a refusal can tell what has changed; then it makes the batch conditional on
- * the record's revision, the lease and the sighting, so that what changes after the look refuses
- * the commit. Nothing in a line is believed: it may come from a file.
+ * A line first looks whether lease, record and sighting are still as it says, so that a refusal can
+ * tell what has changed; then the batch is conditional on the record's revision, the lease and the
+ * sighting, so that what changes after the look refuses the commit. Nothing in a line is believed:
+ * it may come from a file.
+ *
+ * Leaks of one owner that follow each other as a report has them are freed by one transaction,
+ * since each one rewrites all that the store says of the owner. It is all of them or none: where
+ * one is refused, each is tried again by itself, and answered as if it had been alone from the
+ * start.
  */
 #include "registry/repair.h"
 #include "registry/txn.h"
 
 #include <string.h>
 
-/* A commit that met a change runs once more, to find out what it was. */
-enum { APPLY_ATTEMPTS = 2 };
+enum {
+    APPLY_ATTEMPTS = 2, /* a commit that met a change runs once more, to find out what it was */
+    TOGETHER_MAX =
+        IPALLOC_TXN_RECORDS_MAX - 1 /* each deletes its sighting; one checks the record */
+};
+_Static_assert(TOGETHER_MAX <= IPALLOC_TXN_ADDRESSES_MAX, "one transaction releases them");
 
 typedef struct applying {
     ipalloc_registry *registry;
@@ -177,18 +186,15 @@ static int explain(const applying *a, const ipalloc_txn *txn, int status, ipallo
                           "does not name a lease that is this owner's");
 }
 
-static int free_leak(ipalloc_txn *txn, void *context, ipalloc_error *error) {
-    applying *a = context;
+/* All but the condition on the record's revision. */
+static int free_lease(ipalloc_txn *txn, const applying *a, ipalloc_error *error) {
     const ipalloc_repair_line *line = a->line;
     uint64_t sighting_revision = 0;
-    a->changes = true;
     int status = check_lease(a, error);
     if (status == IPALLOC_OK)
         status = check_record(a, error);
     if (status == IPALLOC_OK)
         status = check_sighting(a, &sighting_revision, error);
-    if (status == IPALLOC_OK)
-        status = ipalloc_txn_check(txn, line->record_key, line->record_revision, error);
     if (status != IPALLOC_OK)
         return status;
     status = a->pool->kind == IPALLOC_POOL_PORT
@@ -198,6 +204,16 @@ static int free_leak(ipalloc_txn *txn, void *context, ipalloc_error *error) {
         return explain(a, txn, status, error);
     record_key key = key_of_sighting(a->pool->name, &a->place);
     return txn_delete_own(txn, &key, sighting_revision, error);
+}
+
+static int free_leak(ipalloc_txn *txn, void *context, ipalloc_error *error) {
+    applying *a = context;
+    const ipalloc_repair_line *line = a->line;
+    a->changes = true;
+    int status = free_lease(txn, a, error);
+    return status == IPALLOC_OK
+               ? ipalloc_txn_check(txn, line->record_key, line->record_revision, error)
+               : status;
 }
 
 static int reserve_missing(ipalloc_txn *txn, void *context, ipalloc_error *error) {
@@ -274,6 +290,101 @@ static int try_line(applying *a, const ipalloc_repair_line *lines, size_t index,
     return status;
 }
 
+/* --- leaks of one owner ----------------------------------------------------------------------- */
+
+typedef struct together {
+    ipalloc_registry *registry;
+    uint64_t grace_ms;
+    const ipalloc_repair_line *lines; /* all that were given */
+    size_t first, count;              /* those that are tried together */
+} together;
+
+/* May one transaction free both? Places ascend as in a report, so that none occurs twice. */
+static bool go_together(const ipalloc_repair_line *one, const ipalloc_repair_line *next) {
+    int pools = strncmp(one->pool, next->pool, sizeof one->pool);
+    int places = one->port != next->port ? one->port - next->port
+                                         : ipalloc_addr_compare(&one->address, &next->address);
+    return one->kind == IPALLOC_REPAIR_LEAK && next->kind == IPALLOC_REPAIR_LEAK &&
+           strncmp(one->owner, next->owner, sizeof one->owner) == 0 &&
+           strncmp(one->record_key, next->record_key, sizeof one->record_key) == 0 &&
+           one->record_revision == next->record_revision &&
+           (pools < 0 || (pools == 0 && places < 0));
+}
+
+/* How many of the lines from `first` on may be tried together; at least 1. */
+static size_t count_together(const ipalloc_repair_line *lines, size_t first, size_t count) {
+    ipalloc_repair_line pair[2]; /* this one and the one before, in turns */
+    size_t last = count - first < TOGETHER_MAX ? count : first + TOGETHER_MAX;
+    size_t i = first;
+    while (i < last && copy_line(lines, i, &pair[i % 2], NULL) == IPALLOC_OK &&
+           (i == first || go_together(&pair[(i + 1) % 2], &pair[i % 2])))
+        i++;
+    return i > first ? i - first : 1;
+}
+
+static int free_all(ipalloc_txn *txn, void *context, ipalloc_error *error) {
+    const together *t = context;
+    ipalloc_repair_line line;
+    int status = IPALLOC_OK;
+    for (size_t i = t->first; status == IPALLOC_OK && i < t->first + t->count; i++) {
+        applying a = {.registry = t->registry, .grace_ms = t->grace_ms, .line = &line};
+        status = copy_line(t->lines, i, &line, error);
+        if (status == IPALLOC_OK)
+            status = read_line(&a, error);
+        if (status == IPALLOC_OK)
+            status = free_lease(txn, &a, error);
+    }
+    return status == IPALLOC_OK
+               ? ipalloc_txn_check(txn, line.record_key, line.record_revision, error)
+               : status;
+}
+
+static void count_freed(const together *t) {
+    ipalloc_repair_line line;
+    for (size_t i = t->first; i < t->first + t->count; i++)
+        if (copy_line(t->lines, i, &line, NULL) == IPALLOC_OK) {
+            ipalloc_pool *pool = cache_find_pool(t->registry, line.pool, strlen(line.pool));
+            atomic_add_relaxed(&pool->repairs[IPALLOC_REPAIR_LEAK], 1);
+        }
+}
+
+/* Free them all. False: none was freed, and each is to be tried by itself. Where the outcome is
+ * unknown, so it is for each. */
+static bool try_together(together *t, ipalloc_error *results) {
+    ipalloc_repair_line line;
+    ipalloc_error result = {0};
+    int status = copy_line(t->lines, t->first, &line, &result);
+    if (status != IPALLOC_OK || !texts_end(&line))
+        return false;
+    ipalloc_txn_options options = {
+        .size = sizeof options, .owner = line.owner, .max_attempts = APPLY_ATTEMPTS};
+    status = ipalloc_transact(t->registry, &options, free_all, t, NULL, &result);
+    if (status != IPALLOC_OK && status != IPALLOC_E_UNKNOWN_OUTCOME)
+        return false;
+    if (status == IPALLOC_OK) {
+        result = (ipalloc_error){0};
+        count_freed(t);
+    }
+    for (size_t i = t->first; i < t->first + t->count; i++)
+        results[i] = result;
+    return true;
+}
+
+/* *status is what has stopped all; then nothing is tried any more. */
+static void try_each(const together *t, int *status, ipalloc_error *results, ipalloc_error *error) {
+    for (size_t i = t->first; i < t->first + t->count; i++) {
+        applying a = {.registry = t->registry, .grace_ms = t->grace_ms};
+        results[i] = (ipalloc_error){0};
+        if (*status != IPALLOC_OK) {
+            error_set(&results[i], *status, "not tried: an earlier line failed");
+            continue;
+        }
+        int one = try_line(&a, t->lines, i, &results[i]);
+        if (stops_all(one))
+            *status = error_set(error, one, "%s", results[i].message);
+    }
+}
+
 int ipalloc_repair_apply(ipalloc_registry *registry, const ipalloc_repair_options *options,
                          const ipalloc_repair_line *lines, size_t count, ipalloc_error *results,
                          ipalloc_error *error) {
@@ -285,16 +396,11 @@ int ipalloc_repair_apply(ipalloc_registry *registry, const ipalloc_repair_option
         status = cache_refresh(registry, error);
     if (status != IPALLOC_OK)
         return status;
-    for (size_t i = 0; i < count; i++) {
-        applying a = {.registry = registry, .grace_ms = given.grace_ms};
-        results[i] = (ipalloc_error){0};
-        if (status != IPALLOC_OK) {
-            error_set(&results[i], status, "not tried: an earlier line failed");
-            continue;
-        }
-        int one = try_line(&a, lines, i, &results[i]);
-        if (stops_all(one))
-            status = error_set(error, one, "%s", results[i].message);
+    for (size_t i = 0; i < count;) {
+        together t = {registry, given.grace_ms, lines, i, count_together(lines, i, count)};
+        if (status != IPALLOC_OK || t.count == 1 || !try_together(&t, results))
+            try_each(&t, &status, results, error);
+        i += t.count;
     }
     return status;
 }

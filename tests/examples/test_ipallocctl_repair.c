@@ -161,6 +161,10 @@ START_TEST(a_leak_is_freed_after_two_sightings_and_the_grace) {
     ran = ctl_expect(0, "repair --apply %s --dry-run --store=%s", report, url);
     expect_in(ran.out, "1 applied (dry run), 0 refused, 1 left\n");
     ran_free(&ran);
+    ran = ctl_expect(1, "repair --apply %s --dry-run --grace 200 --store=%s", report, url);
+    expect_in(ran.out, "; it was seen over 12");
+    expect_in(ran.out, "0 applied (dry run), 1 refused, 1 left\n");
+    ran_free(&ran);
     expect_holder("10.96.0.2", "Service/default/gone/2");
     ran = ctl_expect(0, "repair --apply %s -o json --store=%s", report, url);
     expect_in(ran.out, "\"result\":\"applied\"");
@@ -171,6 +175,9 @@ START_TEST(a_leak_is_freed_after_two_sightings_and_the_grace) {
     ran = ctl_expect(1, "repair --apply %s --store=%s", report, url);
     expect_in(ran.out, "has been released since");
     expect_in(ran.errors, "1 lines were refused");
+    ran_free(&ran);
+    ran = ctl_expect(1, "repair --apply %s --dry-run --store=%s", report, url);
+    expect_in(ran.out, "it is not found so any more");
     ran_free(&ran);
     end();
 }
