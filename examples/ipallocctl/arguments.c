@@ -104,6 +104,9 @@ static bool parse_common(struct parsing *parsing, bool *done) {
     if (takes_flag(parsing, "--server", &value)) {
         return set_place_of_work(parsing, &invocation->server, "--server", value);
     }
+    if (strcmp(word, "-ojson") == 0 || strcmp(word, "-otable") == 0) { /* as kubectl has it, too */
+        return set_output(parsing, word + 2);
+    }
     if (takes_flag(parsing, "-o", &value) || takes_flag(parsing, "--output", &value)) {
         return set_output(parsing, value);
     }
@@ -189,6 +192,16 @@ static bool check_options(struct parsing *parsing) {
     return true;
 }
 
+static bool check_store(struct parsing *parsing) {
+    static const char sqlite[] = "sqlite:";
+    const char *store = parsing->invocation->store;
+    if (text_starts_with(store, "memory:")) {
+        return refuse(parsing, store, "a memory store is gone with the program that has it");
+    }
+    return (text_starts_with(store, sqlite) && store[strlen(sqlite)] != '\0') ||
+           refuse(parsing, store, "a store is sqlite:PATH");
+}
+
 static bool check_places(struct parsing *parsing) {
     const struct invocation *invocation = parsing->invocation;
     const struct command *command = invocation->command;
@@ -199,15 +212,11 @@ static bool check_places(struct parsing *parsing) {
         return false;
     }
     if ((invocation->store == NULL) == (invocation->server == NULL)) {
-        text_add(parsing->problem, "say where: --store=sqlite:PATH or --server=URL");
+        text_format(parsing->problem, "say where: --store=sqlite:PATH or --server=URL%s",
+                    invocation->store != NULL ? ", not both" : "");
         return false;
     }
-    if (invocation->store != NULL && strncmp(invocation->store, "memory:", 7) == 0) {
-        return refuse(parsing, invocation->store,
-                      "a memory store is gone with the program that "
-                      "has it");
-    }
-    return true;
+    return invocation->store == NULL || check_store(parsing);
 }
 
 static bool set_columns(struct parsing *parsing) {

@@ -12,6 +12,16 @@ static void show_released(const struct invocation *invocation, struct table *tab
     table_cell(table, invocation->dry_run ? "released (dry run)" : "released");
 }
 
+static int check_what(struct invocation *invocation, struct text *problem) {
+    bool all = json_member(invocation->arguments, "all") != NULL;
+    bool one = json_member(invocation->arguments, "place") != NULL;
+    if (all != one) {
+        return EXIT_DONE;
+    }
+    text_add(problem, "release: either ADDRESS|PORT, or --all that the owner holds");
+    return EXIT_USAGE;
+}
+
 const struct command command_release = {
     .name = "release",
     .operation = "release",
@@ -31,5 +41,6 @@ const struct command command_release = {
                 {.flag = "--all", .argument = "all", .is_truth = true},
                 {.flag = "--dry-run", .argument = "dryRun", .is_truth = true}},
     .headings = headings,
+    .prepare = check_what,
     .show_item = show_released,
 };
