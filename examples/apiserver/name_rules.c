@@ -245,6 +245,27 @@ static void check_annotations(struct json_object *annotations, ipalloc_service_p
     }
 }
 
+/* Only one owner may be the one that controls the object. */
+static void check_controllers(struct json_object *owners, ipalloc_service_problems *problems) {
+    struct json_object *first = NULL;
+    for (size_t i = 0; i < json_length(owners); i++) {
+        struct json_object *owner = json_object_array_get_idx(owners, i);
+        if (!json_object_get_boolean(json_member(owner, "controller"))) {
+            continue;
+        }
+        if (first == NULL) {
+            first = owner;
+            continue;
+        }
+        problem_add(problems, "FieldValueInvalid", "metadata.ownerReferences",
+                    "Invalid value: %.200s: Only one reference can have Controller set to true. "
+                    "Found \"true\" in references for %.60s/%.60s and %.60s/%.60s",
+                    json_line(owners, NULL), json_member_text(first, "kind"),
+                    json_member_text(first, "name"), json_member_text(owner, "kind"),
+                    json_member_text(owner, "name"));
+    }
+}
+
 static void check_owners(struct json_object *owners, ipalloc_service_problems *problems) {
     static const char *const needed[] = {"apiVersion", "kind", "name", "uid"};
     for (size_t i = 0; i < json_length(owners); i++) {
@@ -258,12 +279,41 @@ static void check_owners(struct json_object *owners, ipalloc_service_problems *p
             }
         }
     }
+    check_controllers(owners, problems);
+}
+
+static bool lists_finalizer(struct json_object *finalizers, const char *name) {
+    for (size_t i = 0; i < json_length(finalizers); i++) {
+        if (strcmp(json_object_get_string(json_object_array_get_idx(finalizers, i)), name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Those without a prefix are Kubernetes' own. */
+static void check_finalizer(size_t index, const char *name, ipalloc_service_problems *problems) {
+    char field[64];
+    check_key("metadata.finalizers", name, problems);
+    if (strchr(name, '/') == NULL && strcmp(name, "orphan") != 0 &&
+        strcmp(name, "foregroundDeletion") != 0 && strcmp(name, "kubernetes") != 0) {
+        snprintf(field, sizeof field, "metadata.finalizers[%zu]", index);
+        refuse_value(problems, field, name,
+                     "name is neither a standard finalizer name nor is it fully qualified");
+    }
 }
 
 static void check_finalizers(struct json_object *finalizers, ipalloc_service_problems *problems) {
     for (size_t i = 0; i < json_length(finalizers); i++) {
-        check_key("metadata.finalizers",
-                  json_object_get_string(json_object_array_get_idx(finalizers, i)), problems);
+        const char *name = json_object_get_string(json_object_array_get_idx(finalizers, i));
+        check_finalizer(i, name, problems);
+    }
+    if (lists_finalizer(finalizers, "orphan") &&
+        lists_finalizer(finalizers, "foregroundDeletion")) {
+        problem_add(problems, "FieldValueInvalid", "metadata.finalizers",
+                    "Invalid value: %.200s: finalizer orphan and foregroundDeletion cannot be both "
+                    "set",
+                    json_line(finalizers, NULL));
     }
 }
 

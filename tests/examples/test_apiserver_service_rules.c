@@ -104,8 +104,25 @@ static const struct {
     {"{\"metadata\":{\"name\":\"web\",\"labels\":{\"a/b/c\":\"b\"}},\"spec\":{" PORTS "}}",
      "metadata.labels",
      "Invalid value: \"a/b/c\": a valid label key must consist of alphanumeric characters"},
-    {"{\"metadata\":{\"name\":\"web\",\"finalizers\":[\"a b\"]},\"spec\":{" PORTS "}}",
-     "metadata.finalizers", "Invalid value: \"a b\": name part must consist of"},
+    {"{\"metadata\":{\"name\":\"web\",\"finalizers\":[\"a.b/c d\"]},\"spec\":{" PORTS "}}",
+     "metadata.finalizers", "Invalid value: \"a.b/c d\": name part must consist of"},
+    {"{\"metadata\":{\"name\":\"web\",\"finalizers\":[\"a.b/c\",\"orphan\"]},\"spec\":{" PORTS "}}",
+     NULL, NULL},
+    {"{\"metadata\":{\"name\":\"web\",\"finalizers\":[\"a.b/c\",\"mine\"]},\"spec\":{" PORTS "}}",
+     "metadata.finalizers[1]",
+     "Invalid value: \"mine\": name is neither a standard finalizer name nor is it fully "
+     "qualified"},
+    {"{\"metadata\":{\"name\":\"web\",\"finalizers\":[\"foregroundDeletion\",\"orphan\"]},\"spec\":"
+     "{" PORTS "}}",
+     "metadata.finalizers", "finalizer orphan and foregroundDeletion cannot be both set"},
+    {"{\"metadata\":{\"name\":\"web\",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"A\","
+     "\"name\":"
+     "\"a\",\"uid\":\"1\",\"controller\":true},{\"apiVersion\":\"v1\",\"kind\":\"B\",\"name\":"
+     "\"b\",\"uid\":"
+     "\"2\",\"controller\":true}]},\"spec\":{" PORTS "}}",
+     "metadata.ownerReferences",
+     "Only one reference can have Controller set to true. Found \"true\" in references for A/a and "
+     "B/b"},
     {"{\"metadata\":{\"name\":\"web\",\"generateName\":\"we-\"},\"spec\":{" PORTS "}}", NULL, NULL},
     {"{\"metadata\":{\"name\":\"web\",\"generateName\":\"We-\"},\"spec\":{" PORTS "}}",
      "metadata.generateName", "Invalid value: \"We-\": a DNS-1035 label must consist of"},
