@@ -121,6 +121,26 @@ struct json_object *body_decode_value(const struct request *request,
     return object;
 }
 
+struct json_object *body_parse(const struct request *request, const struct schema *schema,
+                               struct outcome *outcome) {
+    struct text unknown = {0};
+    struct text problem = {0};
+    struct json_object *value = parse_body(request, schema, outcome);
+    struct json_object *out = NULL;
+    if (value != NULL) {
+        out = schema_decode(schema, value, &unknown, &problem);
+        if (out == NULL) {
+            outcome_fail(outcome, 400, "BadRequest",
+                         "the object provided is unrecognized (must be of type %s): %s",
+                         schema->go_name, problem.data);
+        }
+    }
+    json_object_put(value);
+    text_clear(&unknown);
+    text_clear(&problem);
+    return out;
+}
+
 struct json_object *body_decode(const struct request *request, const struct resource *resource,
                                 struct reply *reply, struct outcome *outcome) {
     struct json_object *value = parse_body(request, resource->schema, outcome);

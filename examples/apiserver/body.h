@@ -18,6 +18,11 @@ struct json_object *body_decode_value(const struct request *request,
                                       const struct resource *resource, struct json_object *value,
                                       struct reply *reply, struct outcome *outcome);
 
+/* The body as what the schema says, in any of the formats; unknown fields are dropped. NULL with
+ * the outcome set where it is not that. The caller puts it. */
+struct json_object *body_parse(const struct request *request, const struct schema *schema,
+                               struct outcome *outcome);
+
 /* Does the client want a Table, and with how much of each object? */
 bool wants_table(const struct request *request, enum table_object *include);
 

@@ -1,6 +1,8 @@
-/* metadata_update.c: what an update may not say about metadata; see object_write.h. */
+/* metadata_update.c: which object a write means, and what an update may not say about metadata; see
+ * object_write.h. */
 #include "object_write.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool is_listed(struct json_object *list, const char *text) {
@@ -12,6 +14,9 @@ static bool is_listed(struct json_object *list, const char *text) {
     }
     return false;
 }
+
+/* --- what it may not say -----------------------------------------------------------------------
+ */
 
 /* Whoever deletes an object counts on those who hold it now, and on nobody new. */
 static void check_finalizers(struct json_object *now, struct json_object *then,
@@ -34,8 +39,8 @@ static void check_finalizers(struct json_object *now, struct json_object *then,
     text_clear(&added);
 }
 
-void metadata_check_update(struct json_object *now, struct json_object *then,
-                           ipalloc_service_problems *problems) {
+static void check_update(struct json_object *now, struct json_object *then,
+                         ipalloc_service_problems *problems) {
     /* What is left out stays; the times of a deletion stay in any case once they are there. */
     static const struct {
         const char *name, *field;
@@ -57,4 +62,69 @@ void metadata_check_update(struct json_object *now, struct json_object *then,
     if (json_member(now, "deletionTimestamp") != NULL) {
         check_finalizers(now, then, problems);
     }
+}
+
+/* --- which object it means
+ * ------------------------------------------------------------------------ */
+
+static bool same_or_absent(const char *wanted, const char *present) {
+    return wanted[0] == '\0' || strcmp(wanted, present) == 0;
+}
+
+bool object_names_version(struct json_object *metadata) {
+    const char *version = json_member_text(metadata, "resourceVersion");
+    return version[0] != '\0' && strcmp(version, "0") != 0;
+}
+
+bool object_is_named(const struct object_place *place, struct json_object *metadata,
+                     struct outcome *outcome) {
+    const char *name = json_member_text(metadata, "name");
+    const char *namespace = json_member_text(metadata, "namespace");
+    if (name[0] == '\0') {
+        outcome_fail(outcome, 400, "BadRequest",
+                     "the name of the object (%s based on URL) was undeterminable: name must be "
+                     "provided",
+                     place->name);
+    } else if (strcmp(name, place->name) != 0) {
+        outcome_fail(outcome, 400, "BadRequest",
+                     "the name of the object (%.63s) does not match the name on the URL (%s)", name,
+                     place->name);
+    } else if (place->resource->namespaced && !same_or_absent(namespace, place->namespace)) {
+        outcome_fail(outcome, 400, "BadRequest",
+                     "the namespace of the object (%.63s) does not match the namespace on the "
+                     "request (%s)",
+                     namespace, place->namespace);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+bool write_may_update(struct write *write, struct json_object *current,
+                      struct json_object *wanted) {
+    struct json_object *now = json_member(current, "metadata");
+    struct json_object *then = json_ensure(wanted, "metadata");
+    const struct object_place *place = write->place;
+    if (!object_is_named(place, then, write->outcome)) {
+        return false;
+    }
+    if (!same_or_absent(json_member_text(then, "uid"), json_member_text(now, "uid"))) {
+        char why[160];
+        snprintf(why, sizeof why,
+                 "Precondition failed: UID in precondition: %.40s, UID in object meta: %.40s",
+                 json_member_text(then, "uid"), json_member_text(now, "uid"));
+        outcome_conflict(write->outcome, place->resource, place->name, why);
+        return false;
+    }
+    if (object_names_version(then) && strcmp(json_member_text(then, "resourceVersion"),
+                                             json_member_text(now, "resourceVersion")) != 0) {
+        outcome_conflict(write->outcome, place->resource, place->name, CONFLICT_MODIFIED);
+        return false;
+    }
+    write->problems.count = 0;
+    check_update(now, then, &write->problems);
+    if (write->problems.count > 0) {
+        outcome_refused(write->outcome, place->resource, place->name, &write->problems);
+    }
+    return write->problems.count == 0;
 }

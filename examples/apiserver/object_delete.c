@@ -11,24 +11,27 @@ struct deletion {
 };
 
 static bool may_delete(struct deletion *deletion, struct json_object *metadata) {
-    char why[200];
+    const struct object_place *place = deletion->write.place;
+    char kind[RESOURCE_TEXT];
+    char why[300];
     const char *uid = json_member_text(metadata, "uid");
     const char *version = json_member_text(metadata, "resourceVersion");
     if (deletion->uid[0] != '\0' && strcmp(deletion->uid, uid) != 0) {
         snprintf(why, sizeof why,
-                 "Precondition failed: UID in precondition: %.40s, UID in object meta: %.40s",
+                 "the UID in the precondition (%.40s) does not match the UID in record (%s). The "
+                 "object might have been deleted and then recreated",
                  deletion->uid, uid);
     } else if (deletion->resource_version[0] != '\0' &&
                strcmp(deletion->resource_version, version) != 0) {
         snprintf(why, sizeof why,
-                 "Precondition failed: ResourceVersion in precondition: %.40s, ResourceVersion in "
-                 "object meta: %.40s",
+                 "the ResourceVersion in the precondition (%.40s) does not match the "
+                 "ResourceVersion in record (%s). The object might have been modified",
                  deletion->resource_version, version);
     } else {
         return true;
     }
-    outcome_conflict(deletion->write.outcome, deletion->write.place->resource,
-                     deletion->write.place->name, why);
+    outcome_conflict_of(deletion->write.outcome, resource_full_kind(place->resource, kind),
+                        place->name, why);
     return false;
 }
 
@@ -75,7 +78,7 @@ void object_delete(const struct object_place *place, const char *uid, const char
     struct deletion deletion = {.uid = uid, .resource_version = resource_version};
     write_begin(&deletion.write, place, outcome);
     if (write_run_on_current(&deletion.write, delete_body) == IPALLOC_OK) {
-        if (deletion.marked) {
+        if (deletion.marked || place->resource->shows_deleted) {
             write_succeed(&deletion.write, 200);
         } else {
             outcome_deleted(

@@ -3,6 +3,7 @@
 #include "object_handlers.h"
 
 #include "body.h"
+#include "delete_options.h"
 #include "object_store.h"
 #include "patch.h"
 #include "write_options.h"
@@ -99,6 +100,25 @@ static struct json_object *apply_the_patch(void *context, struct json_object *cu
     return object;
 }
 
+/* A PUT that names a version or a uid means an object that was there. */
+static bool may_create_by_replace(const struct object_place *place, struct json_object *metadata,
+                                  struct outcome *outcome) {
+    return place->resource->replace_creates && !object_names_version(metadata) &&
+           json_member_text(metadata, "uid")[0] == '\0' &&
+           object_is_named(place, metadata, outcome);
+}
+
+static void replace(const struct object_place *place, struct edit *edit, struct outcome *outcome) {
+    bool status_only = edit->request->status;
+    object_update(place, replace_with_body, edit, status_only, outcome);
+    if (outcome->code == 404 && !status_only &&
+        may_create_by_replace(place, json_member(edit->object, "metadata"), outcome)) {
+        outcome_clear(outcome);
+        json_remove(json_member(edit->object, "metadata"), "resourceVersion"); /* it was "0" */
+        object_create(place, edit->object, outcome);
+    }
+}
+
 void objects_replace(struct server *server, const struct request *request, struct reply *reply) {
     struct outcome outcome = {0};
     struct object_place place = place_of(server, request);
@@ -108,7 +128,7 @@ void objects_replace(struct server *server, const struct request *request, struc
         edit.object = body_decode(request, request->resource, reply, &outcome);
     }
     if (edit.object != NULL) {
-        object_update(&place, replace_with_body, &edit, request->status, &outcome);
+        replace(&place, &edit, &outcome);
     }
     json_object_put(edit.object);
     reply_write(request, reply, &outcome);
@@ -148,28 +168,19 @@ static struct json_object *apply_to_current(void *context, struct json_object *c
 static bool may_apply_new(const struct object_place *place, struct json_object *config,
                           struct outcome *outcome) {
     struct json_object *metadata = json_member(config, "metadata");
-    const char *name = json_member_text(metadata, "name");
     const char *uid = json_member_text(metadata, "uid");
-    if (name[0] == '\0') {
-        outcome_fail(outcome, 400, "BadRequest",
-                     "the name of the object (%s based on URL) was undeterminable: name must be "
-                     "provided",
-                     place->name);
-    } else if (strcmp(name, place->name) != 0) {
-        outcome_fail(outcome, 400, "BadRequest",
-                     "the name of the object (%.63s) does not match the name on the URL (%s)", name,
-                     place->name);
-    } else if (uid[0] != '\0') {
+    if (!object_is_named(place, metadata, outcome)) {
+        return false;
+    }
+    if (uid[0] != '\0') {
         char why[160];
         snprintf(why, sizeof why,
                  "uid mismatch: the provided object specified uid %.40s, and no existing object "
                  "was found",
                  uid);
         outcome_conflict(outcome, place->resource, place->name, why);
-    } else {
-        return true;
     }
-    return false;
+    return uid[0] == '\0';
 }
 
 /* An apply makes what is not there. */
@@ -222,43 +233,14 @@ void objects_patch(struct server *server, const struct request *request, struct 
 
 /* --- delete ----------------------------------------------------------------------------------- */
 
-/* DeleteOptions: dryRun may stand in the body too. */
-static bool read_delete_options(const struct request *request, struct json_object **options,
-                                bool *dry_run, struct outcome *outcome) {
-    struct text problem = {0};
-    struct write_options given;
-    if (!write_options_read(request, false, &given, outcome)) {
-        return false;
-    }
-    *dry_run = given.dry_run;
-    if (request->body_size == 0) {
-        return true;
-    }
-    *options = json_parse(request->body, request->body_size, &problem);
-    bool usable = json_object_is_type(*options, json_type_object);
-    if (!usable) {
-        outcome_fail(outcome, 400, "BadRequest",
-                     "the object provided is unrecognized (must be of type DeleteOptions): %s",
-                     problem.size > 0 ? problem.data : "it is not a JSON object");
-    }
-    struct json_object *listed = json_member(*options, "dryRun");
-    for (size_t i = 0; i < json_length(listed); i++) {
-        const char *value = json_object_get_string(json_object_array_get_idx(listed, i));
-        *dry_run = *dry_run || (value != NULL && strcmp(value, "All") == 0);
-    }
-    text_clear(&problem);
-    return usable;
-}
-
 void objects_delete(struct server *server, const struct request *request, struct reply *reply) {
     struct outcome outcome = {0};
     struct object_place place = place_of(server, request);
-    struct json_object *options = NULL;
-    if (read_delete_options(request, &options, &place.dry_run, &outcome)) {
-        struct json_object *conditions = json_member(options, "preconditions");
-        object_delete(&place, json_member_text(conditions, "uid"),
-                      json_member_text(conditions, "resourceVersion"), &outcome);
+    struct delete_options options;
+    if (delete_options_read(request, &options, &outcome)) {
+        place.dry_run = options.dry_run;
+        object_delete(&place, options.uid, options.resource_version, &outcome);
     }
-    json_object_put(options);
+    delete_options_clear(&options);
     reply_outcome(request, reply, request->resource, &outcome);
 }

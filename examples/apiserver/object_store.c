@@ -164,9 +164,10 @@ static int create_body(ipalloc_txn *txn, void *context, ipalloc_error *error) {
     const struct resource *resource = write->place->resource;
     struct json_object *present = NULL;
     int status = record_read(write->place->server, write->key, &present, NULL, error);
+    bool dying = json_at(present, "metadata", "deletionTimestamp", NULL) != NULL;
     json_object_put(present);
     if (status == IPALLOC_OK) {
-        outcome_exists(write->outcome, resource, write->place->name);
+        outcome_exists(write->outcome, resource, write->place->name, dying);
         write->exists = true;
         return write_refuse(write);
     }
@@ -331,50 +332,6 @@ struct update {
     bool status_only;
 };
 
-static bool same_or_absent(const char *wanted, const char *present) {
-    return wanted[0] == '\0' || strcmp(wanted, present) == 0;
-}
-
-/* Is the wanted object this one, at this version? */
-static bool may_update(struct write *write, struct json_object *current,
-                       struct json_object *wanted) {
-    struct json_object *now = json_member(current, "metadata");
-    struct json_object *then = json_ensure(wanted, "metadata");
-    const struct object_place *place = write->place;
-    if (!same_or_absent(json_member_text(then, "name"), place->name)) {
-        outcome_fail(write->outcome, 400, "BadRequest",
-                     "the name of the object (%.63s) does not match the name on the URL (%s)",
-                     json_member_text(then, "name"), place->name);
-        return false;
-    }
-    if (place->resource->namespaced &&
-        !same_or_absent(json_member_text(then, "namespace"), place->namespace)) {
-        outcome_fail(write->outcome, 400, "BadRequest",
-                     "the namespace of the provided object does not match the namespace sent on "
-                     "the request");
-        return false;
-    }
-    if (!same_or_absent(json_member_text(then, "uid"), json_member_text(now, "uid"))) {
-        char why[160];
-        snprintf(why, sizeof why,
-                 "Precondition failed: UID in precondition: %.40s, UID in object meta: %.40s",
-                 json_member_text(then, "uid"), json_member_text(now, "uid"));
-        outcome_conflict(write->outcome, place->resource, place->name, why);
-        return false;
-    }
-    if (!same_or_absent(json_member_text(then, "resourceVersion"),
-                        json_member_text(now, "resourceVersion"))) {
-        outcome_conflict(write->outcome, place->resource, place->name, CONFLICT_MODIFIED);
-        return false;
-    }
-    write->problems.count = 0;
-    metadata_check_update(now, then, &write->problems);
-    if (write->problems.count > 0) {
-        outcome_refused(write->outcome, place->resource, place->name, &write->problems);
-    }
-    return write->problems.count == 0;
-}
-
 /* What a client cannot change stays as it is. */
 static void carry_metadata(struct json_object *current, struct json_object *wanted) {
     static const char *const fixed[] = {"name",
@@ -436,7 +393,7 @@ static int edit_current(struct update *update, ipalloc_txn *txn, struct json_obj
                         ipalloc_error *error) {
     struct write *write = &update->write;
     struct json_object *wanted = update->edit(update->context, current, write->outcome);
-    if (wanted == NULL || !may_update(write, current, wanted)) {
+    if (wanted == NULL || !write_may_update(write, current, wanted)) {
         json_object_put(wanted);
         return write_refuse(write);
     }

@@ -19,7 +19,7 @@ struct object_place {
     const char *name;
     bool dry_run;
     const struct field_writer *writer; /* noted in managedFields; NULL: the server itself, nobody */
-    bool internal; /* a write that follows from another: the kind is not told */
+    bool internal;                     /* a write that follows from another: the kind is not told */
 };
 
 /* Make the decoded `object`; its name comes from its metadata. 201. */
@@ -33,6 +33,13 @@ void object_get(const struct object_place *place, struct outcome *outcome);
  * May be called more than once. */
 typedef struct json_object *(*object_edit)(void *context, struct json_object *current,
                                            struct outcome *failure);
+
+/* Is it this place's object by its metadata? Else 400. */
+bool object_is_named(const struct object_place *place, struct json_object *metadata,
+                     struct outcome *outcome);
+
+/* Does it mean one version? None and "0" are any. */
+bool object_names_version(struct json_object *metadata);
 
 /* Change it: its status alone, or all but that. 200. */
 void object_update(const struct object_place *place, object_edit edit, void *context,

@@ -51,9 +51,7 @@ void write_succeed(struct write *write, int code);
 /* Tell the kind that the write is stored, where it is. */
 void write_committed(struct write *write);
 
-/* What an update may not say: times that the server sets, and finalizers that are new on an object
- * that is being deleted. */
-void metadata_check_update(struct json_object *now, struct json_object *then,
-                           ipalloc_service_problems *problems);
+/* Does the update mean this object, at this version, and leave alone what is the server's? */
+bool write_may_update(struct write *write, struct json_object *current, struct json_object *wanted);
 
 #endif

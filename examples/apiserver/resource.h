@@ -66,7 +66,9 @@ struct resource {
     const char *const *short_names; /* lists end with NULL; NULL: none */
     const char *const *categories;
     bool namespaced;
-    bool has_status; /* a subresource: plain writes leave the status alone */
+    bool has_status;      /* a subresource: plain writes leave the status alone */
+    bool shows_deleted;   /* a deletion is answered with the object as it was, not with a Status */
+    bool replace_creates; /* PUT makes what is not there */
     unsigned verbs;
     const char *no_write; /* what is said where verbs has no writing one; NULL: nothing */
     const struct resource_view *view; /* NULL: its objects are records */

@@ -12,15 +12,19 @@
 #include <ipalloc/service.h>
 #include <stdlib.h>
 
-static bool owns_ingress(const struct server *server) {
-    return server->pools.load_balancer[0] != NULL || server->pools.load_balancer[1] != NULL;
+/* Are its load-balancer addresses of this server's pools? A class is another controller's. */
+static bool owns_ingress(const struct server *server, struct json_object *object) {
+    struct json_object *spec = json_member(object, "spec");
+    bool pools = server->pools.load_balancer[0] != NULL || server->pools.load_balancer[1] != NULL;
+    return pools && service_has_type(spec, "LoadBalancer") &&
+           json_member(spec, "loadBalancerClass") == NULL;
 }
 
 static void prepare_update(struct server *server, struct json_object *old,
                            struct json_object *object, bool status_only) {
     if (!status_only) {
         service_drop_unneeded(old, object);
-    } else if (owns_ingress(server)) {
+    } else if (owns_ingress(server, object)) {
         json_carry(json_member(old, "status"), json_ensure(object, "status"), "loadBalancer");
     }
 }
@@ -68,7 +72,7 @@ static int create_service(ipalloc_txn *txn, const struct object_change *change,
     service_fields_read(change->object, fields);
     int status = ipalloc_service_create(txn, &pools, &fields->service, change->problems, error);
     if (status == IPALLOC_OK) {
-        service_fields_write(change->object, fields, owns_ingress(server));
+        service_fields_write(change->object, fields, owns_ingress(server, change->object));
     }
     free(fields);
     return status;
@@ -85,7 +89,7 @@ static int update_service(ipalloc_txn *txn, const struct object_change *change,
     int status =
         ipalloc_service_update(txn, &pools, &old->service, &new->service, change->problems, error);
     if (status == IPALLOC_OK) {
-        service_fields_write(change->object, new, owns_ingress(server));
+        service_fields_write(change->object, new, owns_ingress(server, change->object));
     }
     free(old);
     return status;
@@ -111,6 +115,8 @@ const struct resource resource_services = {
     .categories = categories,
     .namespaced = true,
     .has_status = true,
+    .shows_deleted = true,
+    .replace_creates = true,
     .verbs = VERB_ALL,
     .record_prefix = "services/",
     .schema = &schema_service,

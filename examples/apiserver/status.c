@@ -84,21 +84,27 @@ void outcome_not_found(struct outcome *outcome, const struct resource *resource,
     fail_named(outcome, 404, "NotFound", plural, name, &message);
 }
 
-void outcome_exists(struct outcome *outcome, const struct resource *resource, const char *name) {
+void outcome_exists(struct outcome *outcome, const struct resource *resource, const char *name,
+                    bool dying) {
     struct text message = {0};
     char plural[RESOURCE_TEXT];
     resource_full_plural(resource, plural);
-    text_format(&message, "%s \"%s\" already exists", plural, name);
+    text_format(&message, "%s%s \"%s\" already exists", dying ? "object is being deleted: " : "",
+                plural, name);
     fail_named(outcome, 409, "AlreadyExists", plural, name, &message);
+}
+
+void outcome_conflict_of(struct outcome *outcome, const char *kind, const char *name,
+                         const char *why) {
+    struct text message = {0};
+    text_format(&message, "Operation cannot be fulfilled on %s \"%s\": %s", kind, name, why);
+    fail_named(outcome, 409, "Conflict", kind, name, &message);
 }
 
 void outcome_conflict(struct outcome *outcome, const struct resource *resource, const char *name,
                       const char *why) {
-    struct text message = {0};
     char plural[RESOURCE_TEXT];
-    resource_full_plural(resource, plural);
-    text_format(&message, "Operation cannot be fulfilled on %s \"%s\": %s", plural, name, why);
-    fail_named(outcome, 409, "Conflict", plural, name, &message);
+    outcome_conflict_of(outcome, resource_full_plural(resource, plural), name, why);
 }
 
 void outcome_deleted(struct outcome *outcome, const struct resource *resource, const char *name,

@@ -27,9 +27,14 @@ void outcome_fail(struct outcome *outcome, int code, const char *reason, const c
 
 /* Failures about one object. */
 void outcome_not_found(struct outcome *outcome, const struct resource *resource, const char *name);
-void outcome_exists(struct outcome *outcome, const struct resource *resource, const char *name);
+void outcome_exists(struct outcome *outcome, const struct resource *resource, const char *name,
+                    bool dying);
 void outcome_conflict(struct outcome *outcome, const struct resource *resource, const char *name,
                       const char *why);
+
+/* The same, where it is not called by its plural: "Service", "ServiceCIDR.networking.k8s.io". */
+void outcome_conflict_of(struct outcome *outcome, const char *kind, const char *name,
+                         const char *why);
 
 #define CONFLICT_MODIFIED                                                                    \
     "the object has been modified; please apply your changes to the latest version and try " \

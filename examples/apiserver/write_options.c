@@ -17,7 +17,8 @@ static const char *options_kind(const struct request *request) {
     }
 }
 
-/* A parameter that is absent, empty, or one of the values (NULL-terminated). */
+/* A parameter that is absent, empty, or one of the values (NULL-terminated). dryRun is shown as the
+ * list that it is to Kubernetes. */
 static void check_value(const struct request *request, const char *name, const char *const *values,
                         const char *listed, ipalloc_service_problems *problems) {
     const char *given = request_parameter(request, name);
@@ -26,8 +27,10 @@ static void check_value(const struct request *request, const char *name, const c
         known = strcmp(given, values[i]) == 0;
     }
     if (!known) {
+        bool is_list = strcmp(name, "dryRun") == 0;
         problem_add(problems, "FieldValueNotSupported", name,
-                    "Unsupported value: \"%.40s\": supported values: %s", given, listed);
+                    "Unsupported value: %s\"%.40s\"%s: supported values: %s", is_list ? "[" : "",
+                    given, is_list ? "]" : "", listed);
     }
 }
 
