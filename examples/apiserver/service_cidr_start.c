@@ -58,7 +58,7 @@ static void say_other_ranges(struct json_object *given, struct json_object *stor
         }
     }
     text_add(problem, " (ServiceCIDR " SERVICE_CIDR_DEFAULT "); start it with that, and add other "
-                      "ranges as ServiceCIDRs");
+                      "ranges as ServiceCIDRs; to replace it, delete that one first");
 }
 
 /* The stored ones are the first of the given ones. */
@@ -79,7 +79,10 @@ bool service_cidrs_check_flags(struct server *server, struct text *problem) {
     bool fine = true;
     object_get(&place, &outcome);
     struct json_object *stored = json_at(outcome.value, "spec", "cidrs", NULL);
-    if (outcome.code == 200 && is_extended(given, stored)) {
+    bool dying = json_at(outcome.value, "metadata", "deletionTimestamp", NULL) != NULL;
+    if (outcome.code == 200 && dying) {
+        /* Whoever deleted it may replace it: it is made from the flags once nothing holds it. */
+    } else if (outcome.code == 200 && is_extended(given, stored)) {
         object_update(&place, take_flags, server, false, &outcome);
         fine = outcome.code == 200;
         text_add(problem, fine ? "" : json_member_text(outcome.value, "message"));

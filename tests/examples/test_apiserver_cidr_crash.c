@@ -168,6 +168,32 @@ START_TEST(a_marked_object_that_is_held_goes_on_draining_after_the_start) {
 }
 END_TEST
 
+/* Kubernetes' way to replace the default range: add the new one, delete ServiceCIDR kubernetes,
+ * start with the new flag, and let the Services of the old one go. */
+START_TEST(the_default_range_is_replaced_once_its_object_is_deleted) {
+    const char *others[] = {"--service-cluster-ip-range=10.97.0.0/24", store_flag, NULL};
+    char address[64];
+    cidr_make("new", "\"10.97.0.0/24\"");
+    service_make("old", "\"clusterIP\":\"10.96.0.9\",");
+    expect_code(cidr_delete("kubernetes"), 200);
+    service_make("a", "");
+    ck_assert_int_eq(server_stop(&cidr_server), 0);
+    cidr_server = server_start(others);
+    ck_assert_ptr_nonnull(strstr(cidr_ready("kubernetes"), "2 addresses: 10.96.0.1 "));
+    service_remove("old");
+    service_remove("kubernetes");
+    pool_expect("services-v4", "10.97.0.0/24");
+    ck_assert_int_eq(server_stop(&cidr_server), 0);
+    cidr_server = server_start(others);
+    ck_assert_str_eq(cidr_ready("kubernetes"), "True");
+    service_address("kubernetes", 0, address);
+    ck_assert_str_eq(address, "10.97.0.1");
+    expect_code(cidr_delete("new"), 200); /* the default one is the same */
+    cidr_expect_gone("new");
+    pool_expect("services-v4", "10.97.0.0/24");
+}
+END_TEST
+
 START_TEST(a_range_that_no_object_asks_for_goes_when_nothing_is_held) {
     ck_assert_int_eq(server_stop(&cidr_server), 0);
     add_range("10.97.0.0/24", NULL, NULL);
@@ -380,6 +406,7 @@ int main(void) {
     tcase_set_timeout(cases, 120);
     tcase_add_test(cases, an_object_whose_range_was_not_added_yet_gets_it);
     tcase_add_test(cases, a_marked_object_that_nothing_holds_goes_at_the_start);
+    tcase_add_test(cases, the_default_range_is_replaced_once_its_object_is_deleted);
     tcase_add_test(cases, a_marked_object_that_is_held_goes_on_draining_after_the_start);
     tcase_add_test(cases, a_range_that_no_object_asks_for_goes_when_nothing_is_held);
     tcase_add_test(cases, a_store_from_before_there_were_objects_opens_with_its_own_flags_only);
