@@ -208,12 +208,11 @@ static int free_lease(ipalloc_txn *txn, const applying *a, ipalloc_error *error)
 
 static int free_leak(ipalloc_txn *txn, void *context, ipalloc_error *error) {
     applying *a = context;
-    const ipalloc_repair_line *line = a->line;
-    a->changes = true;
     int status = free_lease(txn, a, error);
-    return status == IPALLOC_OK
-               ? ipalloc_txn_check(txn, line->record_key, line->record_revision, error)
-               : status;
+    a->changes = true;
+    if (status != IPALLOC_OK)
+        return status;
+    return ipalloc_txn_check(txn, a->line->record_key, a->line->record_revision, error);
 }
 
 static int reserve_missing(ipalloc_txn *txn, void *context, ipalloc_error *error) {
