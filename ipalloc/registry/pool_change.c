@@ -63,16 +63,16 @@ static int check_overlaps(const ipalloc_registry *registry, const char *name, co
     return IPALLOC_OK;
 }
 
-/* Take a change back that has left somebody's lease in no range. */
+/* Take a change back that has left somebody's lease in no range. Where that fails, the revision
+ * stays behind the store's: nothing is given out, and the next catching up says what is wrong. */
 static void take_back(ipalloc_pool *pool, uint64_t changed_at) {
     ipalloc_registry *registry = pool->registry;
-    uint64_t at;
+    uint64_t at, before = registry->definitions_revision;
     registry->definitions_revision = changed_at;
-    if (put_definition(registry, pool->name, &pool->definition, changed_at, &at, NULL) !=
-        IPALLOC_OK)
-        return; /* the next catching up says what is wrong */
-    pool->revision = at;
-    registry->definitions_revision = at;
+    int status = put_definition(registry, pool->name, &pool->definition, changed_at, &at, NULL);
+    registry->definitions_revision = status == IPALLOC_OK ? at : before;
+    if (status == IPALLOC_OK)
+        pool->revision = at;
 }
 
 /* Somebody else committed between our look and our change. Now that the definitions have moved, no

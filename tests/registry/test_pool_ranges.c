@@ -645,6 +645,32 @@ START_TEST(a_lease_that_comes_just_before_the_change_takes_it_back) {
 }
 END_TEST
 
+/* The change is made, and then the store fails. */
+static void reserve_and_fail_later(void *context) {
+    pair *p = context;
+    reserve_behind_the_back(p);
+    wrapped_set_mood(&p->stores[0], MOOD_IO, 1);
+}
+
+/* Whoever could not take back a change must not go on by the ranges of before it. */
+START_TEST(a_change_that_could_not_be_taken_back_is_told_and_gives_out_nothing) {
+    pair p;
+    pair_open(&p, "10.96.0.0/24");
+    p.stores[0].before_commit = reserve_and_fail_later;
+    p.stores[0].before_context = &p;
+    IS(&p.servers[0], set_ranges(&p.servers[0], p.pools[0], "10.96.0.0/28"), IPALLOC_E_TAKEN);
+    IS(&p.servers[0], try_reserve(&p.servers[0], p.pools[0], "Service/x", "10.96.0.201"),
+       IPALLOC_E_CONFLICT);
+    IS(&p.servers[0], set_ranges(&p.servers[0], p.pools[0], "10.96.0.0/28"), IPALLOC_E_CORRUPT);
+    ck_assert_message(&p.servers[0], "Service/fast");
+    for (int i = 0; i < 2; i++) {
+        ipalloc_registry_close(p.servers[i].registry);
+        wrapped_close(&p.stores[i]);
+    }
+    ipalloc_store_close(p.inner);
+}
+END_TEST
+
 static const struct {
     enum wrapped_mood mood;
     int status;
@@ -1026,6 +1052,7 @@ static Suite *suite(void) {
     tcase_add_test(c, a_set_that_changes_while_another_server_catches_up_is_not_missed);
     tcase_add_test(c, a_set_that_changes_while_a_server_loads_is_not_taken_for_damage);
     tcase_add_test(c, a_lease_that_comes_just_before_the_change_takes_it_back);
+    tcase_add_test(c, a_change_that_could_not_be_taken_back_is_told_and_gives_out_nothing);
     tcase_add_loop_test(c, a_store_that_fails_leaves_one_set_or_the_other, 0, ROWS(MOODS));
     tcase_add_loop_test(c, the_set_changes_while_others_allocate_and_release, 0, STORE_KINDS);
     tcase_add_loop_test(c, any_sequence_of_sets_and_leases_ends_as_the_array_says, 0, ROWS(WORLDS));
