@@ -105,6 +105,10 @@ IPALLOC_API int ipalloc_pool_next(ipalloc_registry *registry, ipalloc_pool **poo
 IPALLOC_API const char *ipalloc_pool_name(const ipalloc_pool *pool);
 IPALLOC_API int ipalloc_pool_kind_of(const ipalloc_pool *pool);
 
+/* Whatever changes a pool's definition (define, and what follows here) may also answer UNAVAILABLE,
+ * CORRUPT (what the store holds; names the record), NOMEM, and UNKNOWN_OUTCOME (call it again to
+ * find out). CONFLICT: other servers kept changing definitions; call it again. */
+
 /* Add a range to an address pool; drawn from at once.
  * OK; INVALID; MISMATCH (overlap, or it is draining: names which); CONFLICT; READ_ONLY; IO; NOMEM.
  */
@@ -148,8 +152,9 @@ IPALLOC_API int ipalloc_pool_set_ranges(ipalloc_pool *pool, const ipalloc_pool_r
                                         size_t count, ipalloc_error *error);
 
 /* Never give out first..last, or give it out again; kept in the store.
- * OK; TAKEN (names the address and its owner); NOT_IN_RANGE; NOT_FOUND (include: was not
- * excluded); INVALID; CONFLICT; READ_ONLY; IO; NOMEM. */
+ * OK; TAKEN (names the address and its owner); NOT_IN_RANGE (an end of it is given out by no range,
+ * or it spans two: says which); NOT_FOUND (include: was not excluded); INVALID; CONFLICT;
+ * READ_ONLY; IO; NOMEM. */
 IPALLOC_API int ipalloc_pool_exclude(ipalloc_pool *pool, const ipalloc_addr *first,
                                      const ipalloc_addr *last, ipalloc_error *error);
 IPALLOC_API int ipalloc_pool_include(ipalloc_pool *pool, const ipalloc_addr *first,
@@ -303,8 +308,9 @@ IPALLOC_API int ipalloc_txn_delete(ipalloc_txn *txn, const char *key, uint64_t e
 IPALLOC_API int ipalloc_txn_check(ipalloc_txn *txn, const char *key, uint64_t expected_revision,
                                   ipalloc_error *error);
 
-/* Make it durable and end it. *revision (may be NULL) is the batch's. A transaction without a step
- * that changes or checks anything is OK without touching the store. A dry-run ends OK and keeps
+/* Make it durable and end it. *revision (may be NULL) is the batch's; 0 where nothing was written.
+ * A transaction without a step that changes or checks anything is OK without touching the store;
+ * one that only checks reads, unless two of its records must be absent. A dry-run ends OK and keeps
  * nothing.
  * OK; CONFLICT (the store has moved on: claims undone, the message says on what; run it again or
  * use ipalloc_transact); IO; UNAVAILABLE (nothing happened); UNKNOWN_OUTCOME (not freed: only

@@ -10,6 +10,7 @@
  * absent proves nothing in a store that has stopped writing: its log may hold the batch, and the
  * next opening may find it there.
  */
+#include "registry/conditions.h"
 #include "registry/txn.h"
 
 #include <inttypes.h>
@@ -26,6 +27,13 @@ enum {
 
 static bool has_any_step(const ipalloc_txn *txn) {
     return txn->touched_count > 0 || txn->record_count > 0;
+}
+
+static bool only_checks(const ipalloc_txn *txn) {
+    bool only = txn->touched_count == 0;
+    for (size_t i = 0; only && i < txn->record_count; i++)
+        only = txn->records[i].kind == IPALLOC_OP_CHECK;
+    return only;
 }
 
 static void add_definitions(ipalloc_txn *txn) {
@@ -117,8 +125,9 @@ static void add_records(ipalloc_txn *txn) {
     }
 }
 
+/* What changes nothing cannot take effect late. */
 static int add_token(ipalloc_txn *txn) {
-    if (!tokens_are_used(txn->registry) || txn->dry_run)
+    if (!tokens_are_used(txn->registry) || txn->dry_run || only_checks(txn))
         return IPALLOC_OK;
     txn->token = token_new(txn->registry);
     if (txn->token == NULL)
@@ -368,32 +377,26 @@ static int resolve(ipalloc_txn *txn, uint64_t *revision, ipalloc_error *error) {
     return give_up(txn, IPALLOC_E_CONFLICT);
 }
 
-/* --- dry-runs --------------------------------------------------------------------------------- */
+/* --- commit and abort ------------------------------------------------------------------------- */
 
-static bool condition_holds(const ipalloc_op *op, const evidence *e) {
-    if (op->condition == IPALLOC_IF_ABSENT)
-        return !e->present;
-    return op->condition == IPALLOC_IF_ANY || (e->present && e->revision == op->revision);
-}
-
-/* What would the store say? Each condition by itself. */
+/* A dry-run's commit. */
 static int rehearse(ipalloc_txn *txn, ipalloc_error *error) {
+    size_t failed_op;
     gate_enter(&txn->registry->gate); /* definitions are read */
     int status = build(txn, error);
     gate_leave(&txn->registry->gate);
-    for (size_t i = 0; status == IPALLOC_OK && i < txn->batch.count; i++) {
-        const ipalloc_op *op = &txn->batch.ops[i];
-        evidence e = {0};
-        status = ipalloc_store_get(txn->registry->store, op->key, weigh_evidence, &e, error);
-        if (status == IPALLOC_E_NOT_FOUND)
-            status = IPALLOC_OK;
-        if (status == IPALLOC_OK && !condition_holds(op, &e))
-            status = say_conflict(op, error);
-    }
-    return status;
+    if (status == IPALLOC_OK)
+        status = conditions_judge(txn->registry, &txn->batch, &failed_op, error);
+    return status == IPALLOC_E_CONFLICT ? say_conflict(&txn->batch.ops[failed_op], error) : status;
 }
 
-/* --- commit and abort ------------------------------------------------------------------------- */
+/* Nothing to write, and reading proves it. */
+static int prove(ipalloc_txn *txn, ipalloc_batch *batch, ipalloc_error *error) {
+    int status = conditions_prove(txn->registry, &txn->batch, &batch->failed_op, error);
+    if (status == IPALLOC_E_CONFLICT)
+        say_conflict(&txn->batch.ops[batch->failed_op], error);
+    return status;
+}
 
 /* Build and send, inside the gate, so that definitions stay as they are until memory has followed.
  * On OK the leases are confirmed. */
@@ -401,7 +404,8 @@ static int build_and_send(ipalloc_txn *txn, ipalloc_batch *batch, ipalloc_error 
     gate_enter(&txn->registry->gate);
     int status = build(txn, error);
     if (status == IPALLOC_OK) {
-        status = send(txn, batch, error);
+        bool by_reading = conditions_can_be_proved(&txn->batch);
+        status = by_reading ? prove(txn, batch, error) : send(txn, batch, error);
         if (status == IPALLOC_OK)
             confirm_leases(txn);
     }

@@ -12,14 +12,35 @@ static int say_span(const change *c, int status, const char *what, ipalloc_error
                      place_format(&c->span.last, last), what, c->name);
 }
 
-/* Both ends in one range and usable. */
+/* An address that no range gives out: outside of all, or the first or the last of one. */
+static int say_not_given_out(const change *c, const ipalloc_pool *pool, const place *p,
+                             ipalloc_error *error) {
+    char address[IPALLOC_ADDR_TEXT], text[IPALLOC_CIDR_TEXT];
+    ipalloc_addr wanted = place_addr(p);
+    place_format(p, address);
+    for (size_t i = 0; i < pool->set->count; i++) {
+        const ipalloc_cidr *range = &pool->set->ranges[i].cidr;
+        if (!ipalloc_cidr_contains(range, &wanted))
+            continue;
+        ipalloc_cidr_format(range, text);
+        return error_set(error, IPALLOC_E_NOT_IN_RANGE,
+                         "%s is an end of %s, which pool %s never gives out", address, text,
+                         c->name);
+    }
+    return error_set(error, IPALLOC_E_NOT_IN_RANGE, "%s is in no range of pool %s", address,
+                     c->name);
+}
+
+/* Both ends usable and in one range. */
 static int check_span(const change *c, const ipalloc_pool *pool, pool_range **range,
                       ipalloc_error *error) {
-    range_offset first, last;
-    *range = pool_find_range(pool, &c->span.first, &first);
-    if (*range == NULL || pool_find_range(pool, &c->span.last, &last) != *range)
-        return say_span(c, IPALLOC_E_NOT_IN_RANGE, "is not within one range of", error);
-    return IPALLOC_OK;
+    range_offset offset;
+    *range = pool_find_range(pool, &c->span.first, &offset);
+    const pool_range *other = pool_find_range(pool, &c->span.last, &offset);
+    if (*range == NULL || other == NULL)
+        return say_not_given_out(c, pool, *range == NULL ? &c->span.first : &c->span.last, error);
+    return other == *range ? IPALLOC_OK
+                           : say_span(c, IPALLOC_E_NOT_IN_RANGE, "spans two ranges of", error);
 }
 
 static int plan_exclude(const change *c, const definition *current, definition *wanted,

@@ -198,6 +198,12 @@ START_TEST(a_transaction_that_changes_nothing_does_not_touch_the_store) {
     ck_assert(allocate(&f, pool, "Service/a", SLOT).existing);
     ipalloc_txn *txn = begin(&f, "Service/b");
     OK(&f, ipalloc_txn_commit(txn, NULL, &f.error));
+    uint64_t revision = 1;
+    txn = begin(&f, "Service/a"); /* its record is there, the other is not */
+    OK(&f, ipalloc_txn_check(txn, "none", IPALLOC_REVISION_ABSENT, &f.error));
+    OK(&f, ipalloc_txn_allocate(txn, pool, SLOT, NULL, &f.error));
+    OK(&f, ipalloc_txn_commit(txn, &revision, &f.error));
+    ck_assert_uint_eq(revision, 0);
     OK(&f, ipalloc_store_get_info(f.store, &after, &f.error));
     ck_assert_uint_eq(before.revision, after.revision);
     fixture_close(&f);
@@ -375,6 +381,7 @@ START_TEST(where_nothing_happens_late_reading_resolves_an_unknown_outcome) {
 }
 END_TEST
 
+/* Of two absent records only the store can tell whether they were absent at once. */
 START_TEST(a_check_whose_outcome_is_unknown_changed_nothing) {
     static const enum wrapped_mood MOODS[] = {MOOD_UNKNOWN_APPLIED, MOOD_UNKNOWN_LOST};
     for (int late = 0; late < 2; late++) {
@@ -382,13 +389,40 @@ START_TEST(a_check_whose_outcome_is_unknown_changed_nothing) {
         shaky_open(&s, late ? 1000 : 0);
         ipalloc_txn *txn = begin(&s.f, NULL);
         OK(&s.f, ipalloc_txn_check(txn, "none", IPALLOC_REVISION_ABSENT, &s.f.error));
+        OK(&s.f, ipalloc_txn_check(txn, "nor this", IPALLOC_REVISION_ABSENT, &s.f.error));
         wrapped_set_mood(&s.store, MOODS[_i], 1);
-        int status = ipalloc_txn_commit(txn, NULL, &s.f.error);
-        ck_assert_status(status, late ? IPALLOC_E_UNKNOWN_OUTCOME : IPALLOC_E_UNAVAILABLE);
-        if (late)
-            OK(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error));
+        IS(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error), IPALLOC_E_UNAVAILABLE);
         shaky_close(&s);
     }
+}
+END_TEST
+
+/* "one" goes, and "other" after it. */
+static void delete_both(void *context) {
+    shaky *s = context;
+    const char *const keys[] = {"one", "other"};
+    for (int i = 0; i < 2; i++) {
+        ipalloc_txn *txn = begin(&s->f, NULL);
+        OK(&s->f, ipalloc_txn_delete(txn, keys[i], IPALLOC_REVISION_ANY, &s->f.error));
+        OK(&s->f, ipalloc_txn_commit(txn, NULL, &s->f.error));
+    }
+}
+
+START_TEST(checks_hold_only_if_all_did_at_once) {
+    shaky s;
+    shaky_open(&s, 0);
+    uint64_t one = put(&s.f, "one", "x", IPALLOC_REVISION_ABSENT, IPALLOC_OK);
+    put(&s.f, "other", "x", IPALLOC_REVISION_ABSENT, IPALLOC_OK);
+    ipalloc_txn *txn = begin(&s.f, NULL);
+    OK(&s.f, ipalloc_txn_check(txn, "one", one, &s.f.error));
+    OK(&s.f, ipalloc_txn_check(txn, "other", IPALLOC_REVISION_ABSENT, &s.f.error));
+    s.store.before_context = &s;
+    s.store.before_get = delete_both;
+    s.store.gets_left = 1; /* between the looks at the two */
+    IS(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error), IPALLOC_E_CONFLICT);
+    ck_assert_message(&s.f, "record/one");
+    ck_assert(s.store.before_get == NULL);
+    shaky_close(&s);
 }
 END_TEST
 
@@ -649,6 +683,7 @@ static Suite *suite(void) {
     tcase_add_test(c, a_commit_that_failed_leaves_nothing);
     tcase_add_loop_test(c, where_nothing_happens_late_reading_resolves_an_unknown_outcome, 0, 2);
     tcase_add_loop_test(c, a_check_whose_outcome_is_unknown_changed_nothing, 0, 2);
+    tcase_add_test(c, checks_hold_only_if_all_did_at_once);
     tcase_add_test(c, where_not_even_reading_works_the_outcome_stays_unknown_until_it_does);
     tcase_add_loop_test(c, an_unknown_outcome_is_settled_by_who_writes_the_token, 0,
                         (int)(sizeof OUTCOMES / sizeof OUTCOMES[0]));

@@ -293,6 +293,29 @@ START_TEST(excluded_addresses_are_never_given_out_until_included) {
 }
 END_TEST
 
+static const struct {
+    const char *first, *last, *says;
+} NO_STRETCH[] = {
+    {"10.96.0.0", "10.96.0.3", "10.96.0.0 is an end of 10.96.0.0/28, which pool services never"},
+    {"10.96.0.3", "10.96.0.15", "10.96.0.15 is an end of 10.96.0.0/28, which pool services never"},
+    {"10.96.0.3", "10.98.0.1", "10.98.0.1 is in no range of pool services"},
+    {"10.96.0.3", "10.97.0.3", "10.96.0.3-10.97.0.3 spans two ranges of pool services"},
+    {"fd00::1", "fd00::2", "fd00::1 is in no range of pool services"},
+};
+
+START_TEST(a_stretch_that_cannot_be_excluded_is_told_why) {
+    fixture f;
+    OPEN_OR_SKIP(&f, 0);
+    ipalloc_pool *pool = define_pool(&f, "services", "10.96.0.0/28 10.97.0.0/28");
+    ipalloc_addr first = addr(NO_STRETCH[_i].first), last = addr(NO_STRETCH[_i].last);
+    IS(&f, ipalloc_pool_exclude(pool, &first, &last, &f.error), IPALLOC_E_NOT_IN_RANGE);
+    ck_assert_message(&f, NO_STRETCH[_i].says);
+    IS(&f, ipalloc_pool_include(pool, &first, &last, &f.error), IPALLOC_E_NOT_IN_RANGE);
+    ck_assert_message(&f, NO_STRETCH[_i].says);
+    fixture_close(&f);
+}
+END_TEST
+
 START_TEST(exclusions_go_with_their_range) {
     fixture f;
     OPEN_OR_SKIP(&f, _i);
@@ -396,6 +419,8 @@ static Suite *suite(void) {
     tcase_add_loop_test(c, a_range_is_added_drained_and_removed, 0, STORE_KINDS);
     tcase_add_loop_test(c, a_claim_of_an_open_transaction_keeps_its_range, 0, STORE_KINDS);
     tcase_add_loop_test(c, excluded_addresses_are_never_given_out_until_included, 0, STORE_KINDS);
+    tcase_add_loop_test(c, a_stretch_that_cannot_be_excluded_is_told_why, 0,
+                        sizeof NO_STRETCH / sizeof NO_STRETCH[0]);
     tcase_add_loop_test(c, exclusions_go_with_their_range, 0, STORE_KINDS);
     tcase_add_loop_test(c, any_mix_of_exclude_and_include_ends_as_the_array_says, 0, STORE_KINDS);
     tcase_add_test(c, port_pools_have_no_ranges_to_change);

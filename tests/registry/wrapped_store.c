@@ -7,13 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int wrapped_get(void *self, ipalloc_bytes key, ipalloc_visit visit, void *context,
-                       ipalloc_error *error) {
-    wrapped_store *w = self;
-    return w->reads_fail ? IPALLOC_E_UNAVAILABLE
-                         : ipalloc_store_get(w->inner, key, visit, context, error);
-}
-
 /* `function` is set while one thread is at work. */
 static void call_once(wrapped_store *w, void (**function)(void *)) {
     void (*call)(void *) = *function;
@@ -21,6 +14,16 @@ static void call_once(wrapped_store *w, void (**function)(void *)) {
         return; /* and nothing is written: commits come from several threads at once */
     *function = NULL;
     call(w->before_context);
+}
+
+static int wrapped_get(void *self, ipalloc_bytes key, ipalloc_visit visit, void *context,
+                       ipalloc_error *error) {
+    wrapped_store *w = self;
+    if (w->reads_fail)
+        return IPALLOC_E_UNAVAILABLE;
+    if (w->before_get != NULL && w->gets_left-- == 0)
+        call_once(w, &w->before_get);
+    return ipalloc_store_get(w->inner, key, visit, context, error);
 }
 
 static int wrapped_scan(void *self, ipalloc_bytes prefix, ipalloc_bytes after, size_t limit,

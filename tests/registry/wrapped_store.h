@@ -31,6 +31,8 @@ typedef struct wrapped_store {
     void *before_context;
     void (*before_scan)(void *context);    /* called once, before the next scan of leases */
     void (*before_changes)(void *context); /* called once, before changes are read next */
+    void (*before_get)(void *context);     /* called once, before the next get but `gets_left` */
+    int gets_left;
     ipalloc_batch late;
 } wrapped_store;
 
