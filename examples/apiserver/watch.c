@@ -60,13 +60,18 @@ static void add_bookmark(struct watch *watch, uint64_t revision, bool initial_en
                 initial_end ? ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}" : "");
 }
 
+/* The last thing that the client hears. */
+static void add_error(struct watch *watch, const struct outcome *outcome) {
+    add_line(watch, "ERROR", json_line(outcome->value, NULL));
+    watch->ended = true;
+}
+
 static void add_expired(struct watch *watch, uint64_t asked, uint64_t oldest) {
     struct outcome outcome = {0};
     outcome_fail(&outcome, 410, "Expired", "too old resource version: %" PRIu64 " (%" PRIu64 ")",
                  asked, oldest);
-    add_line(watch, "ERROR", json_line(outcome.value, NULL));
+    add_error(watch, &outcome);
     outcome_clear(&outcome);
-    watch->ended = true;
 }
 
 static struct json_object *parse_shared(const struct shared_text *text) {
@@ -249,11 +254,13 @@ static void start_with_all(struct watch *watch) {
     }
 }
 
-/* From after a revision on. False where the ring does not reach back so far. Under the lock. */
-static bool start_after(struct watch *watch, uint64_t revision) {
+/* From after a revision on, if the ring reaches back so far. Under the lock. */
+static void start_after(struct watch *watch, uint64_t revision) {
     watch->sequence = watch->hub->first_event;
     watch->skip = watch->after = revision;
-    return revision >= watch->hub->floor;
+    if (revision < watch->hub->floor) {
+        add_expired(watch, revision, watch->hub->floor);
+    }
 }
 
 static time_t deadline_of(const struct request *request, uint64_t spread) {
@@ -304,38 +311,53 @@ static bool parse_start(struct server *server, const struct request *request, ui
     return false;
 }
 
-void watch_begin(struct server *server, const struct request *request, struct reply *reply,
-                 struct selector *selector) {
-    struct outcome outcome = {0};
-    uint64_t revision;
-    bool all;
-    if (!parse_start(server, request, &revision, &all, &outcome)) {
-        selector_free(selector);
-        reply_outcome(request, reply, NULL, &outcome);
-        return;
-    }
+static void reply_stream(struct reply *reply, struct watch *watch) {
+    reply->code = 200;
+    reply->content_type = "application/json";
+    reply->watch = watch;
+}
+
+/* As in kube-apiserver, a version that was read but is too old is told in the stream, as an event:
+ * a client meets 410 in one place, at the start and later. */
+static void begin_expired(struct server *server, const struct request *request, struct reply *reply,
+                          struct selector *selector, const struct outcome *outcome) {
+    struct watch *watch = watch_new(server, request, selector);
+    pthread_mutex_lock(&server->hub->lock);
+    link_watch(watch);
+    add_error(watch, outcome);
+    pthread_mutex_unlock(&server->hub->lock);
+    reply_stream(reply, watch);
+}
+
+static void begin(struct server *server, const struct request *request, struct reply *reply,
+                  struct selector *selector, bool all, uint64_t revision) {
     struct watch *watch = watch_new(server, request, selector);
     if (all) {
         hub_catch_up(server->hub);
     }
     pthread_mutex_lock(&server->hub->lock);
     link_watch(watch);
-    uint64_t floor = server->hub->floor;
-    bool started = true;
     if (all) {
         start_with_all(watch);
     } else {
-        started = start_after(watch, revision);
+        start_after(watch, revision);
     }
     pthread_mutex_unlock(&server->hub->lock);
-    if (!started) {
-        watch_free(watch);
-        outcome_fail(&outcome, 410, "Expired",
-                     "too old resource version: %" PRIu64 " (%" PRIu64 ")", revision, floor);
+    reply_stream(reply, watch);
+}
+
+void watch_begin(struct server *server, const struct request *request, struct reply *reply,
+                 struct selector *selector) {
+    struct outcome outcome = {0};
+    uint64_t revision;
+    bool all;
+    if (parse_start(server, request, &revision, &all, &outcome)) {
+        begin(server, request, reply, selector, all, revision);
+    } else if (outcome.code == 410) {
+        begin_expired(server, request, reply, selector, &outcome);
+        outcome_clear(&outcome);
+    } else {
+        selector_free(selector);
         reply_outcome(request, reply, NULL, &outcome);
-        return;
     }
-    reply->code = 200;
-    reply->content_type = "application/json";
-    reply->watch = watch;
 }

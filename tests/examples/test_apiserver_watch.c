@@ -126,10 +126,22 @@ START_TEST(a_watch_with_a_selector_sees_services_enter_and_leave_it) {
 }
 END_TEST
 
-/* A version from before this life of the process is no longer in memory, whatever the store is. */
-START_TEST(a_version_that_is_too_old_is_410) {
-    char store[512];
+/* The stream is one event, and the server ends it. */
+static void expect_expired(unsigned long long version) {
     char path[256];
+    snprintf(path, sizeof path, SERVICES "?watch=1&resourceVersion=%llu", version);
+    struct answer answer = server_get(&server, path);
+    ck_assert_int_eq(answer.code, 200);
+    ck_assert_str_eq(answer_text(&answer, "type"), "ERROR");
+    ck_assert_str_eq(answer_text(&answer, "object.code"), "410");
+    ck_assert_str_eq(answer_text(&answer, "object.reason"), "Expired");
+    ck_assert_ptr_nonnull(strstr(answer.text, "too old resource version"));
+    answer_free(&answer);
+}
+
+/* A version from before this life of the process is no longer in memory, whatever the store is. */
+START_TEST(a_version_that_is_too_old_is_410_in_an_event) {
+    char store[512];
     const char *directory = test_directory_make();
     snprintf(store, sizeof store, "--store=sqlite:%s/store.db", directory);
     const char *arguments[] = {store, NULL};
@@ -139,14 +151,15 @@ START_TEST(a_version_that_is_too_old_is_410) {
     create("newer", "");
     server_kill(&server);
     server = server_start(arguments);
-    snprintf(path, sizeof path, SERVICES "?watch=1&resourceVersion=%llu", old);
-    struct answer answer = server_get(&server, path);
-    ck_assert_int_eq(answer.code, 410);
-    ck_assert_str_eq(answer_text(&answer, "reason"), "Expired");
-    ck_assert_ptr_nonnull(strstr(answer.text, "too old resource version"));
-    answer_free(&answer);
+    expect_expired(old);
     expect_code(server_get(&server, SERVICES "?watch=1&resourceVersion=x"), 400);
     test_directory_remove(directory);
+}
+END_TEST
+
+START_TEST(a_version_of_another_life_of_the_store_is_too_old) {
+    expect_expired(99);            /* from before there were epochs */
+    expect_expired(2000000000001); /* of an epoch that this store is not in */
 }
 END_TEST
 
@@ -371,7 +384,8 @@ int main(void) {
     tcase_add_test(cases, a_watch_resumes_after_a_version_and_misses_nothing);
     tcase_add_test(cases, a_watch_from_a_list_s_version_sees_what_came_after_the_list);
     tcase_add_test(cases, a_watch_with_a_selector_sees_services_enter_and_leave_it);
-    tcase_add_test(cases, a_version_that_is_too_old_is_410);
+    tcase_add_test(cases, a_version_that_is_too_old_is_410_in_an_event);
+    tcase_add_test(cases, a_version_of_another_life_of_the_store_is_too_old);
     tcase_add_test(cases, a_table_watch_has_columns_once_and_a_row_an_event);
     tcase_add_test(cases, timeout_seconds_ends_a_watch);
     tcase_add_test(cases, a_bookmark_comes_before_the_end_of_a_watch_that_wants_them);
