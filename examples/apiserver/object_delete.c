@@ -77,6 +77,7 @@ void object_delete(const struct object_place *place, const char *uid, const char
                    struct outcome *outcome) {
     struct deletion deletion = {.uid = uid, .resource_version = resource_version};
     write_begin(&deletion.write, place, outcome);
+    deletion.write.deletes = true;
     if (write_run_on_current(&deletion.write, delete_body) == IPALLOC_OK) {
         if (deletion.marked || place->resource->shows_deleted) {
             write_succeed(&deletion.write, 200);

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define UPSERT_ATTEMPTS 16 /* to make what is not there or change what is, while others do too */
+
 static struct object_place place_of(struct server *server, const struct request *request) {
     return (struct object_place){.server = server,
                                  .resource = request->resource,
@@ -100,6 +102,11 @@ static struct json_object *apply_the_patch(void *context, struct json_object *cu
     return object;
 }
 
+static bool is_taken(const struct outcome *outcome) {
+    return outcome->code == 409 &&
+           strcmp(json_member_text(outcome->value, "reason"), "AlreadyExists") == 0;
+}
+
 /* A PUT that names a version or a uid means an object that was there. */
 static bool may_create_by_replace(const struct object_place *place, struct json_object *metadata,
                                   struct outcome *outcome) {
@@ -108,14 +115,27 @@ static bool may_create_by_replace(const struct object_place *place, struct json_
            object_is_named(place, metadata, outcome);
 }
 
+static void create_by_replace(const struct object_place *place, struct edit *edit,
+                              struct outcome *outcome) {
+    struct json_object *object = json_copy(edit->object);
+    outcome_clear(outcome);
+    json_remove(json_member(object, "metadata"), "resourceVersion"); /* it was "0" */
+    object_create(place, object, outcome);
+    json_object_put(object);
+}
+
+/* Somebody else may make it, or take it away, in between. */
 static void replace(const struct object_place *place, struct edit *edit, struct outcome *outcome) {
-    bool status_only = edit->request->status;
-    object_update(place, replace_with_body, edit, status_only, outcome);
-    if (outcome->code == 404 && !status_only &&
-        may_create_by_replace(place, json_member(edit->object, "metadata"), outcome)) {
+    bool again = true;
+    for (int i = 0; again && i < UPSERT_ATTEMPTS; i++) {
         outcome_clear(outcome);
-        json_remove(json_member(edit->object, "metadata"), "resourceVersion"); /* it was "0" */
-        object_create(place, edit->object, outcome);
+        object_update(place, replace_with_body, edit, edit->request->status, outcome);
+        again = outcome->code == 404 && !edit->request->status &&
+                may_create_by_replace(place, json_member(edit->object, "metadata"), outcome);
+        if (again) {
+            create_by_replace(place, edit, outcome);
+            again = is_taken(outcome);
+        }
     }
 }
 
@@ -205,9 +225,15 @@ static void apply(const struct request *request, struct object_place *place,
     if (application.config == NULL) {
         outcome_fail(outcome, 400, "BadRequest", "error decoding YAML: %s", problem.data);
     } else {
-        object_update(place, apply_to_current, &application, request->status, outcome);
-        if (outcome->code == 404 && !request->status) {
-            apply_new(&application, outcome);
+        bool again = true;
+        for (int i = 0; again && i < UPSERT_ATTEMPTS; i++) {
+            outcome_clear(outcome);
+            object_update(place, apply_to_current, &application, request->status, outcome);
+            again = outcome->code == 404 && !request->status;
+            if (again) {
+                apply_new(&application, outcome);
+                again = is_taken(outcome);
+            }
         }
     }
     json_object_put(application.config);

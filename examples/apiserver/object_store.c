@@ -92,7 +92,7 @@ void write_committed(struct write *write) {
     const struct object_place *place = write->place;
     if (place->resource->committed != NULL && !place->dry_run && !place->internal &&
         !write->unchanged) {
-        place->resource->committed(place, write->outcome);
+        place->resource->committed(place, write->deletes, write->outcome);
     }
 }
 

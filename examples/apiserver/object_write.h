@@ -21,6 +21,7 @@ struct write {
     bool exists;                /* the name is taken */
     bool replaced;              /* the record is another object's than `uid` */
     bool unchanged;             /* nothing differs, so nothing was written */
+    bool deletes;               /* it is a deletion */
 };
 
 /* Begin one on the record of `place`; write_end frees what it gathered. */

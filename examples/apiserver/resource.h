@@ -94,8 +94,8 @@ struct resource {
     const char *owner_kind; /* its objects hold addresses as KIND/NAMESPACE/NAME/UID */
     change_hook create, update, delete;
     /* A change is stored, and is not a dry-run; `outcome` (what the client is told) may be changed.
-     */
-    void (*committed)(const struct object_place *place, struct outcome *outcome);
+     * `deletes`: it was a deletion. */
+    void (*committed)(const struct object_place *place, bool deletes, struct outcome *outcome);
 };
 
 extern const struct resource resource_ip_addresses;

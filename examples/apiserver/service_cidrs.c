@@ -207,21 +207,26 @@ static int on_change(ipalloc_txn *txn, const struct object_change *change, ipall
     return IPALLOC_OK;
 }
 
-/* The client is told what it came to, not what it was before. */
-static void committed(const struct object_place *place, struct outcome *outcome) {
+static const char *uid_of(struct json_object *object) {
+    return json_member_text(json_member(object, "metadata"), "uid");
+}
+
+/* The client is told what it came to, not what it was before. What a create or an update left may
+ * be gone already, or be another of its name; it is told of what it left. */
+static void committed(const struct object_place *place, bool deletes, struct outcome *outcome) {
     int code = outcome->code;
     struct outcome now = {0};
+    char uid[UID_TEXT];
     service_cidrs_settle(place->server);
     if (strcmp(json_member_text(outcome->value, "kind"), "ServiceCIDR") != 0) {
         return; /* deleted */
     }
+    snprintf(uid, sizeof uid, "%s", uid_of(outcome->value));
     object_get(place, &now);
-    if (now.code == 200) {
+    bool there = now.code == 200 && strcmp(uid_of(now.value), uid) == 0;
+    if (there) {
         outcome_set(outcome, code, json_object_get(now.value));
-    } else if (now.code == 404) {
-        char uid[UID_TEXT];
-        snprintf(uid, sizeof uid, "%s",
-                 json_member_text(json_member(outcome->value, "metadata"), "uid"));
+    } else if (deletes && (now.code == 200 || now.code == 404)) {
         outcome_deleted(outcome, place->resource, place->name, uid);
     }
     outcome_clear(&now);
