@@ -8,8 +8,8 @@
  *
  *   ipalloc_repair         compares and reports; changes no lease. A leak that is seen is noted in
  *                          the store (a sighting).
- *   ipalloc_repair_apply   frees or reserves, line by line: each line is one transaction that
- *                          holds only if lease and record are still as they were reported.
+ *   ipalloc_repair_apply   frees or reserves, line by line: each is done only if lease and record
+ *                          are still as they were reported.
  *
  * What an owner lists is never freed: every line carries the revision of the record it was judged
  * by, and a record that has changed, appeared or gone since refuses it. A leak is freed only after
