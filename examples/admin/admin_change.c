@@ -295,6 +295,10 @@ static int set_exclusion(struct admin *admin, struct json_object *arguments, boo
         !admin_truth(arguments, "dryRun", &dry_run, error)) {
         return IPALLOC_E_INVALID;
     }
+    if (words[strspn(words, "0123456789-")] == '\0') {
+        return admin_refuse(error, IPALLOC_E_INVALID,
+                            "\"%s\": addresses can be excluded, ports cannot", words);
+    }
     int status = parse_stretch(words, &first.address, &last.address, error);
     if (status != IPALLOC_OK) {
         return status;

@@ -14,6 +14,7 @@ struct group {
     const struct import_want *wants;
     size_t count;
     ipalloc_pool *pools[IPALLOC_TXN_ADDRESSES_MAX]; /* NULL: nothing to do for it */
+    bool held[IPALLOC_TXN_ADDRESSES_MAX];           /* it is there already */
     uint64_t given, existing;                       /* by the last run of the body */
 };
 
@@ -27,17 +28,29 @@ static int reserve_slot(ipalloc_txn *txn, ipalloc_pool *pool, const struct impor
     return status;
 }
 
+/* What was to be given, and to whom, before why it was not. */
+static void say_what_for(const struct import_want *want, int status, ipalloc_error *error) {
+    char why[sizeof error->message];
+    memcpy(why, error->message, sizeof why);
+    admin_refuse(error, status, "%s for %.200s: %s", want->place.text, want->owner, why);
+}
+
 static int give_group(ipalloc_txn *txn, void *context, ipalloc_error *error) {
     struct group *group = context;
     int status = IPALLOC_OK;
     group->given = group->existing = 0;
     for (size_t i = 0; status == IPALLOC_OK && i < group->count; i++) {
         const struct import_want *want = &group->wants[i];
-        bool existing = true;
+        bool existing = group->pools[i] != NULL || group->held[i];
         for (size_t j = 0; status == IPALLOC_OK && group->pools[i] != NULL && j < want->slot_count;
              j++) {
             status = reserve_slot(txn, group->pools[i], want, want->slots[j], &existing, error);
         }
+        if (status != IPALLOC_OK) {
+            say_what_for(want, status, error);
+            return status;
+        }
+        group->held[i] = existing;
         group->given += existing ? 0 : 1;
         group->existing += existing ? 1 : 0;
     }
@@ -64,19 +77,19 @@ static int is_held_as_well(struct admin *admin, ipalloc_pool *pool, const struct
 
 /* The pool of a want, or NULL where there is nothing to do. */
 static int find_pool(struct admin *admin, const struct import_want *want, bool dry_run,
-                     ipalloc_pool **out, ipalloc_error *error) {
+                     ipalloc_pool **out, bool *held, ipalloc_error *error) {
     ipalloc_pool *pool = NULL;
-    bool held = false;
     int status = admin_find_pool(admin, want->pool[0] != '\0' ? want->pool : NULL, &want->place,
                                  &pool, error);
     *out = NULL;
     if (dry_run && (status == IPALLOC_E_NOT_FOUND || status == IPALLOC_E_NOT_IN_RANGE)) {
-        return IPALLOC_OK; /* its pool will be made; the trial in memory has it */
+        *held = want->held_before; /* its pool will be made; the trial in memory has it */
+        return IPALLOC_OK;
     }
     if (status == IPALLOC_OK) {
-        status = is_held_as_well(admin, pool, want, &held, error);
+        status = is_held_as_well(admin, pool, want, held, error);
     }
-    *out = held ? NULL : pool;
+    *out = *held ? NULL : pool;
     return status;
 }
 
@@ -101,10 +114,14 @@ int import_give(struct admin *admin, struct import_plan *plan, bool dry_run,
             .size = sizeof options, .owner = plan->wants[i].owner, .dry_run = dry_run};
         group.count = group_size(plan, i);
         for (size_t j = 0; status == IPALLOC_OK && j < group.count; j++) {
-            status = find_pool(admin, &group.wants[j], dry_run, &group.pools[j], error);
+            status =
+                find_pool(admin, &group.wants[j], dry_run, &group.pools[j], &group.held[j], error);
         }
         if (status == IPALLOC_OK) {
             status = ipalloc_transact(admin->registry, &options, give_group, &group, NULL, error);
+        }
+        for (size_t j = 0; !dry_run && j < group.count; j++) {
+            plan->wants[i + j].held_before = group.held[j];
         }
         counts->given += group.given;
         counts->existing += group.existing;

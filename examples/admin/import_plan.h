@@ -15,8 +15,9 @@ struct import_want {
     char pool[IPALLOC_POOL_NAME_MAX + 1]; /* "": the one that has the place */
     struct admin_place place;
     char *owner;
-    char *as_good; /* a holder whose name begins so holds it already; NULL: only the owner */
-    bool taken;    /* whoever holds it already may keep it */
+    char *as_good;    /* a holder whose name begins so holds it already; NULL: only the owner */
+    bool taken;       /* whoever holds it already may keep it */
+    bool held_before; /* when its turn came in the last import_give that was no dry run */
     size_t slot_count;
     char (*slots)[IPALLOC_SLOT_MAX + 1];
 };

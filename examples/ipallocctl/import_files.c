@@ -134,6 +134,12 @@ static bool read_stored_object(const struct reading *reading, ipalloc_bytes stor
     }
 }
 
+/* What etcdctl --print-value-only prints of several keys cannot be told apart again. */
+static bool holds_several(ipalloc_bytes stored) {
+    static const char next[] = "\nk8s"; /* and its NUL */
+    return memmem(stored.data, stored.size, next, sizeof next) != NULL;
+}
+
 static bool read_stored(const struct reading *reading, ipalloc_bytes stored) {
     ipalloc_error error = {0};
     ipalloc_stored what = {.size = sizeof what};
@@ -142,6 +148,9 @@ static bool read_stored(const struct reading *reading, ipalloc_bytes stored) {
     if (status != IPALLOC_OK && bytes[stored.size - 1] == '\n') {
         stored.size--; /* etcdctl --print-value-only adds it */
         status = stored.size > 0 ? ipalloc_stored_kind_of(stored, &what, NULL) : status;
+    }
+    if (status != IPALLOC_OK && holds_several(stored)) {
+        return refuse(reading, "it holds several values: one to a file, or all by etcdctl -w json");
     }
     return status == IPALLOC_OK ? read_stored_object(reading, stored, what.kind)
                                 : refuse(reading, error.message);
@@ -163,9 +172,11 @@ static bool read_allocation(const struct reading *reading, struct json_object *o
     ipalloc_error error = {0};
     struct text data = {0};
     ipalloc_range_allocation allocation = {.size = sizeof allocation};
+    struct json_object *member = json_member(object, "data"); /* null where nothing is taken */
     const char *words = json_member_text(object, "data");
     text_add(&data, "");
-    bool fine = base64_read(words, strlen(words), &data);
+    bool fine = (member == NULL || json_object_is_type(member, json_type_string)) &&
+                base64_read(words, strlen(words), &data);
     if (!fine) {
         refuse(reading, "data is no base64");
     } else if (ipalloc_range_allocation_make(bytes_of(object, "range"),
@@ -316,8 +327,12 @@ static bool read_value(const struct reading *outer, const char *bytes, size_t si
         return refuse(outer, "values within values");
     }
     reading.files->values++;
-    return bytes[0] == '{' ? read_json(&reading, bytes, size)
-                           : read_stored(&reading, (ipalloc_bytes){bytes, size});
+    size_t blank = 0;
+    while (blank + 1 < size && strchr(" \t\r\n", bytes[blank]) != NULL && bytes[blank] != '\0') {
+        blank++;
+    }
+    return bytes[blank] == '{' ? read_json(&reading, bytes, size)
+                               : read_stored(&reading, (ipalloc_bytes){bytes, size});
 }
 
 static bool read_file(struct reading *reading) {

@@ -7,6 +7,9 @@
 #include "command.h"
 
 #include <string.h>
+#include <unistd.h>
+
+#include <string.h>
 
 struct opened {
     ipalloc_store *store;
@@ -25,13 +28,32 @@ static void close_both(struct opened *opened) {
     *opened = (struct opened){0};
 }
 
+/* A store that a trial would have to make is tried in memory, where its directory is fit for it. */
+static const char *where_to_try(const struct invocation *invocation, bool defines) {
+    const char *path = invocation->store + strlen("sqlite:");
+    const char *slash = strrchr(path, '/');
+    struct text directory = {0};
+    if (slash != NULL) {
+        text_append(&directory, path, (size_t)(slash - path) + 1);
+    } else {
+        text_add(&directory, ".");
+    }
+    bool makes = defines && invocation->dry_run && access(path, F_OK) != 0 &&
+                 access(directory.data, W_OK | X_OK) == 0;
+    text_clear(&directory);
+    return makes ? "memory:" : invocation->store;
+}
+
 static int try_to_open(const struct invocation *invocation, bool writes, struct opened *opened,
                        ipalloc_error *error) {
     /* A store is made only where its pools are to be defined too. */
-    bool makes = writes && json_member_truth(invocation->arguments, "define", false);
-    ipalloc_store_options options = {
-        .size = sizeof options, .read_only = !writes, .must_exist = !makes};
-    int status = ipalloc_store_open(invocation->store, &options, &opened->store, error);
+    bool defines = json_member_truth(invocation->arguments, "define", false);
+    const char *store = where_to_try(invocation, defines);
+    bool in_memory = store != invocation->store;
+    ipalloc_store_options options = {.size = sizeof options,
+                                     .read_only = !writes && !in_memory,
+                                     .must_exist = !(writes && defines) && !in_memory};
+    int status = ipalloc_store_open(store, &options, &opened->store, error);
     if (status == IPALLOC_OK) {
         status = ipalloc_registry_open(opened->store, NULL, &opened->registry, error);
     }
@@ -63,6 +85,14 @@ static int open_both(const struct invocation *invocation, bool writes, struct op
     return status;
 }
 
+static void say_how_to_accept(ipalloc_store *store, int status, struct text *problem) {
+    ipalloc_store_info info = {.size = sizeof info};
+    if (status == IPALLOC_E_MISMATCH && ipalloc_store_get_info(store, &info, NULL) == IPALLOC_OK &&
+        info.restored) {
+        text_add(problem, "; ipallocctl accept does that");
+    }
+}
+
 int local_run(const struct invocation *invocation, struct show *show, struct text *problem) {
     const struct admin_operation *operation = invocation->operation;
     bool writes = operation->writes && !invocation->dry_run;
@@ -77,6 +107,7 @@ int local_run(const struct invocation *invocation, struct show *show, struct tex
         status = admin_run(operation, &admin, invocation->arguments, &out, &error);
         if (status != IPALLOC_OK) {
             say(problem, status, &error);
+            say_how_to_accept(opened.store, status, problem);
         }
     }
     if (status == IPALLOC_OK) {

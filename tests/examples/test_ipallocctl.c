@@ -359,6 +359,9 @@ START_TEST(a_refusal_names_the_holder) {
     ran = ctl_expect(1, "release 10.96.0.10 --owner A/b --store=%s", url);
     expect_in(ran.errors, "held by Service/default/dns/2");
     ran_free(&ran);
+    ran = ctl_expect(1, "exclude 30005-30010 --store=%s", url);
+    expect_in(ran.errors, "\"30005-30010\": addresses can be excluded, ports cannot");
+    ran_free(&ran);
     ran = ctl_expect(1, "exclude 10.96.0.0/24 --dry-run --store=%s", url);
     expect_in(ran.errors, "10.96.0.1 is held by Service/default/web/1");
     ran_free(&ran);
@@ -559,6 +562,7 @@ START_TEST(a_backup_allocates_only_once_it_is_accepted) {
     ran_free(&ran);
     ran =
         ctl_expect(1, "allocate services-v4 --owner A --slot s --store=sqlite:%s/copy", directory);
+    expect_in(ran.errors, "; ipallocctl accept does that\n");
     ran_free(&ran);
     ran = ctl_expect(0, "accept --dry-run --store=sqlite:%s/copy", directory);
     expect_in(ran.out, "accepted (dry run)");

@@ -109,6 +109,11 @@ END_TEST
 START_TEST(a_bitmap_says_that_a_port_is_taken_and_not_by_whom) {
     begin();
     expect_done(ctl_expect(0, "import %s --define --store=%s",
+                           text_file("\n {\"kind\":\"RangeAllocation\",\"range\":\"10.99.0.0/24\","
+                                     "\"data\":null}"),
+                           url),
+                "imported");
+    expect_done(ctl_expect(0, "import %s --define --store=%s",
                            data("stored-by-1.36.2/registry_ranges_servicenodeports.bin"), url),
                 "imported");
     expect_done(ctl_expect(0, "list --store=%s", url), "Import/30000-32767/0");
@@ -125,6 +130,14 @@ START_TEST(the_newline_of_etcdctl_is_no_damage) {
     }
     expect_done(ctl_expect(0, "import %s --define --store=%s", data("stored-by-1.36.2"), url), " ");
     expect_done(ctl_expect(0, "import %s --store=%s", file_of(bytes, size), url), "imported");
+    char *twice = malloc(2 * size);
+    ck_assert_ptr_nonnull(twice);
+    memcpy(twice, bytes, size);
+    memcpy(twice + size, bytes, size);
+    struct ran several = ctl_expect(1, "import %s --store=%s", file_of(twice, 2 * size), url);
+    expect_in(several.errors, "it holds several values: one to a file, or all by etcdctl -w json");
+    ran_free(&several);
+    free(twice);
     bytes[size - 1] = 'x';
     struct ran ran = ctl_expect(1, "import %s --store=%s", file_of(bytes, size), url);
     ran_free(&ran);
@@ -214,6 +227,7 @@ static const struct {
     {"{\"kind\":\"Export\",\"items\":[]}", "another version, or was cut off"},
     {"{\"kind\":\"RangeAllocation\",\"range\":\"10.96.0.0/24\",\"data\":\"A\"}", "base64"},
     {"{\"kind\":\"RangeAllocation\",\"range\":\"10.96.0.0/24\",\"data\":\"AwF=\"}", "base64"},
+    {"{\"kind\":\"RangeAllocation\",\"range\":\"10.96.0.0/24\",\"data\":5}", "base64"},
     {"{\"kind\":\"RangeAllocation\",\"range\":\"10.96.0.0/30\",\"data\":\"/w==\"}", ""},
     {"{\"kind\":\"RangeAllocation\",\"range\":\"10.97.0.0/24\",\"data\":\"AQ==\"}",
      "no pool has the range 10.97.0.0/24; --define adds it to pool services-v4"},
@@ -223,7 +237,8 @@ static const struct {
      "}",
      "10.0.0.0/33"},
     {EXPORT(LEASE("10.96.0.50", "A") "," LEASE("10.96.0.50", "B")), "held by A"},
-    {EXPORT(LEASE("10.96.0.50", "A") "," LEASE("10.96.0.51", "A")), "slot"},
+    {EXPORT(LEASE("10.96.0.50", "A") "," LEASE("10.96.0.51", "A")),
+     "10.96.0.51 for A: slot s of this owner has 10.96.0.50"},
     {EXPORT(LEASE("10.96.0.60", "A") "," LEASE("10.96.0.40", "Z")), "held by Router/edge"},
     {EXPORT(LEASE("10.97.0.50", "A")), "in no pool"},
     {EXPORT(LEASE("10.96.0.255", "A")), "10.96.0.255"},
@@ -268,13 +283,29 @@ END_TEST
 START_TEST(a_dry_run_makes_no_pool_and_no_store) {
     char path[600];
     begin();
-    struct ran ran =
-        ctl_expect(1, "import %s --define --dry-run --store=%s", text_file(bitmap_json), url);
+    struct ran ran = ctl_expect(1, "import %s --dry-run --store=%s", text_file(bitmap_json), url);
+    ran_free(&ran);
+    ran = ctl_expect(1, "import %s --define --dry-run --store=sqlite:%s/none/db",
+                     text_file(bitmap_json), directory);
+    expect_in(ran.errors, "No such file or directory");
     ran_free(&ran);
     ran = ctl_expect(1, "import %s --store=%s", text_file(bitmap_json), url); /* without --define */
     ran_free(&ran);
-    snprintf(path, sizeof path, "%s/db", directory);
-    ck_assert_int_ne(access(path, F_OK), 0);
+    for (int i = 0; i < 2; i++) { /* the trial counts as the import does, in both dumps */
+        char line[1700];
+        snprintf(line, sizeof line, "import %s --define -o json --store=%s", data(dumps[i]), url);
+        struct ran dry = ctl_expect(0, "%s --dry-run", line);
+        snprintf(path, sizeof path, "%s/db", directory);
+        ck_assert_int_ne(access(path, F_OK), 0);
+        struct ran wet = ctl_expect(0, "%s", line);
+        *strstr(dry.out, ",\"dryRun\"") = *strstr(wet.out, ",\"dryRun\"") = '\0';
+        ck_assert_str_eq(dry.out, wet.out);
+        expect_in(wet.out, i == 0 ? "\"given\":4,\"existing\":0" : "\"given\":2,\"existing\":2");
+        ran_free(&dry);
+        ran_free(&wet);
+        test_directory_remove(directory);
+        begin();
+    }
     expect_done(ctl_expect(0, "import %s --define --store=%s", text_file(bitmap_json), url), " ");
     uint64_t before = revision_of_store();
     expect_done(
