@@ -61,8 +61,9 @@ typedef struct ipalloc_live_set {
 
 /* Add one; everything is copied. Touches memory only: it may be called from a visit function.
  * A failure is remembered and fails the repair, so that no list is taken for whole that is not.
- * OK; INVALID (owner, slot, pool name, an address that is none, an owner of which record_of knows
- * nothing, one record at two revisions); NOMEM. */
+ * OK; INVALID (owner, slot, pool name, an address that is none, a port of an address pool or the
+ * other way round, an owner of which record_of knows nothing, one record at two revisions); NOMEM.
+ */
 IPALLOC_API int ipalloc_live_add(ipalloc_live_list *list, const ipalloc_live_claim *listed,
                                  ipalloc_error *error);
 

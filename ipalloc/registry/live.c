@@ -214,6 +214,12 @@ static place place_of_claim(const ipalloc_live_claim *given) {
     return given->address.family != 0 ? place_of_addr(&given->address) : place_of_port(given->port);
 }
 
+static int say_other_sort(const ipalloc_pool *pool, ipalloc_error *error) {
+    return error_set(error, IPALLOC_E_INVALID, "pool %s is %s, and what is listed is %s",
+                     pool->name, pool_kind_name(pool->kind),
+                     pool->kind == IPALLOC_POOL_PORT ? "an address" : "a port");
+}
+
 /* The claim before is most often of the same owner. */
 static size_t keep_owner(ipalloc_live_list *list, const char *owner) {
     if (list->claim_count > 0) {
@@ -234,6 +240,8 @@ static int add_claim(ipalloc_live_list *list, const ipalloc_live_claim *given, s
     if (status != IPALLOC_OK)
         return status;
     const ipalloc_pool *pool = cache_find_pool(list->registry, given->pool, strlen(given->pool));
+    if (pool != NULL && (pool->kind == IPALLOC_POOL_PORT) != (given->address.family == 0))
+        return say_other_sort(pool, error);
     live_claim c = {.pool = pool, .place = place_of_claim(given), .record = record};
     c.hash = hash_of_place(list->seed, pool, &c.place);
     if (pool == NULL)

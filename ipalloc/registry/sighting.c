@@ -3,10 +3,10 @@
  * more.
  *
  * A sighting counts for one lease, by its generation and owner, and for the record that it was
- * judged by. The first time stays, the last never
- * goes back. Batches are conditional on the sightings that were read, so that of two reports at
- * once one gives way; a report that ends half-way leaves sightings that are true, and others older
- * than they could be, which ripens nothing earlier.
+ * judged by. The first time stays, the last never goes back. Batches are conditional on the
+ * sightings that were read, so that of two reports at once one gives way; a report that ends
+ * half-way leaves sightings that are true, and others older than they could be, which ripens
+ * nothing earlier.
  *
  * Cost: one walk over the sightings, a look-up by hash for each, one batch for 256 changes.
  */

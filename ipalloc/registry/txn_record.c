@@ -7,8 +7,7 @@
 
 #include <string.h>
 
-static int check_record(const ipalloc_txn *txn, const char *key, size_t value_size,
-                        ipalloc_error *error) {
+static int check_record(const char *key, size_t value_size, ipalloc_error *error) {
     size_t length = key != NULL ? strnlen(key, IPALLOC_RECORD_KEY_MAX + 1) : 0;
     if (length == 0 || length > IPALLOC_RECORD_KEY_MAX)
         return error_set(error, IPALLOC_E_INVALID, "a record's key has 1 to %d bytes",
@@ -16,9 +15,6 @@ static int check_record(const ipalloc_txn *txn, const char *key, size_t value_si
     if (value_size > IPALLOC_VALUE_MAX)
         return error_set(error, IPALLOC_E_INVALID, "a record has at most %zu bytes",
                          IPALLOC_VALUE_MAX);
-    if (txn->record_count == IPALLOC_TXN_RECORDS_MAX)
-        return error_set(error, IPALLOC_E_INVALID, "a transaction has at most %d records",
-                         IPALLOC_TXN_RECORDS_MAX);
     return IPALLOC_OK;
 }
 
@@ -43,6 +39,9 @@ static char *join_key(const hooks *h, const char *prefix, const char *key) {
 static int add_operation(ipalloc_txn *txn, int kind, const char *prefix, const char *key,
                          ipalloc_bytes value, uint64_t expected_revision, ipalloc_error *error) {
     const hooks *h = &txn->registry->hooks;
+    if (txn->record_count == IPALLOC_TXN_RECORDS_MAX)
+        return error_set(error, IPALLOC_E_INVALID, "a transaction has at most %d records",
+                         IPALLOC_TXN_RECORDS_MAX);
     char *full_key = join_key(h, prefix, key);
     void *copy = hooks_alloc(h, value.size > 0 ? value.size : 1);
     int status = IPALLOC_OK;
@@ -69,7 +68,7 @@ static int add_record(ipalloc_txn *txn, int kind, const char *key, ipalloc_bytes
                       uint64_t expected_revision, ipalloc_error *error) {
     int status = txn_check_open(txn, error);
     if (status == IPALLOC_OK)
-        status = check_record(txn, key, value.size, error);
+        status = check_record(key, value.size, error);
     if (status == IPALLOC_OK && value.data == NULL && value.size > 0)
         return error_set(error, IPALLOC_E_INVALID, "the value must not be NULL");
     if (status != IPALLOC_OK)

@@ -377,7 +377,8 @@ START_TEST(a_list_that_is_not_whole_fails_the_repair) {
                                      .pool = "services",
                                      .address = addr("10.96.0.9"),
                                      .slot = SLOT};
-    ipalloc_live_claim bad[] = {fine, fine, fine, fine, fine, fine, fine, fine};
+    define_ports(&f, "node-ports", 30000, 30010);
+    ipalloc_live_claim bad[] = {fine, fine, fine, fine, fine, fine, fine, fine, fine, fine};
     bad[0].owner = "";
     bad[1].owner = NULL;
     bad[2].owner = "Import/x"; /* record_of knows nothing of it */
@@ -386,6 +387,8 @@ START_TEST(a_list_that_is_not_whole_fails_the_repair) {
     bad[5].slot = NULL;
     bad[6].address.family = 5;
     bad[7].size = 0;
+    bad[8].address = (ipalloc_addr){0}; /* a port, of a pool of addresses */
+    bad[9].pool = "node-ports";
     ipalloc_live_set live = {.size = sizeof live, .record_of = record_of, .list = list_spoilt};
     ipalloc_repair_report *made;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
