@@ -169,7 +169,8 @@ static bool read_node(struct json_object *fields, struct json_object *out) {
     json_object_object_foreach(fields, name, node) {
         struct text element = {0};
         struct json_object *below = json_object_new_object();
-        bool member = field_set_is_member(node) || node == NULL;
+        bool member =
+            json_object_is_type(node, json_type_object) ? field_set_is_member(node) : node == NULL;
         bool usable = strcmp(name, SELF) == 0 || (read_element(name, &element) &&
                                                   (element.size == 0 || read_node(node, below)));
         if (usable && element.size > 0) {

@@ -116,8 +116,7 @@ static void merge_oldest(struct json_object *entries, const struct field_writer 
 /* Does the client ask to forget who owns what? */
 static bool is_reset(struct json_object *given) {
     struct json_object *first = json_object_array_get_idx(given, 0);
-    return json_length(given) == 0 ||
-           (json_length(given) == 1 && json_object_object_length(first) == 0);
+    return json_length(given) == 0 || (json_length(given) == 1 && field_set_is_empty(first));
 }
 
 /* Who owns what before the write: as the client says, if it says so, else as is stored. */

@@ -243,6 +243,16 @@ static const struct {
     {"PUT", SERVICES "/kubernetes", JSON,
      "{\"metadata\":{\"name\":\"kubernetes\",\"uid\":\"abc\"}}", 409,
      "Precondition failed: UID in precondition: abc, UID in object meta: "},
+    {"PUT", SERVICES "/kubernetes", JSON, /* whatever stands in managedFields */
+     "{\"metadata\":{\"name\":\"kubernetes\",\"managedFields\":[{\"manager\":\"m\",\"operation\":"
+     "\"Update\",\"apiVersion\":\"v1\",\"fieldsType\":\"FieldsV1\",\"fieldsV1\":{\"f:spec\":{"
+     "\"foo\":"
+     "\"x\",\"f:a\":1,\"k:{}\":[],\".\":2}}}]},\"spec\":{\"ports\":[{\"port\":-1}]}}",
+     422, "spec.ports[0].port"},
+    {"PUT", SERVICES "/kubernetes", JSON,
+     "{\"metadata\":{\"name\":\"kubernetes\",\"managedFields\":[null]},\"spec\":{\"ports\":[{"
+     "\"port\":-1}]}}",
+     400, "metadata.managedFields"},
     {"PATCH", SERVICES "/kubernetes", JSON, "{}", 415, "application/json-patch+json"},
     {"PATCH", SERVICES "/kubernetes", "application/merge-patch+json", "[", 400,
      "error decoding patch"},
