@@ -54,8 +54,8 @@ int write_run(struct write *write, ipalloc_txn_body body) {
                                    .dry_run = write->place->dry_run};
     int status = ipalloc_transact(server->registry, &options, body, write, &revision, &error);
     if (status == IPALLOC_OK) {
-        write->revision = write->unchanged ? write->revision : revision;
         if (!write->unchanged && !write->place->dry_run) {
+            write->revision = revision;
             hub_wake(server->hub);
         }
         return status;

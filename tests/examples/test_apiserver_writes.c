@@ -69,6 +69,23 @@ START_TEST(version_0_is_any) {
 }
 END_TEST
 
+/* Or a diff would show that the version goes. */
+START_TEST(a_dry_update_shows_the_version_that_is_stored) {
+    char version[32];
+    must_create(&server, "x", "'ports':[{'port':80}]");
+    struct answer answer = service_get(&server, "x");
+    snprintf(version, sizeof version, "%s", answer_text(&answer, "metadata.resourceVersion"));
+    answer_free(&answer);
+    answer = service_change(&server, "x", "'ports':[{'port':81}]", "?dryRun=All");
+    ck_assert_str_eq(answer_text(&answer, "metadata.resourceVersion"), version);
+    answer_free(&answer);
+    answer = service_delete(&server, "x", "?dryRun=All");
+    ck_assert_str_eq(answer_text(&answer, "metadata.resourceVersion"), version);
+    answer_free(&answer);
+    must_delete(&server, "x");
+}
+END_TEST
+
 /* --- DELETE ----------------------------------------------------------------------------------- */
 
 START_TEST(a_deletion_is_answered_with_the_service_as_it_was) {
@@ -169,6 +186,7 @@ int main(void) {
     tcase_add_test(cases, a_put_of_a_service_that_is_not_there_makes_it);
     tcase_add_test(cases, a_put_that_means_an_object_that_is_gone_does_not_make_it);
     tcase_add_test(cases, version_0_is_any);
+    tcase_add_test(cases, a_dry_update_shows_the_version_that_is_stored);
     tcase_add_test(cases, a_deletion_is_answered_with_the_service_as_it_was);
     tcase_add_test(cases, the_name_of_a_service_that_is_going_is_taken_and_says_so);
     tcase_add_test(cases, delete_options_are_read_in_protobuf_too);
