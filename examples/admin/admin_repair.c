@@ -166,6 +166,10 @@ static bool read_slots(struct json_object *value, ipalloc_repair_line *line, ipa
 /* What applying needs of a line; its sightings are read from the store and not believed. */
 static bool read_line(struct json_object *value, ipalloc_repair_line *line, ipalloc_error *error) {
     *line = (ipalloc_repair_line){.size = sizeof *line};
+    if (!json_object_is_type(value, json_type_object)) {
+        admin_refuse(error, IPALLOC_E_INVALID, "lines: each is an item of a report");
+        return false;
+    }
     line->kind = kind_of(json_member_text(value, "kind"));
     return copy_text(value, "pool", line->pool, sizeof line->pool, error) &&
            copy_text(value, "owner", line->owner, sizeof line->owner, error) &&
@@ -202,7 +206,11 @@ static bool read_options(struct json_object *arguments, uint64_t *grace_ms, bool
     uint64_t grace_s = 0;
     bool fine = admin_number(arguments, "grace", 0, GRACE_S_MAX, &grace_s, error) &&
                 admin_truth(arguments, "dryRun", dry_run, error);
-    *grace_ms = grace_s * MS_PER_S;
+    if (fine && grace_s == 0 && json_member(arguments, "grace") != NULL) {
+        admin_refuse(error, IPALLOC_E_INVALID, "grace: at least a second");
+        return false;
+    }
+    *grace_ms = grace_s * MS_PER_S; /* 0: the default */
     return fine;
 }
 

@@ -225,6 +225,8 @@ static const struct {
     {"[", "it is no report"},
     {"{\"kind\":\"RepairReport\"}", "lines: the items of a report"},
     {"{\"kind\":\"RepairReport\",\"items\":[{\"pool\":7}]}", "pool: must be text"},
+    {"{\"kind\":\"RepairReport\",\"items\":[5]}", "lines: each is an item of a report"},
+    {"{\"kind\":\"RepairReport\",\"items\":[null]}", "lines: each is an item of a report"},
     {"{\"kind\":\"RepairReport\",\"items\":[{\"address\":\"10.96.0.300\"}]}", "10.96.0.300"},
     {"{\"kind\":\"RepairReport\",\"items\":[{\"slots\":[1]}]}", "slots: 1 to 63 bytes each"},
     {"{\"kind\":\"RepairReport\",\"items\":[{\"generation\":\"-4\"}]}", "whole number"},
@@ -241,6 +243,9 @@ START_TEST(a_damaged_report_is_refused_and_nothing_is_applied) {
         ran_free(&ran);
     }
     struct ran ran = ctl_expect(2, "repair --store=%s", url);
+    ran_free(&ran);
+    ran = ctl_expect(1, "repair --report --grace 0 --store=%s", url);
+    expect_in(ran.errors, "grace: at least a second");
     ran_free(&ran);
     ran = ctl_expect(2, "repair --report --apply x --store=%s", url);
     ran_free(&ran);
