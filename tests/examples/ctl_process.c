@@ -89,3 +89,7 @@ void ran_free(struct ran *ran) {
     free(ran->errors);
     *ran = (struct ran){0};
 }
+
+void expect_in(const char *text, const char *part) {
+    ck_assert_msg(strstr(text, part) != NULL, "\"%s\" is not in: %s", part, text);
+}

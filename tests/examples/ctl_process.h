@@ -23,4 +23,7 @@ void ran_free(struct ran *ran);
  * where it failed, and empty where not. */
 struct ran ctl_expect(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Fail the test unless the part is in what the program said. */
+void expect_in(const char *text, const char *part);
+
 #endif

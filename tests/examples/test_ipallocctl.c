@@ -1,7 +1,7 @@
 /* ipallocctl, the real program, on real SQLite stores: nobody's, a living owner's, a dead one's and
  * damaged ones. */
 #include "ctl_process.h"
-#include "support.h"
+#include "ctl_store.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -11,48 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char *directory;
-static char url[512]; /* of the store that a test works on */
-static ipalloc_store *store;
-static ipalloc_registry *registry;
 static ipalloc_error error;
-
-static void begin(void) {
-    directory = test_directory_make();
-    snprintf(url, sizeof url, "sqlite:%s/db", directory);
-}
-
-static void open_store(void) {
-    ck_assert_status_error(ipalloc_store_open(url, NULL, &store, &error), IPALLOC_OK, &error);
-    ck_assert_status_error(ipalloc_registry_open(store, NULL, &registry, &error), IPALLOC_OK,
-                           &error);
-}
-
-static void close_store(void) {
-    ipalloc_registry_close(registry);
-    ipalloc_store_close(store);
-    registry = NULL;
-    store = NULL;
-}
-
-static void end(void) {
-    close_store();
-    test_directory_remove(directory);
-}
-
-static ipalloc_pool *define(const char *name, const char *range, uint64_t cool_down_ms) {
-    ipalloc_cidr parsed = cidr(range);
-    ipalloc_pool_definition definition = {.size = sizeof definition,
-                                          .kind = parsed.base.family,
-                                          .ranges = &parsed,
-                                          .range_count = 1,
-                                          .strategy = IPALLOC_STRATEGY_LOWEST,
-                                          .cool_down_ms = cool_down_ms};
-    ipalloc_pool *pool = NULL;
-    ck_assert_status_error(ipalloc_pool_define(registry, name, &definition, &pool, &error),
-                           IPALLOC_OK, &error);
-    return pool;
-}
 
 static ipalloc_pool *define_ports(const char *name, uint16_t first, uint16_t last) {
     ipalloc_pool_definition definition = {.size = sizeof definition,
@@ -77,12 +36,6 @@ static void let_go(ipalloc_pool *pool, const char *owner, const char *address) {
                            &error);
 }
 
-static void exclude(ipalloc_pool *pool, const char *first, const char *last) {
-    ipalloc_addr from = addr(first);
-    ipalloc_addr to = addr(last);
-    ck_assert_status_error(ipalloc_pool_exclude(pool, &from, &to, &error), IPALLOC_OK, &error);
-}
-
 /* A store with a bit of everything, closed again. */
 static void make_store(void) {
     open_store();
@@ -96,10 +49,6 @@ static void make_store(void) {
     let_go(pool, "Router/edge", "10.96.0.201");
     exclude(pool, "10.96.0.64", "10.96.0.95");
     close_store();
-}
-
-static void expect_in(const char *text, const char *part) {
-    ck_assert_msg(strstr(text, part) != NULL, "\"%s\" is not in: %s", part, text);
 }
 
 /* --- the command line --------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 /* ipallocctl import and export: what real clusters store, our own exports, and what is refused. The
  * bytes in data/kubernetes are described there. */
 #include "ctl_process.h"
-#include "support.h"
+#include "ctl_store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,38 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *directory;
-static char url[512];
-static ipalloc_store *store;
-static ipalloc_registry *registry;
 static ipalloc_error error;
-
-static void begin(void) {
-    directory = test_directory_make();
-    snprintf(url, sizeof url, "sqlite:%s/db", directory);
-}
-
-static void open_store(void) {
-    ck_assert_status_error(ipalloc_store_open(url, NULL, &store, &error), IPALLOC_OK, &error);
-    ck_assert_status_error(ipalloc_registry_open(store, NULL, &registry, &error), IPALLOC_OK,
-                           &error);
-}
-
-static void close_store(void) {
-    ipalloc_registry_close(registry);
-    ipalloc_store_close(store);
-    registry = NULL;
-    store = NULL;
-}
-
-static void end(void) {
-    close_store();
-    test_directory_remove(directory);
-}
-
-static void expect_in(const char *text, const char *part) {
-    ck_assert_msg(strstr(text, part) != NULL, "\"%s\" is not in: %s", part, text);
-}
 
 static const char *data(const char *name) {
     static char path[1024];

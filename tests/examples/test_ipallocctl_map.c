@@ -1,6 +1,6 @@
 /* ipallocctl map: small ranges, compared with the drawing that they should give. */
 #include "ctl_process.h"
-#include "support.h"
+#include "ctl_store.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,37 +10,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char *directory;
-static char url[512];
-static ipalloc_store *store;
-static ipalloc_registry *registry;
 static ipalloc_error error;
 
-static void begin(void) {
-    directory = test_directory_make();
-    snprintf(url, sizeof url, "sqlite:%s/db", directory);
-    ck_assert_status_error(ipalloc_store_open(url, NULL, &store, &error), IPALLOC_OK, &error);
-    ck_assert_status_error(ipalloc_registry_open(store, NULL, &registry, &error), IPALLOC_OK,
-                           &error);
-}
-
-static void end(void) {
-    ipalloc_registry_close(registry);
-    ipalloc_store_close(store);
-    test_directory_remove(directory);
-}
-
-static ipalloc_pool *define(const char *name, const char *range, uint64_t cool_down_ms) {
-    ipalloc_cidr parsed = cidr(range);
-    ipalloc_pool_definition definition = {.size = sizeof definition,
-                                          .kind = parsed.base.family,
-                                          .ranges = &parsed,
-                                          .range_count = 1,
-                                          .cool_down_ms = cool_down_ms};
-    ipalloc_pool *pool = NULL;
-    ck_assert_status_error(ipalloc_pool_define(registry, name, &definition, &pool, &error),
-                           IPALLOC_OK, &error);
-    return pool;
+static void begin_open(void) {
+    begin();
+    open_store();
 }
 
 static void hold(ipalloc_pool *pool, const char *address) {
@@ -66,12 +40,6 @@ static void let_go(ipalloc_pool *pool, const char *address) {
     ck_assert_status(ipalloc_release(registry, pool, address, &parsed, 0, &error), IPALLOC_OK);
 }
 
-static void exclude(ipalloc_pool *pool, const char *first, const char *last) {
-    ipalloc_addr from = addr(first);
-    ipalloc_addr to = addr(last);
-    ck_assert_status_error(ipalloc_pool_exclude(pool, &from, &to, &error), IPALLOC_OK, &error);
-}
-
 static void expect_drawing(const char *what, const char *options, const char *drawing) {
     struct ran ran = ctl_expect(0, "map %s %s --store=%s", what, options, url);
     ck_assert_str_eq(ran.out, drawing);
@@ -79,7 +47,7 @@ static void expect_drawing(const char *what, const char *options, const char *dr
 }
 
 START_TEST(a_small_range_shows_each_address) {
-    begin();
+    begin_open();
     ipalloc_pool *pool = define("p", "10.96.0.0/28", 3600000);
     hold(pool, "10.96.0.1");
     hold(pool, "10.96.0.6");
@@ -101,7 +69,7 @@ START_TEST(a_small_range_shows_each_address) {
 END_TEST
 
 START_TEST(the_static_band_is_told_apart) {
-    begin();
+    begin_open();
     ipalloc_pool *pool = define("p", "10.96.0.0/24", 0);
     hold(pool, "10.96.0.10");
     hold(pool, "10.96.0.200");
@@ -123,7 +91,7 @@ START_TEST(the_static_band_is_told_apart) {
 END_TEST
 
 START_TEST(a_part_of_a_range_is_drawn_closer) {
-    begin();
+    begin_open();
     ipalloc_pool *pool = define("p", "10.96.0.0/16", 0);
     hold(pool, "10.96.7.1");
     hold(pool, "10.96.7.4");
@@ -140,7 +108,7 @@ START_TEST(a_part_of_a_range_is_drawn_closer) {
 END_TEST
 
 START_TEST(a_draining_range_says_so) {
-    begin();
+    begin_open();
     ipalloc_cidr range = cidr("10.96.0.0/28");
     ipalloc_pool *pool = define("p", "10.96.0.0/28", 0);
     hold(pool, "10.96.0.6");
@@ -156,7 +124,7 @@ START_TEST(a_draining_range_says_so) {
 END_TEST
 
 START_TEST(a_large_range_is_drawn_by_density) {
-    begin();
+    begin_open();
     ipalloc_pool *pool = define("p", "10.96.0.0/12", 0);
     hold_many(pool, "10.96.8.0", 0, 2);     /* of 2048 in a mark: the lowest level */
     hold_many(pool, "10.111.255.0", 1, 10); /* the last mark */
@@ -177,7 +145,7 @@ START_TEST(a_large_range_is_drawn_by_density) {
 END_TEST
 
 START_TEST(marks_tell_how_full_a_block_is) {
-    begin();
+    begin_open();
     ipalloc_pool *pool = define("p", "10.0.0.0/18", 0); /* 16 addresses a mark at 1024 marks */
     hold_many(pool, "10.0.1.0", 0, 16);
     hold_many(pool, "10.0.1.0", 16, 15);
@@ -194,7 +162,7 @@ START_TEST(marks_tell_how_full_a_block_is) {
 END_TEST
 
 START_TEST(an_ipv6_range_of_any_size_is_drawn) {
-    begin();
+    begin_open();
     ipalloc_pool *pool = define("p", "fd00::/64", 0);
     hold(pool, "fd00::8000:0:0:1");
     struct ran ran = ctl_expect(0, "map p --ascii --store=%s", url);
@@ -208,7 +176,7 @@ START_TEST(an_ipv6_range_of_any_size_is_drawn) {
 END_TEST
 
 START_TEST(ports_are_drawn_too) {
-    begin();
+    begin_open();
     ipalloc_pool_definition definition = {.size = sizeof definition,
                                           .kind = IPALLOC_POOL_PORT,
                                           .port_first = 30000,
@@ -232,7 +200,7 @@ START_TEST(ports_are_drawn_too) {
 END_TEST
 
 START_TEST(colour_only_where_it_is_asked_for_or_seen) {
-    begin();
+    begin_open();
     ipalloc_pool *pool = define("p", "10.96.0.0/28", 0);
     hold(pool, "10.96.0.6");
     struct ran ran = ctl_expect(0, "map p --store=%s", url); /* into a file */
@@ -276,7 +244,7 @@ static void run_on_terminal(unsigned short columns, char *out, size_t capacity) 
 
 START_TEST(a_terminals_width_is_used_and_colour_unless_refused) {
     char out[65536];
-    begin();
+    begin_open();
     ipalloc_pool *pool = define("p", "10.96.0.0/24", 0);
     hold(pool, "10.96.0.6");
     unsetenv("NO_COLOR");
@@ -305,7 +273,7 @@ static const struct {
 };
 
 START_TEST(what_is_no_range_is_refused) {
-    begin();
+    begin_open();
     define("p", "10.96.0.0/28", 0);
     struct ran ran = ctl_expect(1, "map %s --store=%s", refusals[_i].what, url);
     ck_assert_msg(strstr(ran.errors, refusals[_i].says) != NULL, "%s", ran.errors);

@@ -1,36 +1,14 @@
 /* ipallocctl repair: what it reports, and that only what still holds is applied. */
 #include "ctl_process.h"
-#include "support.h"
+#include "ctl_store.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *directory;
-static char url[512];
 static char report[600]; /* a file */
-static ipalloc_store *store;
-static ipalloc_registry *registry;
 static ipalloc_error error;
-
-static void open_store(void) {
-    ck_assert_status_error(ipalloc_store_open(url, NULL, &store, &error), IPALLOC_OK, &error);
-    ck_assert_status_error(ipalloc_registry_open(store, NULL, &registry, &error), IPALLOC_OK,
-                           &error);
-}
-
-static void close_store(void) {
-    ipalloc_registry_close(registry);
-    ipalloc_store_close(store);
-    registry = NULL;
-    store = NULL;
-}
-
-static void end(void) {
-    close_store();
-    test_directory_remove(directory);
-}
 
 static void hold(const char *owner, const char *address) {
     ipalloc_pool *pool = NULL;
@@ -58,13 +36,12 @@ static void put_service(const char *name, const char *uid, const char *address) 
 }
 
 /* A Service that is right, a leak, a missing address, a duplicate, and an owner of another kind. */
-static void begin(void) {
+static void begin_cluster(void) {
     ipalloc_cidr range = cidr("10.96.0.0/24");
     ipalloc_pool_definition definition = {
         .size = sizeof definition, .kind = IPALLOC_POOL_IPV4, .ranges = &range, .range_count = 1};
     ipalloc_pool *pool = NULL;
-    directory = test_directory_make();
-    snprintf(url, sizeof url, "sqlite:%s/db", directory);
+    begin();
     snprintf(report, sizeof report, "%s/report", directory);
     open_store();
     ck_assert_status(ipalloc_pool_define(registry, "services-v4", &definition, &pool, &error),
@@ -76,10 +53,6 @@ static void begin(void) {
     put_service("twin", "4", "10.96.0.1");
     hold("Router/edge", "10.96.0.5");
     close_store();
-}
-
-static void expect_in(const char *text, const char *part) {
-    ck_assert_msg(strstr(text, part) != NULL, "\"%s\" is not in: %s", part, text);
 }
 
 static void write_report(void) {
@@ -126,7 +99,7 @@ static void expect_holder(const char *address, const char *words) {
 }
 
 START_TEST(a_report_names_leak_missing_and_duplicate_and_changes_no_lease) {
-    begin();
+    begin_cluster();
     struct ran before = ctl_expect(0, "list --store=%s", url);
     struct ran ran = ctl_expect(0, "repair --report --store=%s", url);
     expect_in(ran.out, "leak ");
@@ -148,7 +121,7 @@ START_TEST(a_report_names_leak_missing_and_duplicate_and_changes_no_lease) {
 END_TEST
 
 START_TEST(a_leak_is_freed_after_two_sightings_and_the_grace) {
-    begin();
+    begin_cluster();
     write_report();
     write_report(); /* at once: not ripe */
     struct ran ran = ctl_expect(0, "repair --apply %s --store=%s", report, url);
@@ -184,7 +157,7 @@ START_TEST(a_leak_is_freed_after_two_sightings_and_the_grace) {
 END_TEST
 
 START_TEST(a_service_that_names_it_again_keeps_it) {
-    begin();
+    begin_cluster();
     write_report();
     age_sighting();
     write_report();
@@ -200,7 +173,7 @@ START_TEST(a_service_that_names_it_again_keeps_it) {
 END_TEST
 
 START_TEST(a_dry_run_or_a_store_of_somebody_elses_notes_nothing) {
-    begin();
+    begin_cluster();
     struct ran ran = ctl_expect(0, "repair --report --dry-run --store=%s", url);
     expect_in(ran.out, "what was seen is not noted");
     ran_free(&ran);
@@ -233,7 +206,7 @@ static const struct {
 };
 
 START_TEST(a_damaged_report_is_refused_and_nothing_is_applied) {
-    begin();
+    begin_cluster();
     for (size_t i = 0; i < sizeof wrong_reports / sizeof wrong_reports[0]; i++) {
         FILE *file = fopen(report, "w");
         fputs(wrong_reports[i].text, file);
@@ -254,7 +227,7 @@ START_TEST(a_damaged_report_is_refused_and_nothing_is_applied) {
 END_TEST
 
 START_TEST(where_no_service_is_kept_nothing_is_judged) {
-    begin();
+    begin_cluster();
     open_store();
     ipalloc_txn_options options = {.size = sizeof options};
     ipalloc_txn *txn = NULL;
@@ -275,7 +248,7 @@ START_TEST(where_no_service_is_kept_nothing_is_judged) {
 END_TEST
 
 START_TEST(a_line_of_a_report_is_not_believed) {
-    begin();
+    begin_cluster();
     write_report();
     FILE *file = fopen(report, "w"); /* a line that says of a living lease that it is ripe */
     ck_assert_ptr_nonnull(file);

@@ -36,10 +36,6 @@ static void end(void) {
 /* The words of a line with the server in front. */
 #define SERVER_LINE "--server=http://127.0.0.1:%u %s"
 
-static void expect_in(const char *text, const char *part) {
-    ck_assert_msg(strstr(text, part) != NULL, "\"%s\" is not in: %s", part, text);
-}
-
 static const char *const looks[] = {
     "pools",
     "pools -o json",
