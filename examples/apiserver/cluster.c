@@ -192,9 +192,8 @@ static struct json_object *kubernetes_service(const ipalloc_cidr *range) {
     return object;
 }
 
-/* Once; a restart finds it and keeps it. Anything else in its way is said and lived with, as
- * kube-apiserver does. */
-static void ensure_kubernetes_service(struct server *server) {
+/* Anything else in its way is said and lived with, as kube-apiserver does. */
+void cluster_ensure_kubernetes_service(struct server *server) {
     struct object_place place = {.server = server,
                                  .resource = &resource_services,
                                  .namespace = "default",
@@ -252,7 +251,7 @@ bool cluster_open(struct server *server, const struct options *options, struct t
     bool opened = open_registry(server, problem) && define_pools(server, problem);
     if (opened) {
         namespaces_ensure(server);
-        ensure_kubernetes_service(server);
+        cluster_ensure_kubernetes_service(server);
         opened = hub_start(server, &error) == IPALLOC_OK;
         if (!opened) {
             text_format(problem, "--store=%s: %s", options->store_url, error.message);

@@ -20,6 +20,9 @@ int cluster_define_pool(struct server *server, int family, const ipalloc_cidr *r
 ipalloc_service_pools cluster_service_pools(struct server *server);
 void cluster_publish_pools(struct server *server, ipalloc_pool *first, ipalloc_pool *second);
 
+/* Make default/kubernetes where it is not there: at the start, and when somebody has deleted it. */
+void cluster_ensure_kubernetes_service(struct server *server);
+
 /* Addresses and ports held now, over all pools. */
 uint64_t cluster_leases(struct server *server);
 

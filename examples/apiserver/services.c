@@ -6,11 +6,13 @@
 #include "services.h"
 
 #include "cluster.h"
+#include "object_store.h"
 #include "service_fields.h"
 #include "service_rules.h"
 
 #include <ipalloc/service.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Are its load-balancer addresses of this server's pools? A class is another controller's. */
 static bool owns_ingress(const struct server *server, struct json_object *object) {
@@ -101,6 +103,15 @@ static int delete_service(ipalloc_txn *txn, const struct object_change *change,
     return ipalloc_service_delete(txn, error);
 }
 
+/* Without default/kubernetes nothing in the cluster finds its API server. */
+static void committed(const struct object_place *place, bool deletes, struct outcome *outcome) {
+    (void)outcome;
+    if (deletes && strcmp(place->namespace, "default") == 0 &&
+        strcmp(place->name, "kubernetes") == 0) {
+        cluster_ensure_kubernetes_service(place->server);
+    }
+}
+
 static const char *const short_names[] = {"svc", NULL};
 static const char *const categories[] = {"all", NULL};
 static const char *const selectable[] = {"spec.type", "spec.clusterIP", NULL};
@@ -133,4 +144,5 @@ const struct resource resource_services = {
     .create = create_service,
     .update = update_service,
     .delete = delete_service,
+    .committed = committed,
 };

@@ -121,6 +121,22 @@ START_TEST(the_name_of_a_service_that_is_going_is_taken_and_says_so) {
 }
 END_TEST
 
+START_TEST(the_service_of_the_api_server_comes_back) {
+    char uid[64];
+    struct answer answer = service_get(&server, "kubernetes");
+    snprintf(uid, sizeof uid, "%s", answer_text(&answer, "metadata.uid"));
+    answer_free(&answer);
+    expect(service_delete(&server, "kubernetes", "?dryRun=All"), 200, uid);
+    expect(service_get(&server, "kubernetes"), 200, uid);
+    expect(service_delete(&server, "kubernetes", ""), 200, uid);
+    answer = service_get(&server, "kubernetes");
+    ck_assert_int_eq(answer.code, 200);
+    ck_assert_str_eq(answer_text(&answer, "spec.clusterIP"), "10.96.0.1");
+    ck_assert_str_ne(answer_text(&answer, "metadata.uid"), uid);
+    answer_free(&answer);
+}
+END_TEST
+
 /* As typed clients send them: an envelope of {apiVersion, kind} and the bytes of DeleteOptions. */
 START_TEST(delete_options_are_read_in_protobuf_too) {
     static const char envelope[] = "k8s\0\x0a\x13\x0a\x02v1\x12\x0d"
@@ -189,6 +205,7 @@ int main(void) {
     tcase_add_test(cases, a_dry_update_shows_the_version_that_is_stored);
     tcase_add_test(cases, a_deletion_is_answered_with_the_service_as_it_was);
     tcase_add_test(cases, the_name_of_a_service_that_is_going_is_taken_and_says_so);
+    tcase_add_test(cases, the_service_of_the_api_server_comes_back);
     tcase_add_test(cases, delete_options_are_read_in_protobuf_too);
     tcase_add_test(cases, the_controller_of_another_class_writes_its_status);
     suite_add_tcase(suite, cases);
