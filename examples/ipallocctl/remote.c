@@ -101,7 +101,8 @@ static int say_refusal(struct json_object *document, long code, struct text *pro
     const char *message = json_member_text(document, "message");
     int status = status_named(json_member_text(document, "status"));
     if (message[0] == '\0') {
-        text_format(problem, "the server answered with code %ld", code);
+        text_format(problem, "the server answered with code %ld, and not as an ipalloc-apiserver",
+                    code);
     } else if (json_member(document, "kind") != NULL) {
         show_add_clean(problem, message); /* a server without these pages */
     } else {
