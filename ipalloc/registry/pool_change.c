@@ -76,7 +76,8 @@ static void take_back(ipalloc_pool *pool, uint64_t changed_at) {
 }
 
 /* Somebody else committed between our look and our change. Now that the definitions have moved, no
- * batch under the old ones can follow: what is in the store is all there will be. */
+ * batch under the old ones can follow: what is in the store is all there will be. CONFLICT: it does
+ * not fit, and is to be planned anew with what has come. */
 static int look_again(ipalloc_pool *pool, const definition *wanted, uint64_t at, range_set **set,
                       ipalloc_error *error) {
     ipalloc_registry *registry = pool->registry;
@@ -87,7 +88,8 @@ static int look_again(ipalloc_pool *pool, const definition *wanted, uint64_t at,
         *set = fresh;
     } else if (status == IPALLOC_E_TAKEN && pool->set != NULL) {
         take_back(pool, at);
-        return status;
+        return error_set(error, IPALLOC_E_CONFLICT, "pool %s was drawn from at the same time",
+                         pool->name);
     }
     return IPALLOC_OK; /* where reading failed, catching up does it */
 }

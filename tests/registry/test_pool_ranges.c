@@ -658,16 +658,32 @@ START_TEST(a_change_that_could_not_be_taken_back_is_told_and_gives_out_nothing) 
     pair_open(&p, "10.96.0.0/24");
     p.stores[0].before_commit = reserve_and_fail_later;
     p.stores[0].before_context = &p;
-    IS(&p.servers[0], set_ranges(&p.servers[0], p.pools[0], "10.96.0.0/28"), IPALLOC_E_TAKEN);
-    IS(&p.servers[0], try_reserve(&p.servers[0], p.pools[0], "Service/x", "10.96.0.201"),
-       IPALLOC_E_CONFLICT);
     IS(&p.servers[0], set_ranges(&p.servers[0], p.pools[0], "10.96.0.0/28"), IPALLOC_E_CORRUPT);
     ck_assert_message(&p.servers[0], "Service/fast");
+    IS(&p.servers[0], try_reserve(&p.servers[0], p.pools[0], "Service/x", "10.96.0.201"),
+       IPALLOC_E_CONFLICT);
     for (int i = 0; i < 2; i++) {
         ipalloc_registry_close(p.servers[i].registry);
         wrapped_close(&p.stores[i]);
     }
     ipalloc_store_close(p.inner);
+}
+END_TEST
+
+static void reserve_an_end_behind_the_back(void *context) {
+    pair *p = context;
+    OK(&p->servers[1], try_reserve(&p->servers[1], p->pools[1], "Service/fast", "10.96.0.15"));
+}
+
+START_TEST(a_lease_of_an_end_that_comes_just_before_the_change_drains_by_itself) {
+    pair p;
+    pair_open(&p, "10.96.0.0/24");
+    p.stores[0].before_commit = reserve_an_end_behind_the_back;
+    p.stores[0].before_context = &p;
+    OK(&p.servers[0], set_ranges(&p.servers[0], p.pools[0], "10.96.0.0/28"));
+    assert_ranges(&p.servers[0], p.pools[0], "10.96.0.0/28 -10.96.0.15/32");
+    ck_assert(allocate(&p.servers[0], p.pools[0], "Service/fast", SLOT).existing);
+    pair_close(&p);
 }
 END_TEST
 
@@ -1052,6 +1068,7 @@ static Suite *suite(void) {
     tcase_add_test(c, a_set_that_changes_while_another_server_catches_up_is_not_missed);
     tcase_add_test(c, a_set_that_changes_while_a_server_loads_is_not_taken_for_damage);
     tcase_add_test(c, a_lease_that_comes_just_before_the_change_takes_it_back);
+    tcase_add_test(c, a_lease_of_an_end_that_comes_just_before_the_change_drains_by_itself);
     tcase_add_test(c, a_change_that_could_not_be_taken_back_is_told_and_gives_out_nothing);
     tcase_add_loop_test(c, a_store_that_fails_leaves_one_set_or_the_other, 0, ROWS(MOODS));
     tcase_add_loop_test(c, the_set_changes_while_others_allocate_and_release, 0, STORE_KINDS);
