@@ -84,13 +84,23 @@ static bool check_kind(struct json_object *value, const struct resource *resourc
     return true;
 }
 
+/* Each unknown field is a warning of its own. */
+static void add_lines(struct text *out, const char *unknown) {
+    const char *next;
+    while ((next = strstr(unknown, ", unknown field ")) != NULL) {
+        text_format(out, "%.*s\n", (int)(next - unknown), unknown);
+        unknown = next + strlen(", ");
+    }
+    text_add(out, unknown);
+}
+
 /* What to do about unknown fields, as fieldValidation says; write_options.c has judged that. */
 static bool judge_unknown(const struct request *request, struct text *unknown, struct reply *reply,
                           struct outcome *outcome) {
     const char *mode = request_parameter(request, "fieldValidation");
     bool warn = mode == NULL || mode[0] == '\0' || strcmp(mode, "Warn") == 0;
     if (warn && unknown->size > 0 && reply->warning.size == 0) {
-        text_add(&reply->warning, unknown->data);
+        add_lines(&reply->warning, unknown->data);
     }
     bool refused = !warn && strcmp(mode, "Strict") == 0 && unknown->size > 0;
     if (refused) {
