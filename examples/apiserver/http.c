@@ -7,6 +7,7 @@
  */
 #include "http.h"
 
+#include "admin_pages.h"
 #include "exchange.h"
 #include "json.h"
 #include "status.h"
@@ -218,9 +219,13 @@ static void refuse(struct exchange *exchange, int code, const char *reason, cons
     outcome_clear(&outcome);
 }
 
+static size_t body_max(const struct exchange *exchange) {
+    return text_starts_with(exchange->path, ADMIN_PAGES) ? HTTP_BODY_ADMIN_MAX : HTTP_BODY_MAX;
+}
+
 static void refuse_size(struct exchange *exchange) {
     char message[96];
-    snprintf(message, sizeof message, "Request entity too large: limit is %u", HTTP_BODY_MAX);
+    snprintf(message, sizeof message, "Request entity too large: limit is %zu", body_max(exchange));
     refuse(exchange, 413, "RequestEntityTooLarge", message);
 }
 
@@ -345,7 +350,7 @@ static enum MHD_Result take_body(struct exchange *exchange, const char *data, si
     if (exchange->received > HTTP_BODY_DISCARDED_MAX) {
         return MHD_NO;
     }
-    if (exchange->received > HTTP_BODY_MAX) {
+    if (exchange->received > body_max(exchange)) {
         text_clear(&exchange->body);
     } else {
         text_append(&exchange->body, data, size);
@@ -359,7 +364,7 @@ static enum MHD_Result submit(struct exchange *exchange, struct MHD_Connection *
     peer_set_waiting(exchange->http, connection, false);
     exchange->request.body = exchange->body.data != NULL ? exchange->body.data : "";
     exchange->request.body_size = exchange->body.size;
-    if (exchange->received > HTTP_BODY_MAX) {
+    if (exchange->received > body_max(exchange)) {
         refuse_size(exchange);
     } else if (!text_is_clean(exchange->path, strlen(exchange->path)) ||
                !parameters_are_clean(connection)) {

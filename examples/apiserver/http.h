@@ -23,6 +23,7 @@ struct resource;
 #define HTTP_WORKERS            16
 #define HTTP_EVENT_THREADS      2
 #define HTTP_BODY_MAX           (3u << 20)  /* bytes, as kube-apiserver */
+#define HTTP_BODY_ADMIN_MAX     (64u << 20) /* an import or a report of a whole store */
 #define HTTP_BODY_DISCARDED_MAX (64u << 20) /* read and dropped so that the client sees the 413 */
 #define HTTP_CONNECTION_MEMORY                                        \
     (16u << 10) /* bytes; request line and headers must fit: else 431 \

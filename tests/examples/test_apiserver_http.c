@@ -374,6 +374,10 @@ START_TEST(a_body_over_the_limit_is_413) {
     answer = server_ask(&server, "POST", SERVICES, JSON, NULL, body, size - 1);
     ck_assert_int_eq(answer.code, 400); /* 3 MiB of blanks is no object, but not too large */
     answer_free(&answer);
+    /* A report or an import of a whole store is more than an object. */
+    answer = server_ask(&server, "POST", "/ipalloc/v1/import", JSON, NULL, body, size);
+    ck_assert_int_eq(answer.code, 400);
+    answer_free(&answer);
     free(body);
 }
 END_TEST
