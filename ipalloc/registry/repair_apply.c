@@ -275,20 +275,6 @@ static int check_apply(const ipalloc_registry *registry, const ipalloc_repair_li
     return IPALLOC_OK;
 }
 
-/* Try one; its result is what `result` says. */
-static int try_line(applying *a, const ipalloc_repair_line *lines, size_t index,
-                    ipalloc_error *result) {
-    ipalloc_repair_line line;
-    a->line = &line;
-    int status = copy_line(lines, index, &line, result);
-    if (status == IPALLOC_OK)
-        status = apply_line(a, result);
-    if (status == IPALLOC_OK)
-        *result = (ipalloc_error){0}; /* what an attempt before may have said */
-    result->status = status;          /* where a store of the program's own has not */
-    return status;
-}
-
 /* --- leaks of one owner ----------------------------------------------------------------------- */
 
 typedef struct together {
@@ -323,7 +309,7 @@ static size_t count_together(const ipalloc_repair_line *lines, size_t first, siz
 
 static int free_all(ipalloc_txn *txn, void *context, ipalloc_error *error) {
     const together *t = context;
-    ipalloc_repair_line line;
+    ipalloc_repair_line line = {.size = 0};
     int status = IPALLOC_OK;
     for (size_t i = t->first; status == IPALLOC_OK && i < t->first + t->count; i++) {
         applying a = {.registry = t->registry, .grace_ms = t->grace_ms, .line = &line};
@@ -369,16 +355,28 @@ static bool try_together(together *t, ipalloc_error *results) {
     return true;
 }
 
+/* Try one; its result is what `result` says. */
+static int try_line(const together *t, size_t index, ipalloc_error *result) {
+    ipalloc_repair_line line;
+    applying a = {.registry = t->registry, .grace_ms = t->grace_ms, .line = &line};
+    int status = copy_line(t->lines, index, &line, result);
+    if (status == IPALLOC_OK)
+        status = apply_line(&a, result);
+    if (status == IPALLOC_OK)
+        *result = (ipalloc_error){0}; /* what an attempt before may have said */
+    result->status = status;          /* where a store of the program's own has not */
+    return status;
+}
+
 /* *status is what has stopped all; then nothing is tried any more. */
 static void try_each(const together *t, int *status, ipalloc_error *results, ipalloc_error *error) {
     for (size_t i = t->first; i < t->first + t->count; i++) {
-        applying a = {.registry = t->registry, .grace_ms = t->grace_ms};
         results[i] = (ipalloc_error){0};
         if (*status != IPALLOC_OK) {
             error_set(&results[i], *status, "not tried: an earlier line failed");
             continue;
         }
-        int one = try_line(&a, t->lines, i, &results[i]);
+        int one = try_line(t, i, &results[i]);
         if (stops_all(one))
             *status = error_set(error, one, "%s", results[i].message);
     }
