@@ -5,13 +5,16 @@
 # (Broken:) and the Meson test that must notice (Test:). Each is applied to a copy of the tree, built,
 # and only its test is run; the same test has passed on the unbroken copy before. A test that still
 # passes is a miss, and so is a patch that no longer applies or compiles.
+#
+# As many workers as processors, each with a tree of its own; one takes all mutants of a test.
 set -uo pipefail
 . tools/common.sh
 . tools/packages.sh
 
 caught=0
 missed=0
-work=
+shared= # of all workers: which tests are taken, what came out
+work=   # of this worker: its tree, its log
 
 header() { # FIELD PATCH
     sed -n "s/^$1: *//p" "$2" | head -n 1
@@ -22,9 +25,7 @@ changed_files() {
 }
 
 copy_tree() {
-    work=$(mktemp -d)
-    trap 'rm -rf "$work"' EXIT
-    mkdir "$work/tree"
+    mkdir -p "$work/tree"
     tar --exclude='./build*' --exclude=./.git -cf - . | tar -xf - -C "$work/tree"
     configure "$work/tree/build" "$work/tree" -Dwerror=false -Dsqlite=enabled -Dtests=enabled \
         -Dbench=disabled >"$work/log" 2>&1 || {
@@ -33,17 +34,19 @@ copy_tree() {
     }
 }
 
-# What Meson would run for a test: "target" (its program, as ninja names it) or "command" (a line
-# for a shell, environment included).
-describe_test() { # TEST target|command
-    meson introspect --tests "$work/tree/build" | python3 -c '
+# What Meson would run for a test: "targets" (its program and what else it starts, as ninja names
+# them) or "command" (a line for a shell, environment included).
+describe_test() { # TEST targets|command
+    meson introspect --tests --targets "$work/tree/build" | python3 -c '
 import json, os, shlex, sys
 name, wanted, build = sys.argv[1:]
-for test in json.load(sys.stdin):
+known = json.load(sys.stdin)
+files = {target["id"]: target["filename"][0] for target in known["targets"]}
+for test in known["tests"]:
     if test["name"] != name:
         continue
-    if wanted == "target":
-        print(os.path.relpath(test["cmd"][0], build))
+    if wanted == "targets":
+        print(*(os.path.relpath(files[target], build) for target in test["depends"]), sep="\n")
     else:
         environment = ["%s=%s" % pair for pair in test["env"].items()]
         print("cd", shlex.quote(test["workdir"] or build), "&& exec env",
@@ -52,9 +55,9 @@ for test in json.load(sys.stdin):
 }
 
 build_test() {
-    local target
-    target=$(describe_test "$1" target)
-    [ -n "$target" ] && ninja -C "$work/tree/build" -j "$(nproc)" "$target" >"$work/log" 2>&1
+    local targets
+    mapfile -t targets < <(describe_test "$1" targets)
+    [ ${#targets[@]} -gt 0 ] && ninja -C "$work/tree/build" -j 1 "${targets[@]}" >"$work/log" 2>&1
 }
 
 # Hanging is failing: a mutant may take four times what its test takes unbroken, and 20 seconds more.
@@ -108,23 +111,52 @@ try_mutant() {
     restore "$patch"
 }
 
+# Take one test after another that no other worker has, and all its mutants.
+work_through() { # NUMBER
+    local test patch
+    work="$shared/worker-$1"
+    copy_tree
+    for test in "${tests[@]}"; do
+        mkdir "$shared/taken-$test" 2>/dev/null || continue
+        for patch in "${patches[@]}"; do
+            [ "$(header Test "$patch")" != "$test" ] || try_mutant "$patch"
+        done
+    done
+    echo "$caught $missed" >"$work/counts"
+}
+
+# A worker that did not come to its end counts as a miss.
+add_counts() { # NUMBER
+    local counts
+    read -r -a counts < <(cat "$shared/worker-$1/counts" 2>/dev/null || echo 0 1)
+    caught=$((caught + counts[0]))
+    missed=$((missed + counts[1]))
+}
+
 report() {
     say "$caught caught, $missed missed"
     if { : >&3; } 2>/dev/null; then
         say "$caught $missed 0" >&3
     fi
-    [ "$missed" -eq 0 ] && [ "$caught" -gt 0 ]
+    [ "$missed" -eq 0 ] && [ "$caught" -eq ${#patches[@]} ]
 }
 
 main() {
-    local patches
+    local patches tests workers number
     mapfile -t patches < <(find tests/mutants -name "${1:-}*.patch" | LC_ALL=C sort)
     [ ${#patches[@]} -gt 0 ] || die "no mutant is called '${1:-}'"
+    mapfile -t tests < <(for patch in "${patches[@]}"; do header Test "$patch"; done | LC_ALL=C sort -u)
     install_missing "${BUILD_NEEDS[@]}" "${TEST_NEEDS[@]}"
-    copy_tree
-    local patch
-    for patch in "${patches[@]}"; do
-        try_mutant "$patch"
+    workers=$(nproc)
+    [ "$workers" -le ${#tests[@]} ] || workers=${#tests[@]}
+    shared=$(mktemp -d)
+    trap 'rm -rf "$shared"' EXIT
+    for number in $(seq "$workers"); do
+        work_through "$number" 3>&- &
+    done
+    wait
+    for number in $(seq "$workers"); do
+        add_counts "$number"
     done
     report
 }
