@@ -7,7 +7,8 @@
  *   "v:\"example.com/finalizer\""         the element of a list of plain values
  * A path is in the set if its node is empty, or has the member "."; nodes on the way are not.
  * The functions return sets that the caller puts, and leave their arguments as they are; a set that
- * is made is not changed any more, so that it can be shared. NULL is the empty set. Their cost is the size of their arguments; depth is bounded by JSON_DEPTH_MAX.
+ * is made is not changed any more, so that it can be shared. NULL is the empty set. Their cost is
+ * the size of their arguments; depth is bounded by JSON_DEPTH_MAX.
  */
 #ifndef APISERVER_FIELD_SET_H
 #define APISERVER_FIELD_SET_H
