@@ -152,8 +152,12 @@ void service_cidrs_settle(struct server *server) {
     pthread_mutex_lock(&state->settling);
     for (int i = 0; again && i < PASSES_MAX; i++) {
         struct pass pass = {.server = server};
+        uint64_t held_before = held_in_draining(server);
         again = run_pass(&pass);
+        /* What was released during the pass may have been met as held: only a pass during which
+         * nothing changed has seen all. */
         uint64_t held = held_in_draining(server);
+        again = again || held != held_before;
         pthread_mutex_lock(&state->lock);
         state->failed = pass.failed || again;
         state->held = held;

@@ -65,7 +65,7 @@ const char *cidr_ready(const char *name) {
     return text;
 }
 
-static void pause_shortly(void) {
+void pause_shortly(void) {
     const struct timespec pause = {.tv_nsec = 5000000};
     nanosleep(&pause, NULL);
 }

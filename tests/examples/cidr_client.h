@@ -25,6 +25,9 @@ void cidr_expect_gone(const char *name);
 
 /* Make a Service whose spec has this beside a port; false with the code where that is refused. */
 long service_try(const char *name, const char *spec);
+
+/* Between two looks at what has yet to happen. */
+void pause_shortly(void);
 void service_make(const char *name, const char *spec);
 void service_remove(const char *name);
 void service_address(const char *name, unsigned index, char out[64]);
