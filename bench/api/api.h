@@ -4,6 +4,7 @@
  *   client.c  many connections that create or delete Services as fast as they are answered
  *   server.c  the server, a process of its own with a store of its own
  *   bare.c    SQLite alone, committing the rows that the server's store was seen to write
+ *   common.c  the clock, and the end of a run that went wrong
  *   main.c    the cases and their table
  *
  * Whatever fails ends the program: a figure would mean nothing. Rates are per second.

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { ROUNDS_MAX = 7, CASES_MAX = 3, PRELOAD_CLIENTS = 64, TEMPLATES = 1000 };
@@ -34,17 +33,6 @@ typedef struct result {
     double server, bare;
     double cpu_us; /* of the server for one create */
 } result;
-
-uint64_t api_now_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-void api_broken(const char *what, const char *why) {
-    fprintf(stderr, "ipalloc-bench-api: %s: %.400s\n", what, why);
-    exit(EXIT_FAILURE);
-}
 
 static void show_progress(const plan *p, size_t done, uint64_t existing, unsigned clients) {
     static uint64_t begin_ns;
