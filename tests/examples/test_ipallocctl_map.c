@@ -244,6 +244,10 @@ static void run_on_terminal(unsigned short columns, char *out, size_t capacity) 
 
 START_TEST(a_terminals_width_is_used_and_colour_unless_refused) {
     char out[65536];
+    if (access("/dev/ptmx", R_OK | W_OK) != 0) { /* a bare root directory has no terminals */
+        printf("no /dev/ptmx: nothing is tried on a terminal\n");
+        return;
+    }
     begin_open();
     ipalloc_pool *pool = define("p", "10.96.0.0/24", 0);
     hold(pool, "10.96.0.6");

@@ -84,7 +84,7 @@ START_TEST(what_cools_is_told_with_its_last_owner_until_it_is_free) {
     ipalloc_pool *pool = define_pool_with(&f, "services", "10.96.0.0/24",
                                           (ipalloc_pool_definition){.cool_down_ms = REST_MS});
     ipalloc_pool *ports = define_ports(&f, "ports", 1, 100);
-    allocate(&f, pool, "Service/b", SLOT);
+    reserve(&f, pool, "Service/b", SLOT, "10.96.0.100");
     reserve(&f, pool, "Service/c", SLOT, "10.96.0.3");
     ipalloc_grant one = reserve(&f, pool, "Service/a", SLOT, "10.96.0.200");
     release(&f, pool, "Service/a", &one);
