@@ -212,10 +212,7 @@ static bool read_version(const struct server *server, const char *text,
                      "life of this store)",
                      text);
     } else {
-        outcome_fail(outcome, 400, "BadRequest",
-                     "resourceVersion: Invalid value: \"%.24s\": it must be one that this server "
-                     "gave, or 0",
-                     text);
+        outcome_no_version(outcome, text);
     }
     return false;
 }

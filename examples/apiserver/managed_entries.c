@@ -1,6 +1,8 @@
 /* managed_entries.c: see managed_entries.h. */
 #include "managed_entries.h"
 
+#include "record.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,10 +143,8 @@ void entry_set(struct json_object *entry, const struct field_writer *writer,
                struct json_object *fields, bool changed) {
     json_set(entry, "fieldsV1", fields);
     if (changed) {
-        char moment[32];
-        struct tm now;
-        gmtime_r(&writer->now, &now);
-        strftime(moment, sizeof moment, "%Y-%m-%dT%H:%M:%SZ", &now);
+        char moment[MOMENT_TEXT];
+        moment_format(writer->now, moment);
         json_set_text(entry, "time", moment);
     }
 }

@@ -63,6 +63,13 @@ void outcome_fail(struct outcome *outcome, int code, const char *reason, const c
     fail(outcome, code, reason, message, NULL);
 }
 
+void outcome_no_version(struct outcome *outcome, const char *text) {
+    outcome_fail(outcome, 400, "BadRequest",
+                 "resourceVersion: Invalid value: \"%.24s\": it must be one that this server gave, "
+                 "or 0",
+                 text);
+}
+
 static void fail_named(struct outcome *outcome, int code, const char *reason, const char *kind,
                        const char *name, struct text *message) {
     fail(outcome, code, reason, message->data, details_new(kind, name));

@@ -25,6 +25,9 @@ void outcome_clear(struct outcome *outcome);
 void outcome_fail(struct outcome *outcome, int code, const char *reason, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* 400: the text is no resourceVersion. */
+void outcome_no_version(struct outcome *outcome, const char *text);
+
 /* Failures about one object. */
 void outcome_not_found(struct outcome *outcome, const struct resource *resource, const char *name);
 void outcome_exists(struct outcome *outcome, const struct resource *resource, const char *name,

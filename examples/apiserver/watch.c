@@ -303,10 +303,7 @@ static bool parse_start(struct server *server, const struct request *request, ui
         outcome_fail(outcome, 410, "Expired",
                      "too old resource version: %.24s (it is of another life of this store)", text);
     } else {
-        outcome_fail(outcome, 400, "BadRequest",
-                     "resourceVersion: Invalid value: \"%.24s\": it must be one that this server "
-                     "gave, or 0",
-                     text);
+        outcome_no_version(outcome, text);
     }
     return false;
 }

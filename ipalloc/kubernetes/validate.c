@@ -6,6 +6,8 @@
  */
 #include "kubernetes/service_work.h"
 
+#include "kubernetes/names.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -182,29 +184,8 @@ static void check_type(service_work *work) {
 
 /* --- ports ------------------------------------------------------------------------------------ */
 
-static bool is_lower_alphanumeric(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
-
-static bool is_label(const char *text, size_t length) { /* RFC 1123 */
-    for (size_t i = 0; i < length; i++)
-        if (!is_lower_alphanumeric(text[i]) && text[i] != '-')
-            return false;
-    return length > 0 && is_lower_alphanumeric(text[0]) && is_lower_alphanumeric(text[length - 1]);
-}
-
-/* Labels with dots between them. */
-static bool is_subdomain(const char *text) {
-    size_t length = strcspn(text, ".");
-    while (is_label(text, length) && text[length] == '.') {
-        text += length + 1;
-        length = strcspn(text, ".");
-    }
-    return is_label(text, length);
-}
-
-static const char *why_not_a_label(const char *text) {
-    if (is_subdomain(text))
+static const char *why_not_a_label(ipalloc_bytes name) {
+    if (name_is_subdomain(name))
         return "must not contain dots";
     return "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
            "and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', "
@@ -228,8 +209,9 @@ static void check_port_name(service_work *work, size_t index) {
             problem_required(work, field);
         return;
     }
-    if (!is_label(name, strlen(name)))
-        problem_invalid(work, field, text_value(name, value), why_not_a_label(name));
+    ipalloc_bytes bytes = {name, strlen(name)};
+    if (!name_is_label(bytes))
+        problem_invalid(work, field, text_value(name, value), why_not_a_label(bytes));
     if (name_given_before(after, index))
         problem_duplicate(work, field, text_value(name, value));
 }

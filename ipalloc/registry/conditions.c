@@ -8,6 +8,8 @@
  */
 #include "registry/conditions.h"
 
+#include "store/store.h"
+
 typedef struct seen {
     bool present;
     uint64_t revision;
@@ -18,18 +20,12 @@ static int note_seen(void *context, const ipalloc_entry *entry) {
     return IPALLOC_OK;
 }
 
-static bool holds(const ipalloc_op *op, const seen *s) {
-    if (op->condition == IPALLOC_IF_ABSENT)
-        return !s->present;
-    return op->condition == IPALLOC_IF_ANY || (s->present && s->revision == op->revision);
-}
-
 static int judge_one(ipalloc_registry *registry, const ipalloc_op *op, ipalloc_error *error) {
     seen s = {0};
     int status = ipalloc_store_get(registry->store, op->key, note_seen, &s, error);
     if (status != IPALLOC_OK && status != IPALLOC_E_NOT_FOUND)
         return status;
-    return holds(op, &s) ? IPALLOC_OK : IPALLOC_E_CONFLICT;
+    return op_condition_holds(op, s.present, s.revision) ? IPALLOC_OK : IPALLOC_E_CONFLICT;
 }
 
 /* Those that want a key absent, or all others. */

@@ -95,17 +95,28 @@ static int read_lease_key(const listing *l, ipalloc_bytes key, ipalloc_pool **po
     return IPALLOC_OK;
 }
 
-static int list_entry(void *context, const ipalloc_entry *entry) {
-    const listing *l = context;
+/* An entry as a lease; one that is gone has its pool and place only. OK; CORRUPT. */
+static int read_lease(const listing *l, const ipalloc_entry *entry, bool gone, ipalloc_lease *out) {
     ipalloc_pool *pool = NULL;
     place p;
     int status = read_lease_key(l, entry->key, &pool, &p);
     if (status != IPALLOC_OK)
         return status;
-    ipalloc_lease lease = {.size = sizeof lease, .pool = pool->name, .revision = entry->revision};
-    if (!lease_parse(entry->value, &p, &lease))
+    *out = (ipalloc_lease){.size = sizeof *out,
+                           .pool = pool->name,
+                           .address = place_addr(&p),
+                           .port = place_port(&p),
+                           .revision = entry->revision};
+    if (!gone && !lease_parse(entry->value, &p, out))
         return record_corrupt(l->error, entry->key, "is not a lease record");
-    return l->visit(l->context, &lease);
+    return IPALLOC_OK;
+}
+
+static int list_entry(void *context, const ipalloc_entry *entry) {
+    const listing *l = context;
+    ipalloc_lease lease;
+    int status = read_lease(l, entry, false, &lease);
+    return status == IPALLOC_OK ? l->visit(l->context, &lease) : status;
 }
 
 /* What walks over a pool's records, or over all, check and do first. */
@@ -143,19 +154,9 @@ int ipalloc_list_at(ipalloc_registry *registry, ipalloc_pool *pool, ipalloc_leas
 
 static int visit_change(void *context, const ipalloc_entry *entry) {
     const listing *l = context;
-    ipalloc_pool *pool = NULL;
-    place p;
-    int status = read_lease_key(l, entry->key, &pool, &p);
-    if (status != IPALLOC_OK)
-        return status;
-    ipalloc_lease lease = {.size = sizeof lease,
-                           .pool = pool->name,
-                           .address = place_addr(&p),
-                           .port = place_port(&p),
-                           .revision = entry->revision};
-    if (!entry->deleted && !lease_parse(entry->value, &p, &lease))
-        return record_corrupt(l->error, entry->key, "is not a lease record");
-    return l->visit_change(l->context, &lease, entry->deleted);
+    ipalloc_lease lease;
+    int status = read_lease(l, entry, entry->deleted, &lease);
+    return status == IPALLOC_OK ? l->visit_change(l->context, &lease, entry->deleted) : status;
 }
 
 int ipalloc_lease_changes(ipalloc_registry *registry, uint64_t since, ipalloc_pool *pool,

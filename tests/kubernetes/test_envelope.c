@@ -249,8 +249,6 @@ START_TEST(bad_text_in_a_store_is_damage) {
 }
 END_TEST
 
-#define LENGTH(array) (int)(sizeof(array) / sizeof *(array))
-
 int main(void) {
     Suite *suite = suite_create("envelope");
     TCase *tc = tcase_create("envelope");

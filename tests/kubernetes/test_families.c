@@ -298,8 +298,6 @@ START_TEST(a_service_that_prefers_dual_stack_is_not_upgraded_by_the_way) {
 }
 END_TEST
 
-#define LENGTH(array) (int)(sizeof(array) / sizeof *(array))
-
 int main(void) {
     Suite *suite = suite_create("families");
     TCase *tc = tcase_create("families");

@@ -366,8 +366,6 @@ START_TEST(members_that_no_reader_would_take_are_not_written) {
 }
 END_TEST
 
-#define LENGTH(array) (int)(sizeof(array) / sizeof *(array))
-
 int main(void) {
     Suite *suite = suite_create("ip_address");
     TCase *tc = tcase_create("ip_address");

@@ -152,8 +152,6 @@ START_TEST(a_full_pool_refuses_the_service) {
 }
 END_TEST
 
-#define LENGTH(array) (int)(sizeof(array) / sizeof *(array))
-
 int main(void) {
     Suite *suite = suite_create("load_balancer");
     TCase *tc = tcase_create("load_balancer");

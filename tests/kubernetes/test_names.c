@@ -60,8 +60,6 @@ START_TEST(no_bytes_are_no_name) {
 }
 END_TEST
 
-#define LENGTH(array) (int)(sizeof(array) / sizeof *(array))
-
 int main(void) {
     Suite *suite = suite_create("names");
     TCase *tc = tcase_create("names");

@@ -217,8 +217,6 @@ START_TEST(a_shared_node_port_is_one_lease_with_two_slots) {
 }
 END_TEST
 
-#define LENGTH(array) (int)(sizeof(array) / sizeof *(array))
-
 int main(void) {
     Suite *suite = suite_create("node_ports");
     TCase *tc = tcase_create("node_ports");

@@ -161,8 +161,6 @@ START_TEST(a_stored_object_without_lists_is_completed) {
 }
 END_TEST
 
-#define LENGTH(array) (int)(sizeof(array) / sizeof *(array))
-
 int main(void) {
     Suite *suite = suite_create("normalize");
     TCase *tc = tcase_create("normalize");

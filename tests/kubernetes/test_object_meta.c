@@ -151,8 +151,6 @@ START_TEST(without_a_time_it_is_empty) {
 }
 END_TEST
 
-#define LENGTH(array) (int)(sizeof(array) / sizeof *(array))
-
 int main(void) {
     Suite *suite = suite_create("object_meta");
     TCase *tc = tcase_create("object_meta");

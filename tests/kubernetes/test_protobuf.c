@@ -193,8 +193,6 @@ START_TEST(numbers_are_written_as_they_are_read) {
 }
 END_TEST
 
-#define LENGTH(array) (int)(sizeof(array) / sizeof *(array))
-
 int main(void) {
     Suite *suite = suite_create("protobuf");
     TCase *tc = tcase_create("protobuf");

@@ -374,8 +374,6 @@ START_TEST(without_room_nothing_is_written) {
 }
 END_TEST
 
-#define LENGTH(array) (int)(sizeof(array) / sizeof *(array))
-
 int main(void) {
     Suite *suite = suite_create("range_allocation");
     TCase *tc = tcase_create("range_allocation");

@@ -316,8 +316,6 @@ START_TEST(a_snapshot_of_a_range_is_such_a_bitmap) {
 }
 END_TEST
 
-#define LENGTH(array) (int)(sizeof(array) / sizeof *(array))
-
 int main(void) {
     Suite *suite = suite_create("range_bits");
     TCase *tc = tcase_create("range_bits");

@@ -338,8 +338,6 @@ START_TEST(a_check_refuses_bad_arguments_too) {
 }
 END_TEST
 
-#define LENGTH(array) (int)(sizeof(array) / sizeof *(array))
-
 int main(void) {
     Suite *suite = suite_create("service");
     TCase *tc = tcase_create("service");

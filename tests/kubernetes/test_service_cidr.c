@@ -189,8 +189,6 @@ START_TEST(no_texts_are_refused) {
 }
 END_TEST
 
-#define LENGTH(array) (int)(sizeof(array) / sizeof *(array))
-
 int main(void) {
     Suite *suite = suite_create("service_cidr");
     TCase *tc = tcase_create("service_cidr");

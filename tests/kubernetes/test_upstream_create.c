@@ -278,8 +278,6 @@ START_TEST(what_a_deleted_service_had_can_be_asked_for_at_once) {
 }
 END_TEST
 
-#define LENGTH(array) (int)(sizeof(array) / sizeof *(array))
-
 int main(void) {
     Suite *suite = suite_create("upstream_create");
     TCase *tc = tcase_create("upstream_create");

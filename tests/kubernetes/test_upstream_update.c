@@ -418,8 +418,6 @@ START_TEST(a_traffic_policy_or_health_check_port_of_another_type_is_refused) {
 }
 END_TEST
 
-#define LENGTH(array) (int)(sizeof(array) / sizeof *(array))
-
 int main(void) {
     Suite *suite = suite_create("upstream_update");
     TCase *tc = tcase_create("upstream_update");

@@ -196,8 +196,6 @@ START_TEST(ports_are_counted) {
 }
 END_TEST
 
-#define LENGTH(array) (int)(sizeof(array) / sizeof *(array))
-
 int main(void) {
     Suite *suite = suite_create("validate");
     TCase *tc = tcase_create("validate");

@@ -35,6 +35,9 @@ const char *addr_text(const ipalloc_addr *address); /* static buffers, four deep
 const char *test_directory_make(void);
 void test_directory_remove(const char *path);
 
+/* Rows of a table, for a loop test over it. */
+#define LENGTH(array) (int)(sizeof(array) / sizeof *(array))
+
 #define ck_assert_status(call, expected)                                            \
     do {                                                                            \
         int status_ = (call);                                                       \
