@@ -72,9 +72,12 @@ typedef struct ipalloc_op {
 typedef struct ipalloc_batch {
     const ipalloc_op *ops;
     size_t op_count;
-    int status;        /* out: OK, CONFLICT, UNKNOWN_OUTCOME, or why nothing of it happened */
-    size_t failed_op;  /* out: on CONFLICT, the first operation whose condition did not hold */
-    uint64_t revision; /* out: on OK, the batch's revision */
+    uint64_t timeout_ms; /* at most so long is it tried; 0: the store's own limit */
+    int status;          /* out: OK, CONFLICT, UNKNOWN_OUTCOME, or why nothing of it happened */
+    size_t failed_op;    /* out: on CONFLICT, the first operation whose condition did not hold */
+    uint64_t revision;   /* out: on OK, the batch's revision */
+    uint64_t ticket; /* out: on UNKNOWN_OUTCOME, what settle takes; 0: reading shows how it ended,
+                        because it cannot take effect later */
 } ipalloc_batch;
 
 typedef struct ipalloc_store_info {
@@ -105,8 +108,9 @@ typedef struct ipalloc_store_methods {
     int (*commit)(void *self, ipalloc_batch *batches, size_t count, ipalloc_error *error);
     /* Visit, in revision order, what changed after revision `since` under `prefix`. EXPIRED where
      * that is no longer kept; INVALID for a revision that has not been yet. *up_to (may be NULL)
-     * gets the revision that the answer is complete to. At most `limit` changes (0: all), but a
-     * batch is never cut in two. */
+     * gets the revision that the answer is complete to: where others write to the store too, that
+     * may be less than the last one (see reach). At most `limit` changes (0: all), but a batch is
+     * never cut in two. */
     int (*changes)(void *self, uint64_t since, ipalloc_bytes prefix, size_t limit,
                    ipalloc_visit visit, void *context, uint64_t *up_to, ipalloc_error *error);
     int (*info)(void *self, ipalloc_store_info *out, ipalloc_error *error);
@@ -115,6 +119,26 @@ typedef struct ipalloc_store_methods {
     /* Clear the restored mark durably. NULL: never restored. */
     int (*accept)(void *self, ipalloc_error *error);
     void (*close)(void *self);
+
+    /* The rest is for stores that others write to, over a network. Each may be NULL. */
+
+    /* Decide how a batch with UNKNOWN_OUTCOME ended: one that has not happened by now never will.
+     * OK: *happened, and if so its *revision; the ticket is spent. Else (UNAVAILABLE, IO, NOMEM) it
+     * is still not known, and the ticket stays good. close spends what is left. */
+    int (*settle)(void *self, uint64_t ticket, bool *happened, uint64_t *revision,
+                  ipalloc_error *error);
+    /* Return once `changes` tells everything up to `revision`, which info has answered. NULL: it
+     * always does. OK; EXPIRED (what changed has been forgotten: read everything again);
+     * UNAVAILABLE; NOMEM. */
+    int (*reach)(void *self, uint64_t revision, ipalloc_error *error);
+    /* A descriptor that becomes readable when there is something to process; the same as long as
+     * the store is open. NULL, or -1: there never is. */
+    int (*poll_fd)(void *self);
+    /* Process no later than in so many milliseconds; -1: the descriptor tells. */
+    int (*poll_timeout_ms)(void *self);
+    /* Take in what has arrived, without waiting. *known_to: `changes` tells everything up to it.
+     * OK; UNAVAILABLE (for now: it is tried again when poll_timeout_ms says so); NOMEM. */
+    int (*process)(void *self, uint64_t *known_to, ipalloc_error *error);
 } ipalloc_store_methods;
 
 typedef struct ipalloc_store_options {
@@ -123,6 +147,13 @@ typedef struct ipalloc_store_options {
     bool read_only;             /* sqlite: beside a living owner; writes are READ_ONLY */
     bool must_exist;            /* NOT_FOUND rather than making a new store */
     uint64_t changes_kept;      /* how many changes are kept for watches; 0: 100,000 */
+    uint64_t first_epoch;       /* of a store that is made by this call; 0: 1 */
+    /* etcd: */
+    uint64_t timeout_ms;   /* of a call, over all that it tries; 0: 5,000 */
+    const char *ca_file;   /* PEM; NULL: the system's authorities */
+    const char *cert_file; /* PEM, the client's certificate, with key_file */
+    const char *key_file;
+    const char *user, *password;
 } ipalloc_store_options;
 
 /* Open by URL. "memory:" or "sqlite:PATH" (PATH relative to the working directory).
@@ -162,6 +193,17 @@ IPALLOC_API int ipalloc_store_backup(ipalloc_store *store, const char *path, ipa
 /* Say that a copied or restored store is the one truth now: allocation works again.
  * OK (also when nothing was to accept); READ_ONLY; IO. */
 IPALLOC_API int ipalloc_store_accept(ipalloc_store *store, ipalloc_error *error);
+
+/* For stores that others write to; what the methods say. Where a method is missing: settle is
+ * INVALID, reach OK, poll_fd and poll_timeout_ms -1, and process answers the last revision. A
+ * registry on the store has these calls for its own user (registry.h). */
+IPALLOC_API int ipalloc_store_settle(ipalloc_store *store, uint64_t ticket, bool *happened,
+                                     uint64_t *revision, ipalloc_error *error);
+IPALLOC_API int ipalloc_store_reach(ipalloc_store *store, uint64_t revision, ipalloc_error *error);
+IPALLOC_API int ipalloc_store_poll_fd(ipalloc_store *store);
+IPALLOC_API int ipalloc_store_poll_timeout_ms(ipalloc_store *store);
+IPALLOC_API int ipalloc_store_process(ipalloc_store *store, uint64_t *known_to,
+                                      ipalloc_error *error);
 
 #ifdef __cplusplus
 }

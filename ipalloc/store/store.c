@@ -315,6 +315,7 @@ int ipalloc_store_commit(ipalloc_store *store, ipalloc_batch *batches, size_t co
             batches_set_status(batches, count, status);
             return status;
         }
+        batches[i].ticket = 0;
     }
     return count == 0 ? IPALLOC_OK : store->methods.commit(store->self, batches, count, error);
 }
@@ -356,4 +357,49 @@ int ipalloc_store_accept(ipalloc_store *store, ipalloc_error *error) {
     if (store == NULL)
         return no_store(error);
     return store->methods.accept == NULL ? IPALLOC_OK : store->methods.accept(store->self, error);
+}
+
+/* --- what only shared stores have ----------------------------------------------------------------
+ */
+
+int ipalloc_store_settle(ipalloc_store *store, uint64_t ticket, bool *happened, uint64_t *revision,
+                         ipalloc_error *error) {
+    if (store == NULL)
+        return no_store(error);
+    if (happened == NULL || revision == NULL)
+        return error_set(error, IPALLOC_E_INVALID,
+                         "settle: happened and revision must not be NULL");
+    if (ticket == 0 || store->methods.settle == NULL)
+        return error_set(error, IPALLOC_E_INVALID, "settle: there is no such ticket");
+    return store->methods.settle(store->self, ticket, happened, revision, error);
+}
+
+int ipalloc_store_reach(ipalloc_store *store, uint64_t revision, ipalloc_error *error) {
+    if (store == NULL)
+        return no_store(error);
+    return store->methods.reach == NULL ? IPALLOC_OK
+                                        : store->methods.reach(store->self, revision, error);
+}
+
+int ipalloc_store_poll_fd(ipalloc_store *store) {
+    return store == NULL || store->methods.poll_fd == NULL ? -1
+                                                           : store->methods.poll_fd(store->self);
+}
+
+int ipalloc_store_poll_timeout_ms(ipalloc_store *store) {
+    if (store == NULL || store->methods.poll_timeout_ms == NULL)
+        return -1;
+    return store->methods.poll_timeout_ms(store->self);
+}
+
+int ipalloc_store_process(ipalloc_store *store, uint64_t *known_to, ipalloc_error *error) {
+    if (store == NULL)
+        return no_store(error);
+    if (store->methods.process != NULL)
+        return store->methods.process(store->self, known_to, error);
+    ipalloc_store_info info = {.size = sizeof info};
+    int status = store->methods.info(store->self, &info, error);
+    if (known_to != NULL)
+        *known_to = info.revision;
+    return status;
 }
