@@ -21,6 +21,7 @@ typedef struct memory_store {
     ordered_map map;
     change_ring changes;
     uint64_t revision;
+    uint64_t epoch; /* stays */
 } memory_store;
 
 /* What one operation will put in place. */
@@ -225,7 +226,7 @@ static int memory_info(void *self, ipalloc_store_info *out, ipalloc_error *error
     memory_store *m = self;
     pthread_mutex_lock(&m->mutex);
     ipalloc_store_info full = {.size = sizeof full,
-                               .epoch = 1,
+                               .epoch = m->epoch,
                                .revision = m->revision,
                                .oldest_change = m->changes.oldest};
     pthread_mutex_unlock(&m->mutex);
@@ -256,6 +257,7 @@ int memory_store_open(const store_opening *opening, ipalloc_error *error) {
         return error_no_memory(error);
     m->hooks = opening->hooks;
     m->changes.kept_max = opening->options->changes_kept;
+    m->epoch = opening->options->first_epoch;
     if (map_init(&m->map, m->hooks) != IPALLOC_OK) {
         hooks_free(m->hooks, m);
         return error_no_memory(error);

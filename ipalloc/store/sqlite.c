@@ -24,22 +24,23 @@ static int check_file(sqlite_store *s, bool must_exist, bool *absent, ipalloc_er
 }
 
 /* Find or make a file that is a store. The caller owns it. */
-static int prepare_file(sqlite_store *s, bool must_exist, ipalloc_error *error) {
+static int prepare_file(sqlite_store *s, const ipalloc_store_options *options,
+                        ipalloc_error *error) {
     bool absent;
-    int status = check_file(s, must_exist, &absent, error);
+    int status = check_file(s, s->read_only || options->must_exist, &absent, error);
     if (status == IPALLOC_OK && absent)
-        status = schema_create(&s->path, error);
+        status = schema_create(&s->path, options->first_epoch, error);
     return status == IPALLOC_OK ? schema_validate(&s->path, error) : status;
 }
 
-static int open_owner(sqlite_store *s, bool must_exist, ipalloc_error *error) {
+static int open_owner(sqlite_store *s, const ipalloc_store_options *options, ipalloc_error *error) {
     bool absent;
-    int status = check_file(s, must_exist, &absent, error);
+    int status = check_file(s, options->must_exist, &absent, error);
     if (status != IPALLOC_OK) /* leave no lock file beside what is no store */
         return status;
     status = lock_take(&s->path, &s->lock_file, error);
     if (status == IPALLOC_OK)
-        status = prepare_file(s, must_exist, error);
+        status = prepare_file(s, options, error);
     if (status == IPALLOC_OK)
         status = writer_open(s, error);
     if (status == IPALLOC_OK)
@@ -47,8 +48,9 @@ static int open_owner(sqlite_store *s, bool must_exist, ipalloc_error *error) {
     return status;
 }
 
-static int open_reader_only(sqlite_store *s, ipalloc_error *error) {
-    int status = prepare_file(s, true, error);
+static int open_reader_only(sqlite_store *s, const ipalloc_store_options *options,
+                            ipalloc_error *error) {
+    int status = prepare_file(s, options, error);
     return status == IPALLOC_OK ? readers_open(s, error) : status;
 }
 
@@ -74,8 +76,8 @@ int sqlite_store_open(const store_opening *opening, ipalloc_error *error) {
     if (status == IPALLOC_OK)
         status = path_check_file_system(&s->path, error);
     if (status == IPALLOC_OK)
-        status = s->read_only ? open_reader_only(s, error)
-                              : open_owner(s, opening->options->must_exist, error);
+        status = s->read_only ? open_reader_only(s, opening->options, error)
+                              : open_owner(s, opening->options, error);
     if (status != IPALLOC_OK) {
         sqlite_close(s);
         return status;

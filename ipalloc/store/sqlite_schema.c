@@ -109,8 +109,9 @@ int schema_set_meta(connection *c, const char *name, const char *value) {
 /* --- a new file ----------------------------------------------------------------------------------
  */
 
-static int fill_new(connection *c, const char *identity) {
-    char header[SQL_MAX];
+static int fill_new(connection *c, const char *identity, uint64_t epoch) {
+    char header[SQL_MAX], digits[24];
+    snprintf(digits, sizeof digits, "%llu", (unsigned long long)epoch);
     snprintf(header, sizeof header,
              "PRAGMA synchronous = FULL; BEGIN IMMEDIATE; PRAGMA application_id = %d; "
              "PRAGMA user_version = %d;",
@@ -121,13 +122,14 @@ static int fill_new(connection *c, const char *identity) {
     if (result == SQLITE_OK)
         result = schema_set_meta(c, "identity", identity);
     if (result == SQLITE_OK)
-        result = schema_set_meta(c, "epoch", "1");
+        result = schema_set_meta(c, "epoch", digits);
     if (result == SQLITE_OK)
         result = schema_set_meta(c, "restored", "0");
     return result == SQLITE_OK ? connection_run(c, STATEMENT_COMMIT) : result;
 }
 
-static int build_new(const sqlite_path *path, const char *name, ipalloc_error *error) {
+static int build_new(const sqlite_path *path, const char *name, uint64_t epoch,
+                     ipalloc_error *error) {
     connection c;
     int status = connection_open(&c, path, name, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error);
     if (status != IPALLOC_OK)
@@ -138,7 +140,7 @@ static int build_new(const sqlite_path *path, const char *name, ipalloc_error *e
     if (result == SQLITE_OK)
         status = path_identity(path->system, name, identity, error);
     if (status == IPALLOC_OK && result == SQLITE_OK)
-        result = fill_new(&c, identity);
+        result = fill_new(&c, identity, epoch);
     if (result != SQLITE_OK)
         status = connection_error(&c, result, "a new store cannot be made", error);
     if (status == IPALLOC_OK)
@@ -149,10 +151,10 @@ static int build_new(const sqlite_path *path, const char *name, ipalloc_error *e
     return status;
 }
 
-int schema_create(const sqlite_path *path, ipalloc_error *error) {
+int schema_create(const sqlite_path *path, uint64_t epoch, ipalloc_error *error) {
     char name[PATH_MAX];
     path_remove_unfinished(path); /* what a crash may have left; we are the owner */
-    int status = build_new(path, path_unfinished(path, name), error);
+    int status = build_new(path, path_unfinished(path, name), epoch, error);
     if (status == IPALLOC_OK)
         status = path_publish(path, error);
     if (status != IPALLOC_OK)

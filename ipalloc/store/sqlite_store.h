@@ -133,8 +133,9 @@ enum { PLACE_BITS = 10 };
 _Static_assert(IPALLOC_BATCH_OPS_MAX <= 1 << PLACE_BITS, "every operation has a place");
 #define REVISION_MAX (((uint64_t)1 << 53) - 1)
 
-/* Make a new store file under another name, complete and durable, then give it its name. */
-int schema_create(const sqlite_path *path, ipalloc_error *error);
+/* Make a new store file of that epoch under another name, complete and durable, then give it its
+ * name. */
+int schema_create(const sqlite_path *path, uint64_t epoch, ipalloc_error *error);
 /* Is this file a store of a form that we know? Reads only. OK; CORRUPT (what was found); IO. */
 int schema_validate(const sqlite_path *path, ipalloc_error *error);
 /* Make the view `leases`, for operators, where it is missing or an older one. OK; CORRUPT; IO. */

@@ -90,6 +90,11 @@ int store_open_with(const char *url, const ipalloc_store_options *options,
         return status;
     if (given.changes_kept == 0)
         given.changes_kept = STORE_CHANGES_KEPT_DEFAULT;
+    if (given.first_epoch == 0)
+        given.first_epoch = 1;
+    if (given.first_epoch > STORE_EPOCH_MAX)
+        return error_set(error, IPALLOC_E_INVALID, "store: a first epoch is at most %llu",
+                         (unsigned long long)STORE_EPOCH_MAX);
     const char *rest;
     open_function open = find_kind(url, &rest);
     if (open == NULL) {

@@ -12,6 +12,9 @@
 
 enum { STORE_CHANGES_KEPT_DEFAULT = 100000 };
 
+/* A store may be restored very often after it: each time adds a few thousand at most. */
+#define STORE_EPOCH_MAX (((uint64_t)1 << 52) - 1)
+
 /* Say that a registry is open on this store. OK, or BUSY where one is already. */
 int store_attach(ipalloc_store *store, ipalloc_error *error);
 void store_detach(ipalloc_store *store);

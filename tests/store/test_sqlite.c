@@ -126,6 +126,19 @@ START_TEST(revisions_are_never_used_again) {
 }
 END_TEST
 
+START_TEST(the_first_epoch_is_that_of_the_call_that_made_the_store) {
+    ipalloc_store_options options = {.size = sizeof options, .first_epoch = 12};
+    ipalloc_store *store = open_store(sqlite_url(directory, "s.db"), &options);
+    ck_assert_uint_eq(info_of(store).epoch, 12);
+    ipalloc_store_close(store);
+    options.first_epoch = 99;
+    store = open_store(sqlite_url(directory, "s.db"), &options);
+    ck_assert_uint_eq(info_of(store).epoch, 12);
+    ck_assert(!info_of(store).restored);
+    ipalloc_store_close(store);
+}
+END_TEST
+
 START_TEST(paths_are_checked) {
     refused_url("sqlite:", NULL, IPALLOC_E_INVALID, "a path must follow");
     refused("missing/s.db", NULL, IPALLOC_E_NOT_FOUND, "directory");
@@ -884,6 +897,7 @@ int main(void) {
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, a_store_is_where_its_path_says_and_reopens_with_all_it_held);
     tcase_add_test(tests, revisions_are_never_used_again);
+    tcase_add_test(tests, the_first_epoch_is_that_of_the_call_that_made_the_store);
     tcase_add_test(tests, paths_are_checked);
     tcase_add_test(tests, a_relative_path_is_relative_to_the_working_directory);
     tcase_add_test(tests, a_symbolic_link_leads_to_the_same_owner);

@@ -107,6 +107,15 @@ START_TEST(a_new_store_is_empty_at_revision_0) {
 }
 END_TEST
 
+START_TEST(a_new_store_has_the_first_epoch_that_was_asked_for) {
+    store = KINDS[_i].open(
+        &(ipalloc_store_options){.size = sizeof(ipalloc_store_options), .first_epoch = 4711});
+    ck_assert_uint_eq(info_of(store).epoch, 4711);
+    put(store, "a", "1");
+    ck_assert_uint_eq(info_of(store).epoch, 4711);
+}
+END_TEST
+
 START_TEST(what_was_put_is_there_with_its_revision) {
     begin(_i);
     uint64_t first = put(store, "a/", "one");
@@ -743,6 +752,9 @@ START_TEST(urls_and_options_are_checked) {
          {.size = sizeof(ipalloc_store_options), .must_exist = true},
          IPALLOC_E_NOT_FOUND},
         {"memory:", {.size = sizeof(ipalloc_store_options), .read_only = true}, IPALLOC_E_INVALID},
+        {"memory:",
+         {.size = sizeof(ipalloc_store_options), .first_epoch = UINT64_MAX},
+         IPALLOC_E_INVALID},
     };
     ipalloc_store *out = NULL;
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
@@ -874,6 +886,7 @@ int main(void) {
     tcase_add_checked_fixture(every, set_up, tear_down);
     const TTest *const tests[] = {
         a_new_store_is_empty_at_revision_0,
+        a_new_store_has_the_first_epoch_that_was_asked_for,
         what_was_put_is_there_with_its_revision,
         an_empty_value_is_a_value,
         get_passes_on_what_the_visitor_returns,
