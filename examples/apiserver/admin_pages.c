@@ -92,7 +92,7 @@ static struct json_object *arguments_of_body(const struct request *request, stru
 static bool place_backup(const struct server *server, struct json_object *arguments,
                          struct text *problem) {
     const char *name = json_member_text(arguments, "path");
-    const char *store = server->options->store_url;
+    const char *store = server->options->store.url;
     struct text path = {0};
     if (!text_starts_with(store, SQLITE_URL)) {
         return true; /* it has no files, and says so */

@@ -216,10 +216,9 @@ void cluster_ensure_kubernetes_service(struct server *server) {
 
 static bool open_registry(struct server *server, struct text *problem) {
     ipalloc_error error = {0};
-    ipalloc_store_options options = {.size = sizeof options};
     ipalloc_store_info info = {.size = sizeof info};
-    const char *url = server->options->store_url;
-    int status = ipalloc_store_open(url, &options, &server->store, &error);
+    const char *url = server->options->store.url;
+    int status = store_flags_open(&server->options->store, NULL, &server->store, &error);
     if (status == IPALLOC_OK) {
         status = ipalloc_store_get_info(server->store, &info, &error);
     }
@@ -254,7 +253,7 @@ bool cluster_open(struct server *server, const struct options *options, struct t
         cluster_ensure_kubernetes_service(server);
         opened = hub_start(server, &error) == IPALLOC_OK;
         if (!opened) {
-            text_format(problem, "--store=%s: %s", options->store_url, error.message);
+            text_format(problem, "--store=%s: %s", options->store.url, error.message);
         }
     }
     if (!opened) {

@@ -45,7 +45,7 @@ static void say_started(struct server *server, const char *url) {
     const struct options *options = server->options;
     char cidr[IPALLOC_CIDR_TEXT];
     printf("ipalloc-apiserver %s: serving on %s, store %s, ClusterIPs", ipalloc_version(), url,
-           options->store_url);
+           options->store.url);
     for (size_t i = 0; i < options->cluster_range_count; i++) {
         ipalloc_cidr_format(&options->cluster_ranges[i], cidr);
         printf("%s%s", i > 0 ? "," : " ", cidr);
@@ -118,10 +118,13 @@ static int run(const struct options *options, struct text *problem) {
 int main(int count, char **arguments) {
     struct options options;
     struct text problem = {0};
+    struct text help = {0};
     int code = EXIT_SUCCESS;
     switch (options_parse(count, arguments, &options, &problem)) {
     case OPTIONS_HELP:
-        fputs(options_help, stdout);
+        options_help(&help);
+        fputs(help.data, stdout);
+        text_clear(&help);
         break;
     case OPTIONS_VERSION:
         printf("ipalloc-apiserver %s\n", ipalloc_version());

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char options_help[] =
+static const char help_head[] =
     "Usage: ipalloc-apiserver [FLAG...]\n"
     "\n"
     "An API server for Kubernetes Services, for kubectl and other clients. Every Service and its\n"
@@ -24,15 +24,21 @@ const char options_help[] =
     "                                          one PORT (default 30000-32767)\n"
     "  --load-balancer-ip-range=CIDR[,CIDR]    addresses for Services of type LoadBalancer\n"
     "                                          (default none: they stay pending)\n"
-    "  --store=memory: | --store=sqlite:PATH   where everything is kept (default memory:, gone\n"
-    "                                          when the server ends)\n"
     "  --listen=ADDRESS:PORT                   where to serve; port 0 picks a free one and prints\n"
     "                                          it (default 127.0.0.1:8001). There is no\n"
-    "                                          authentication: keep it on loopback\n"
+    "                                          authentication: keep it on loopback\n";
+
+static const char help_tail[] =
     "  --help                                  this text\n"
     "  --version                               the version\n"
     "\n"
     "Try:  kubectl --server=http://127.0.0.1:8001 create service clusterip web --tcp=80\n";
+
+void options_help(struct text *out) {
+    text_add(out, help_head);
+    text_add(out, store_flags_help);
+    text_add(out, help_tail);
+}
 
 #define SHOWN_MAX 120 /* characters of a value that a message repeats */
 
@@ -185,15 +191,6 @@ static bool parse_node_ports(struct options *options, const char *value, struct 
     return true;
 }
 
-static bool parse_store(struct options *options, const char *value, struct text *problem) {
-    bool sqlite = text_starts_with(value, "sqlite:") && value[strlen("sqlite:")] != '\0';
-    if (strcmp(value, "memory:") != 0 && !sqlite) {
-        return refuse(problem, "store", value, "it must be memory: or sqlite:PATH");
-    }
-    options->store_url = value;
-    return true;
-}
-
 static bool parse_listen(struct options *options, const char *value, struct text *problem) {
     static const char flag[] = "listen";
     static const char rule[] =
@@ -255,45 +252,73 @@ static const struct {
     {"service-cluster-ip-range", parse_cluster_ranges},
     {"service-node-port-range", parse_node_ports},
     {"load-balancer-ip-range", parse_load_balancer_ranges},
-    {"store", parse_store},
     {"listen", parse_listen},
 };
 
-#define FLAG_COUNT (sizeof flags / sizeof flags[0])
+#define OWN_FLAGS  (sizeof flags / sizeof flags[0])
+#define FLAG_COUNT (OWN_FLAGS + STORE_FLAG_NAMES_MAX)
+
+/* This server's own flags, then those of the store. */
+static const char *flag_name(size_t index) {
+    return index < OWN_FLAGS ? flags[index].name : store_flag_names[index - OWN_FLAGS];
+}
+
+static bool parse_value(struct options *options, size_t index, const char *value,
+                        struct text *problem) {
+    if (index < OWN_FLAGS) {
+        return flags[index].parse(options, value, problem);
+    }
+    struct text rule = {0};
+    const char *name = flag_name(index);
+    bool fine = store_flags_take(&options->store, name, value, &rule);
+    if (!fine) {
+        refuse(problem, name, value, rule.data);
+    }
+    text_clear(&rule);
+    return fine;
+}
+
+static bool refuse_unknown(const char *argument, struct text *problem) {
+    static const char servers[] = "--etcd-servers";
+    text_add_shown(problem, argument, strlen(argument));
+    text_add(problem, ": no such flag; --help lists them");
+    if (text_starts_with(argument, servers)) {
+        text_add(problem, "; etcd's endpoints and the prefix are one URL: "
+                          "--store=etcd:http://HOST:PORT,http://HOST:PORT/PREFIX");
+    }
+    return false;
+}
 
 static bool parse_one(struct options *options, const char *argument, bool seen[FLAG_COUNT],
                       struct text *problem) {
     for (size_t i = 0; i < FLAG_COUNT; i++) {
-        size_t length = strlen(flags[i].name);
-        if (!text_starts_with(argument, "--") ||
-            strncmp(argument + 2, flags[i].name, length) != 0) {
+        const char *name = flag_name(i);
+        size_t length = strlen(name);
+        if (!text_starts_with(argument, "--") || strncmp(argument + 2, name, length) != 0) {
             continue;
         }
         const char *rest = argument + 2 + length;
         if (*rest == '\0') {
-            text_format(problem, "--%s: it needs a value: --%s=...", flags[i].name, flags[i].name);
+            text_format(problem, "--%s: it needs a value: --%s=...", name, name);
             return false;
         }
         if (*rest != '=') {
             continue;
         }
         if (seen[i]) {
-            return refuse(problem, flags[i].name, rest + 1, "the flag is given twice");
+            return refuse(problem, name, rest + 1, "the flag is given twice");
         }
         seen[i] = true;
-        return flags[i].parse(options, rest + 1, problem);
+        return parse_value(options, i, rest + 1, problem);
     }
-    text_add_shown(problem, argument, strlen(argument));
-    text_add(problem, ": no such flag; --help lists them");
-    return false;
+    return refuse_unknown(argument, problem);
 }
 
 static void set_defaults(struct options *options) {
     struct text ignored = {0};
-    *options = (struct options){0};
+    *options = (struct options){.store.url = "memory:"};
     parse_cluster_ranges(options, "10.96.0.0/16", &ignored);
     parse_node_ports(options, "30000-32767", &ignored);
-    parse_store(options, "memory:", &ignored);
     parse_listen(options, "127.0.0.1:8001", &ignored);
 }
 
@@ -312,5 +337,7 @@ enum options_result options_parse(int count, char **arguments, struct options *o
             return OPTIONS_WRONG;
         }
     }
-    return ranges_are_apart(options, problem) ? OPTIONS_RUN : OPTIONS_WRONG;
+    return store_flags_check(&options->store, problem) && ranges_are_apart(options, problem)
+               ? OPTIONS_RUN
+               : OPTIONS_WRONG;
 }

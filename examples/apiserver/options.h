@@ -2,7 +2,7 @@
 #ifndef APISERVER_OPTIONS_H
 #define APISERVER_OPTIONS_H
 
-#include "text.h"
+#include "store_flags.h"
 
 #include <ipalloc/addr.h>
 
@@ -15,7 +15,7 @@ struct options {
     ipalloc_cidr load_balancer_ranges[OPTIONS_LOAD_BALANCER_RANGES_MAX];
     size_t load_balancer_range_count;
     uint16_t node_port_first, node_port_last;
-    const char *store_url;
+    struct store_flags store;
     ipalloc_addr listen_address;
     uint16_t listen_port; /* 0: the system picks one */
 };
@@ -26,6 +26,6 @@ enum options_result { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_WRONG 
 enum options_result options_parse(int count, char **arguments, struct options *options,
                                   struct text *problem);
 
-extern const char options_help[];
+void options_help(struct text *out);
 
 #endif

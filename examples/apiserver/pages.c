@@ -184,7 +184,7 @@ void page_index(struct server *server, const struct request *request, struct rep
     struct text *out = &reply->body;
     text_add(out, page_head);
     text_format(out, "<p>Version %s. Store: ", ipalloc_version());
-    text_add_html(out, server->options->store_url);
+    text_add_html(out, server->options->store.url);
     text_add(out, ". Up ");
     table_add_age(out, (int64_t)(time(NULL) - server->started));
     text_add(out, ". <a href=\"/metrics\">Metrics</a>, <a href=\"/healthz\">health</a>, "

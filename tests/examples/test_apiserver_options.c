@@ -56,9 +56,21 @@ static const struct {
     {"--load-balancer-ip-range=1.0.0.0/24,2.0.0.0/24,3.0.0.0/24,4.0.0.0/24,5.0.0.0/24,6.0.0.0/24,"
      "7.0.0.0/24,8.0.0.0/24,9.0.0.0/24",
      "it must not contain more than eight entries"},
-    {"--store=", "it must be memory: or sqlite:PATH"},
-    {"--store=sqlite:", "it must be memory: or sqlite:PATH"},
-    {"--store=etcd:http://127.0.0.1:2379", "it must be memory: or sqlite:PATH"},
+    {"--store=", "it must be memory:, sqlite:PATH or etcd:URL"},
+    {"--store=sqlite:", "it must be memory:, sqlite:PATH or etcd:URL"},
+    {"--store=etcd:", "it must be etcd:http://HOST:PORT"},
+    {"--store=etcd:127.0.0.1:2379", "it must be etcd:http://HOST:PORT"},
+    {"--store=etcd:http://root:secret@127.0.0.1:2379", "comes from --etcd-password-file"},
+    {"--etcd-timeout=", "it must be a time from 1ms to 10m"},
+    {"--etcd-timeout=5", "it must be a time from 1ms to 10m"},
+    {"--etcd-timeout=0s", "it must be a time from 1ms to 10m"},
+    {"--etcd-timeout=11m", "it must be a time from 1ms to 10m"},
+    {"--etcd-timeout=99999999999999999999s", "it must be a time from 1ms to 10m"},
+    {"--etcd-timeout=-1s", "it must be a time from 1ms to 10m"},
+    {"--etcd-timeout=5s", "it is for --store=etcd:..."},
+    {"--etcd-cafile=", "it must not be empty"},
+    {"--etcd-cafile=ca.pem", "it is for --store=etcd:..."},
+    {"--etcd-servers=http://127.0.0.1:2379", "etcd's endpoints and the prefix are one URL"},
     {"--listen=", "it must be ADDRESS:PORT"},
     {"--listen=8001", "it must be ADDRESS:PORT"},
     {"--listen=localhost:8001", "it must be ADDRESS:PORT"},
@@ -89,6 +101,38 @@ START_TEST(a_malformed_flag_is_one_clear_line_exit_2_and_nothing_created) {
     snprintf(store, sizeof store, "%s/db", directory);
     ck_assert_int_ne(access(store, F_OK), 0);
     test_directory_remove(directory);
+}
+END_TEST
+
+/* What several flags of etcd are together; the address is nobody's. */
+static const struct {
+    const char *arguments[4];
+    int code;
+    const char *says;
+} sets[] = {
+    {{"--store=etcd:https://127.0.0.1:1", "--etcd-certfile=a.pem"}, 2, "it needs --etcd-keyfile"},
+    {{"--store=etcd:https://127.0.0.1:1", "--etcd-keyfile=a.pem"}, 2, "it needs --etcd-certfile"},
+    {{"--store=etcd:http://127.0.0.1:1", "--etcd-cafile=a.pem"}, 2, "it is for --store=etcd:https"},
+    {{"--store=etcd:http://127.0.0.1:1", "--etcd-user=root"}, 2, "it needs --etcd-password-file"},
+    {{"--store=etcd:http://127.0.0.1:1", "--etcd-password-file=a"}, 2, "it needs --etcd-user"},
+    {{"--store=etcd:http://127.0.0.1:1", "--etcd-user=root", "--etcd-password-file=/nowhere/a"},
+     1,
+     "--etcd-password-file=/nowhere/a: No such file or directory"},
+    {{"--store=etcd:http://127.0.0.1:1", "--etcd-user=root", "--etcd-password-file=/dev/null"},
+     1,
+     "--etcd-password-file=/dev/null: it is empty"},
+};
+
+START_TEST(flags_of_etcd_that_do_not_fit_are_one_clear_line) {
+    char errors[4096];
+    const char *arguments[6] = {"--listen=127.0.0.1:0"};
+    for (size_t i = 0; i < 4; i++) {
+        arguments[i + 1] = sets[_i].arguments[i];
+    }
+    int code = server_run(arguments, errors, sizeof errors);
+    ck_assert_msg(code == sets[_i].code, "exit %d: %s", code, errors);
+    ck_assert_msg(strstr(errors, sets[_i].says) != NULL, "%s", errors);
+    ck_assert_msg(strchr(errors, '\n') == errors + strlen(errors) - 1, "not one line: %s", errors);
 }
 END_TEST
 
@@ -227,6 +271,8 @@ int main(void) {
     tcase_set_timeout(cases, 30);
     tcase_add_loop_test(cases, a_malformed_flag_is_one_clear_line_exit_2_and_nothing_created, 0,
                         (int)(sizeof lines / sizeof lines[0]));
+    tcase_add_loop_test(cases, flags_of_etcd_that_do_not_fit_are_one_clear_line, 0,
+                        (int)(sizeof sets / sizeof sets[0]));
     tcase_add_test(cases, a_flag_given_twice_is_refused);
     tcase_add_loop_test(cases, a_good_flag_starts_the_server, 0,
                         (int)(sizeof accepted / sizeof accepted[0]));
