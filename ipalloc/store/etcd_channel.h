@@ -51,6 +51,9 @@ typedef struct channel_call {
     int status;          /* OK, or what to tell the caller: UNAVAILABLE, INVALID, IO, NOMEM, EXPIRED
                             (compacted) */
     int grpc_code;       /* of the last answer; -1: there was none */
+    bool echo;           /* an earlier sending of it ended without an answer: it may still take
+                            effect, after the answer that is given here. (Where it does, a
+                            refusal of the last sending is CALL_UNKNOWN, not CALL_REFUSED.) */
     ipalloc_error error; /* what was tried, and how it ended */
     uint8_t *answer;     /* CALL_ANSWERED: freed by channel_free_answer */
     size_t answer_size;
