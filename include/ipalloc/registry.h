@@ -425,6 +425,47 @@ IPALLOC_API int ipalloc_record_changes(ipalloc_registry *registry, uint64_t sinc
                                        const char *prefix, size_t limit, ipalloc_visit visit,
                                        void *context, uint64_t *up_to, ipalloc_error *error);
 
+/* --- keeping up with other servers ------------------------------------------------------------ */
+
+/* Where several servers share a store (etcd), the store tells each what the others did. Nothing
+ * here has to be called: whatever is decided is decided by the store, and each call that must know
+ * the latest state asks for it (FULL, a refused reserve, a list). A registry that is kept up to
+ * date picks addresses that are really free, so that fewer commits end in CONFLICT, and has less to
+ * read when it must be exact. What a call returns may be out of date the moment after. In "memory:"
+ * and "sqlite:" stores, which one process owns, nothing ever arrives. */
+
+/* For a program with an event loop: a descriptor to wait on (POLLIN), which becomes readable when
+ * ipalloc_registry_process has something to do; the same as long as the store is open, and the
+ * store's: do not read or close it. -1: this store has none, and nothing ever arrives. Thread-safe.
+ */
+IPALLOC_API int ipalloc_registry_poll_fd(ipalloc_registry *registry);
+
+/* Call ipalloc_registry_process no later than in so many milliseconds, 0: now; -1: the descriptor
+ * tells. Ask anew before each wait. Thread-safe. */
+IPALLOC_API int ipalloc_registry_poll_timeout_ms(ipalloc_registry *registry);
+
+/* Take in what has arrived and apply it, without waiting for more. *known_to (may be NULL) gets the
+ * revision up to which the memory knows everything and ipalloc_record_changes, _lease_changes tell
+ * everything; also where this fails, and then it may be that of the last time. It never falls.
+ * Cheap where nothing has arrived. Where another server has changed a pool's definition, or changes
+ * were lost (a compaction, a long partition), it reads those pools or everything anew, which takes
+ * requests to the store and waits for the commits that are on their way.
+ * Thread-safe, and beside any other call; two at once wait for one another.
+ * OK; UNAVAILABLE (the store cannot be reached now; go on, it tries again when
+ * ipalloc_registry_poll_timeout_ms says so); CORRUPT (what another server wrote; names the record);
+ * IO; NOMEM; INVALID (registry is NULL). */
+IPALLOC_API int ipalloc_registry_process(ipalloc_registry *registry, uint64_t *known_to,
+                                         ipalloc_error *error);
+
+/* The same for a program without an event loop, to be run in a thread of its own: waits, processes,
+ * and waits again until `stop_fd` is readable or hung up (an eventfd, or a pipe whose other end is
+ * closed), which it leaves as it is. Goes on through UNAVAILABLE and NOMEM. Where nothing ever
+ * arrives it only waits for stop_fd. Registry and store must stay open until it has returned.
+ * OK (stopped); CORRUPT, IO: as ipalloc_registry_process, and the registry is no longer followed;
+ * INVALID (registry is NULL, stop_fd is negative or not open). */
+IPALLOC_API int ipalloc_registry_follow(ipalloc_registry *registry, int stop_fd,
+                                        ipalloc_error *error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -268,6 +268,10 @@ static uint64_t seen_revision(ipalloc_registry *registry) {
     return seen;
 }
 
+uint64_t cache_seen_revision(ipalloc_registry *registry) {
+    return seen_revision(registry);
+}
+
 bool cache_has_seen(ipalloc_registry *registry, uint64_t revision) {
     return revision <= seen_revision(registry);
 }
@@ -418,4 +422,12 @@ int cache_refresh(ipalloc_registry *registry, ipalloc_error *error) {
     bool behind;
     int status = cache_is_behind(registry, &behind, error);
     return status == IPALLOC_OK && behind ? cache_catch_up(registry, error) : status;
+}
+
+int cache_take_in(ipalloc_registry *registry, ipalloc_error *error) {
+    uint64_t known_to;
+    int status = ipalloc_store_process(registry->store, &known_to, error);
+    if (status != IPALLOC_OK || known_to <= seen_revision(registry))
+        return status;
+    return cache_catch_up(registry, error);
 }

@@ -9,7 +9,7 @@
  *   activity.c   counters of a range       validate.c  store against memory
  *   txn_record.c its records               live.c      what owners' records list
  *   repair*.c    leases against records    sighting.c  what was seen to leak
- *   conditions.c a batch's, by reading
+ *   conditions.c a batch's, by reading     follow.c    for event loops
  *
  * Locks: the gate (many together, or one alone), and inside it the claim table's mutex and the
  * small mutexes below. Nobody waits for the gate while holding a mutex. Ranges are lock-free by
@@ -145,7 +145,12 @@ int cache_is_behind(ipalloc_registry *registry, bool *behind, ipalloc_error *err
 /* From outside the gate: catch up if it is behind, so that looking meets only pools it knows. */
 int cache_refresh(ipalloc_registry *registry, ipalloc_error *error);
 
-/* Anywhere: does the memory know what was committed at that revision? */
+/* From outside the gate: apply what has arrived by itself, without waiting for more. OK;
+ * UNAVAILABLE; CORRUPT; IO; NOMEM. */
+int cache_take_in(ipalloc_registry *registry, ipalloc_error *error);
+
+/* Anywhere: the memory knows what was committed up to that revision; and does it know that one? */
+uint64_t cache_seen_revision(ipalloc_registry *registry);
 bool cache_has_seen(ipalloc_registry *registry, uint64_t revision);
 
 /* Anywhere: a batch of ours was committed. */
