@@ -28,7 +28,8 @@ typedef struct channel_options {
 
 /* Connect to one of the hosts, and log in if a user is given. OK; INVALID (a file that cannot be
  * used: says which); UNAVAILABLE (names each host and why; a certificate or a password that is
- * refused is said as such); NOMEM. */
+ * refused is said as such); NOMEM. Names of hosts are looked up here and when a connection to them
+ * is made anew, which may wait for the resolver; addresses are not looked up. */
 int channel_open(const channel_options *options, etcd_channel **out, ipalloc_error *error);
 void channel_close(etcd_channel *channel); /* no call may be running; NULL is fine */
 
@@ -51,9 +52,11 @@ typedef struct channel_call {
     int status;          /* OK, or what to tell the caller: UNAVAILABLE, INVALID, IO, NOMEM, EXPIRED
                             (compacted) */
     int grpc_code;       /* of the last answer; -1: there was none */
-    bool echo;           /* an earlier sending of it ended without an answer: it may still take
-                            effect, after the answer that is given here. (Where it does, a
-                            refusal of the last sending is CALL_UNKNOWN, not CALL_REFUSED.) */
+    bool echo;           /* a sending of it ended without an answer: it may still take effect, after
+                            what is told here. (Where one does, a refusal of the last sending is
+                            CALL_UNKNOWN, not CALL_REFUSED.) CALL_UNKNOWN without an echo: it is
+                            over; what it did it has done, and reading shows it. (A full etcd
+                            refuses what it may have applied.) */
     ipalloc_error error; /* what was tried, and how it ended */
     uint8_t *answer;     /* CALL_ANSWERED: freed by channel_free_answer */
     size_t answer_size;
@@ -65,12 +68,12 @@ void channel_do(etcd_channel *channel, channel_call *calls, size_t count);
 void channel_free_answer(etcd_channel *channel, channel_call *call);
 
 /* A call whose answers go on: a watch. It is over when its connection is; the owner opens another.
- */
+ * Over or not, it is there until its owner closes it. */
 typedef struct channel_stream channel_stream;
 typedef struct stream_listener {
     void *context;
     void (*message)(void *context, const uint8_t *bytes, size_t size);
-    /* Over: the last call for this stream, which is freed behind it. */
+    /* Over: the last call for this stream. Close it, but not from here. */
     void (*ended)(void *context, int grpc_code, const char *why);
 } stream_listener;
 
@@ -79,10 +82,10 @@ typedef struct stream_listener {
 int channel_stream_open(etcd_channel *channel, const char *method, ipalloc_bytes request,
                         const stream_listener *listener, bool wait, channel_stream **out,
                         ipalloc_error *error);
-/* Send one more message on it. OK; UNAVAILABLE; NOMEM. */
+/* Send one more message on it. OK; UNAVAILABLE (it is over); NOMEM. */
 int channel_stream_send(etcd_channel *channel, channel_stream *stream, ipalloc_bytes request,
                         ipalloc_error *error);
-/* No more callbacks after this. */
+/* No more callbacks after this; the stream is gone. Once for each that was opened; NULL is fine. */
 void channel_stream_close(etcd_channel *channel, channel_stream *stream);
 
 /* Read (and write) until `done` says so, which is asked under the lock after all that came in; at
