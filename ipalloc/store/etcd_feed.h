@@ -13,12 +13,13 @@
 struct etcd_store;
 
 typedef struct etcd_feed {
-    uint64_t opened_at; /* the revision from which on changes are known */
+    uint64_t opened_at; /* the head then: changes since it are known */
 } etcd_feed;
 
-/* The store is open and has read its head, `revision`: changes after it will be asked for. OK or
- * NOMEM; the watch itself may be opened later. */
-int feed_init(struct etcd_store *store, uint64_t revision, ipalloc_error *error);
+/* The store is open. Its head was `head` when the cluster was at `revision`, so that nothing
+ * changed under the prefix in between: changes since `head` or later will be asked for, and a watch
+ * from `revision` + 1 sees them. OK or NOMEM; the watch itself may be opened later. */
+int feed_init(struct etcd_store *store, uint64_t head, uint64_t revision, ipalloc_error *error);
 void feed_free(
     struct etcd_store *store); /* before the channel is closed; after a failed init too */
 

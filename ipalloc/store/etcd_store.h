@@ -87,10 +87,16 @@ typedef struct etcd_store {
  */
 
 typedef struct Etcd__Header etcd_header;
-typedef struct ProtobufCAllocator etcd_allocator;
+struct ProtobufCMessage;
+struct ProtobufCMessageDescriptor;
 
-/* The allocator to unpack with; it lives as long as the store. */
-etcd_allocator etcd_allocator_make(const hooks *h);
+/* Unpack an answer, with the hooks' memory. OK; CORRUPT (it is no such message); NOMEM. */
+int etcd_unpack(const hooks *h, const struct ProtobufCMessageDescriptor *kind, const uint8_t *bytes,
+                size_t size, struct ProtobufCMessage **out, ipalloc_error *error);
+void etcd_free_message(const hooks *h, struct ProtobufCMessage *message); /* NULL is fine */
+/* Pack a request: *out is freed with hooks_free. OK or NOMEM. */
+int etcd_pack(const hooks *h, const struct ProtobufCMessage *message, uint8_t **out, size_t *size,
+              ipalloc_error *error);
 
 /* Is this answer from the cluster that the store was opened on? `seen_before`: what etcd_seen said
  * before the question was sent; a linearizable answer is not older (0: it may be, as a watch is).
