@@ -15,4 +15,7 @@
 /* Answer a request whose path begins with ADMIN_PAGES. */
 void admin_pages_answer(struct server *server, const struct request *request, struct reply *reply);
 
+/* The same where the store cannot be asked now. */
+void admin_pages_unavailable(const struct request *request, struct reply *reply, const char *why);
+
 #endif

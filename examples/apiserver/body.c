@@ -179,6 +179,7 @@ void reply_outcome(const struct request *request, struct reply *reply,
                    const struct resource *resource, struct outcome *outcome) {
     enum table_object include;
     struct json_object *value = outcome->value;
+    reply->store_silent = outcome->store_silent;
     bool is_object =
         resource != NULL && strcmp(json_member_text(value, "kind"), resource->kind) == 0;
     if (is_object && wants_table(request, &include)) {

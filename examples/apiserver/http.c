@@ -10,6 +10,7 @@
 #include "admin_pages.h"
 #include "exchange.h"
 #include "json.h"
+#include "router.h"
 #include "status.h"
 #include "watch.h"
 
@@ -369,6 +370,8 @@ static enum MHD_Result submit(struct exchange *exchange, struct MHD_Connection *
     } else if (!text_is_clean(exchange->path, strlen(exchange->path)) ||
                !parameters_are_clean(connection)) {
         refuse(exchange, 400, "BadRequest", "the URL is not valid UTF-8");
+    } else if (router_is_quick(&exchange->request)) {
+        router_answer(exchange->http->server, &exchange->request, &exchange->reply);
     } else if (workers_hand_over(exchange)) {
         return MHD_YES; /* called again when it is answered */
     } else {

@@ -52,6 +52,7 @@ struct request {
     size_t body_size;
     const struct resource *resource; /* what the path is about; NULL for pages */
     bool status;                     /* the status subresource */
+    uint64_t arrived_ms;             /* in full; monotonic */
     char namespace[256];             /* of the path, "" if it has none */
     char name[256];
 };
@@ -70,6 +71,7 @@ struct reply {
     struct text warning;      /* a line for each Warning header; empty: none */
     struct text body;
     struct watch *watch; /* stream this instead of the body; the reply owns it */
+    bool store_silent;   /* the store could not be asked: the body says why */
 };
 
 /* Reply with the value on one line (or indented where the client asked); takes it over. */

@@ -25,15 +25,24 @@ void page_health(struct server *server, const struct request *request, struct re
     reply_plain(reply, 200, "ok");
 }
 
-/* Ready means that the store answers. */
+void page_unavailable(struct reply *reply, const char *why) {
+    reply_plain(reply, 503, why);
+}
+
+/* Ready means that the store answers, and is the one that it was. */
 void page_ready(struct server *server, const struct request *request, struct reply *reply) {
     (void)request;
     ipalloc_store_info info = {.size = sizeof info};
     ipalloc_error error = {0};
-    if (ipalloc_store_get_info(server->store, &info, &error) == IPALLOC_OK) {
-        reply_plain(reply, 200, "ok");
+    int status = ipalloc_store_get_info(server->store, &info, &error);
+    if (status != IPALLOC_OK) {
+        reply->store_silent = status == IPALLOC_E_UNAVAILABLE;
+        page_unavailable(reply, error.message);
+    } else if (info.restored) {
+        page_unavailable(reply, "the store has been restored from a copy: accept it, and start "
+                                "this server again");
     } else {
-        reply_plain(reply, 503, error.message);
+        reply_plain(reply, 200, "ok");
     }
 }
 

@@ -11,21 +11,26 @@
 #include "admin_pages.h"
 #include "body.h"
 #include "discovery.h"
+#include "json.h"
 #include "object_handlers.h"
 #include "pages.h"
 #include "resource.h"
+#include "server.h"
 #include "status.h"
 
 #include <string.h>
 
 typedef void (*handler)(struct server *server, const struct request *request, struct reply *reply);
 
-static const struct {
+static const struct page {
     const char *path;
     handler get;
+    bool quick;      /* nothing is waited for */
+    bool asks_store; /* else it is memory that answers */
 } pages[] = {
-    {"/", page_index},       {"/healthz", page_health},  {"/livez", page_health},
-    {"/readyz", page_ready}, {"/metrics", page_metrics},
+    {"/", page_index, false, false},          {"/healthz", page_health, true, false},
+    {"/livez", page_health, true, false},     {"/readyz", page_ready, false, true},
+    {"/metrics", page_metrics, false, false},
 };
 
 static void refuse_method(const struct request *request, struct reply *reply, const char *allow) {
@@ -42,6 +47,71 @@ static bool same_path(const char *given, const char *path) {
     size_t length = strlen(path);
     return strncmp(given, path, length) == 0 &&
            (given[length] == '\0' || (length > 1 && strcmp(given + length, "/") == 0));
+}
+
+static const struct page *find_page(const char *path) {
+    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
+        if (same_path(path, pages[i].path)) {
+            return &pages[i];
+        }
+    }
+    return NULL;
+}
+
+bool router_is_quick(const struct request *request) {
+    const struct page *page = find_page(request->path);
+    return page != NULL && page->quick;
+}
+
+/* --- while the store does not answer ------------------------------------------------------------
+ */
+
+/* The words of a refusal: a Status', an operation's, or a page's. */
+static void add_reason(struct text *out, const struct reply *reply) {
+    struct text ignored = {0};
+    struct json_object *value = json_parse(reply->body.data, reply->body.size, &ignored);
+    const char *message = json_member_text(value, "message");
+    text_add(out, message[0] != '\0' ? message : reply->body.data);
+    json_object_put(value);
+    text_clear(&ignored);
+}
+
+static void refuse_for_store(const struct request *request, struct reply *reply, const char *why) {
+    struct outcome outcome = {0};
+    if (text_starts_with(request->path, ADMIN_PAGES)) {
+        admin_pages_unavailable(request, reply, why);
+    } else if (request->resource == NULL) {
+        page_unavailable(reply, why);
+    } else {
+        outcome_fail(&outcome, 503, "ServiceUnavailable", "%s", why);
+        reply_outcome(request, reply, NULL, &outcome);
+    }
+}
+
+static enum store_answer store_answer_of(const struct reply *reply) {
+    return reply->store_silent                         ? STORE_SILENT
+           : reply->code < 300 && reply->watch == NULL ? STORE_ANSWERED
+                                                       : STORE_NOT_ASKED;
+}
+
+/* What needs the store is not tried by every request for itself while it is silent. */
+static void answer_by_store(struct server *server, const struct request *request,
+                            struct reply *reply, handler answer) {
+    struct text why = {0};
+    bool tries = false;
+    if (!server->shared) {
+        answer(server, request, reply);
+    } else if (store_gate_enter(&server->gate, request->arrived_ms, &tries, &why)) {
+        answer(server, request, reply);
+        enum store_answer came = store_answer_of(reply);
+        if (came == STORE_SILENT) {
+            add_reason(&why, reply);
+        }
+        store_gate_leave(&server->gate, tries, came, why.data);
+    } else {
+        refuse_for_store(request, reply, why.data);
+    }
+    text_clear(&why);
 }
 
 /* --- the paths of objects --------------------------------------------------------------------- */
@@ -168,7 +238,7 @@ static void answer_object(struct server *server, const struct request *request,
     if (request->method == METHOD_OTHER || !can(request, request->method)) {
         refuse_method(request, reply, allowed(request));
     } else {
-        choices[request->method].handler(server, request, reply);
+        answer_by_store(server, request, reply, choices[request->method].handler);
     }
 }
 
@@ -176,18 +246,15 @@ void router_answer(struct server *server, struct request *request, struct reply 
     request->namespace[0] = request->name[0] = '\0';
     request->resource = NULL;
     request->status = false;
-    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
-        if (same_path(request->path, pages[i].path)) {
-            if (request->method == METHOD_GET) {
-                pages[i].get(server, request, reply);
-            } else {
-                refuse_method(request, reply, "GET, HEAD");
-            }
-            return;
-        }
-    }
-    if (text_starts_with(request->path, ADMIN_PAGES)) {
-        admin_pages_answer(server, request, reply);
+    const struct page *page = find_page(request->path);
+    if (page != NULL && request->method != METHOD_GET) {
+        refuse_method(request, reply, "GET, HEAD");
+    } else if (page != NULL && page->asks_store) {
+        answer_by_store(server, request, reply, page->get);
+    } else if (page != NULL) {
+        page->get(server, request, reply);
+    } else if (text_starts_with(request->path, ADMIN_PAGES)) {
+        answer_by_store(server, request, reply, admin_pages_answer);
     } else if (find_object(request)) {
         answer_object(server, request, reply);
     } else if (!discovery_answer(request, reply)) {

@@ -4,6 +4,9 @@
 
 #include "http.h"
 
+/* Is it answered from what is at hand, so that no thread has to wait for it? */
+bool router_is_quick(const struct request *request);
+
 /* Fill in the reply, whatever the request is. */
 void router_answer(struct server *server, struct request *request, struct reply *reply);
 

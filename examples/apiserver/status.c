@@ -222,13 +222,16 @@ void outcome_library(struct outcome *outcome, const struct resource *resource, c
     case IPALLOC_E_IO:
     case IPALLOC_E_UNAVAILABLE:
     case IPALLOC_E_READ_ONLY:
+    case IPALLOC_E_MISMATCH: /* it is another store than it was */
         outcome_fail(outcome, 503, "ServiceUnavailable", "the store did not take it: %s",
                      error->message);
+        outcome->store_silent = error->status == IPALLOC_E_UNAVAILABLE;
         break;
     case IPALLOC_E_UNKNOWN_OUTCOME:
         outcome_fail(outcome, 504, "Timeout",
                      "it is not known whether this was stored; look before trying again: %s",
                      error->message);
+        outcome->store_silent = true;
         break;
     default:
         fail_internal(outcome, error->message);

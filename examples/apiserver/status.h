@@ -16,6 +16,7 @@ struct resource;
 struct outcome {
     int code;
     struct json_object *value;
+    bool store_silent; /* the store could not be asked, or its answer did not come */
 };
 
 void outcome_set(struct outcome *outcome, int code, struct json_object *value);

@@ -43,6 +43,7 @@ bool workers_start(struct http *http) {
 
 bool workers_hand_over(struct exchange *exchange) {
     struct http *http = exchange->http;
+    exchange->request.arrived_ms = monotonic_ms();
     pthread_mutex_lock(&http->lock);
     bool open = !http->stopping;
     if (open) {
