@@ -3,6 +3,7 @@
 
 #include "admin.h"
 #include "server.h"
+#include "service_cidrs.h"
 #include "watch.h"
 
 #include <stdio.h>
@@ -43,6 +44,10 @@ static void refuse(const struct request *request, struct reply *reply, int statu
     json_set_text(value, "status", ipalloc_status_name(status));
     json_set_text(value, "message", message);
     reply_json(request, reply, code, value);
+}
+
+void admin_pages_unavailable(const struct request *request, struct reply *reply, const char *why) {
+    refuse(request, reply, IPALLOC_E_UNAVAILABLE, code_of(IPALLOC_E_UNAVAILABLE), why);
 }
 
 /* --- arguments -------------------------------------------------------------------------------- */
@@ -129,6 +134,8 @@ static void run(struct server *server, const struct request *request,
     ipalloc_error error = {0};
     int status = admin_document(operation, &admin, arguments, &reply->body, &error);
     if (status != IPALLOC_OK) {
+        reply->store_silent =
+            status == IPALLOC_E_UNAVAILABLE || status == IPALLOC_E_UNKNOWN_OUTCOME;
         refuse(request, reply, status, code_of(status), error.message);
         return;
     }
@@ -136,6 +143,7 @@ static void run(struct server *server, const struct request *request,
     reply->content_type = "application/json";
     if (operation->writes) {
         hub_wake(server->hub);
+        service_cidrs_note_release(server);
     }
 }
 

@@ -16,7 +16,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PORT_POOL "node-ports"
+#define PORT_POOL           "node-ports"
+#define DEFINE_ATTEMPTS_MAX 10
 
 static const char *cluster_pool_name(int family) {
     return family == 4 ? "services-v4" : "services-v6";
@@ -36,11 +37,27 @@ static const char *balancer_pool_name(int family) {
     return family == 4 ? "load-balancers-v4" : "load-balancers-v6";
 }
 
+/* Others may start at the same moment, and make the same pools. */
+static int define_patiently(struct server *server, const char *name,
+                            const ipalloc_pool_definition *definition, ipalloc_pool **out,
+                            ipalloc_error *error) {
+    const struct timespec pause = {.tv_nsec = 20 * 1000000};
+    int status = IPALLOC_E_CONFLICT;
+    for (int i = 0; i < DEFINE_ATTEMPTS_MAX; i++) {
+        status = ipalloc_pool_define(server->registry, name, definition, out, error);
+        if (status != IPALLOC_E_CONFLICT && status != IPALLOC_E_UNKNOWN_OUTCOME) {
+            break;
+        }
+        nanosleep(&pause, NULL);
+    }
+    return status;
+}
+
 static bool define(struct server *server, const char *flag, const char *name,
                    const ipalloc_pool_definition *definition, ipalloc_pool **out,
                    struct text *problem) {
     ipalloc_error error = {0};
-    int status = ipalloc_pool_define(server->registry, name, definition, out, &error);
+    int status = define_patiently(server, name, definition, out, &error);
     if (status != IPALLOC_OK) {
         text_format(problem, "--%s: %s: %s", flag, ipalloc_strerror(status), error.message);
     }
@@ -52,8 +69,7 @@ int cluster_define_pool(struct server *server, int family, const ipalloc_cidr *r
     ipalloc_pool *pool;
     ipalloc_pool_definition definition = {
         .size = sizeof definition, .kind = family, .ranges = ranges, .range_count = count};
-    return ipalloc_pool_define(server->registry, cluster_pool_name(family), &definition, &pool,
-                               error);
+    return define_patiently(server, cluster_pool_name(family), &definition, &pool, error);
 }
 
 ipalloc_service_pools cluster_service_pools(struct server *server) {
@@ -105,7 +121,8 @@ static bool define_cluster_pools(struct server *server, struct text *problem) {
         fine = server->pools.cluster_ips[0] != NULL;
         text_add(problem, fine ? "" : "--service-cluster-ip-range: the pool cannot be made");
     }
-    return fine;
+    /* Another server may have started at the same moment, and have been the first. */
+    return fine && (!server->shared || service_cidrs_check_flags(server, problem));
 }
 
 static bool define_port_pool(struct server *server, struct text *problem) {
@@ -205,6 +222,9 @@ void cluster_ensure_kubernetes_service(struct server *server) {
         object_create(&place, object, &outcome);
         json_object_put(object);
     }
+    if (outcome.code != 200 && outcome.code != 201 && server->shared) {
+        object_get(&place, &outcome); /* another server may have been faster */
+    }
     if (outcome.code != 200 && outcome.code != 201) {
         fprintf(stderr, "ipalloc-apiserver: default/kubernetes could not be made: %s\n",
                 json_member_text(outcome.value, "message"));
@@ -237,6 +257,7 @@ static bool open_registry(struct server *server, struct text *problem) {
         return false;
     }
     server->epoch = info.epoch;
+    server->shared = ipalloc_store_poll_fd(server->store) >= 0;
     return true;
 }
 
@@ -246,6 +267,7 @@ bool cluster_open(struct server *server, const struct options *options, struct t
     pthread_mutex_init(&server->pools_lock, NULL);
     pthread_mutex_init(&server->cidrs.settling, NULL);
     pthread_mutex_init(&server->cidrs.lock, NULL);
+    store_gate_init(&server->gate);
     ipalloc_error error = {0};
     bool opened = open_registry(server, problem) && define_pools(server, problem);
     if (opened) {
@@ -254,6 +276,10 @@ bool cluster_open(struct server *server, const struct options *options, struct t
         opened = hub_start(server, &error) == IPALLOC_OK;
         if (!opened) {
             text_format(problem, "--store=%s: %s", options->store.url, error.message);
+        } else if (!service_cidrs_keeper_start(server)) {
+            hub_stop(server->hub);
+            text_add(problem, "cannot start a thread");
+            opened = false;
         }
     }
     if (!opened) {
@@ -263,6 +289,7 @@ bool cluster_open(struct server *server, const struct options *options, struct t
 }
 
 void cluster_close(struct server *server) {
+    service_cidrs_keeper_stop(server);
     if (server->hub != NULL) {
         hub_free(server->hub);
     }
@@ -272,6 +299,7 @@ void cluster_close(struct server *server) {
     pthread_mutex_destroy(&server->pools_lock);
     pthread_mutex_destroy(&server->cidrs.settling);
     pthread_mutex_destroy(&server->cidrs.lock);
+    store_gate_destroy(&server->gate);
 }
 
 uint64_t cluster_leases(struct server *server) {

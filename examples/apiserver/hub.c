@@ -8,12 +8,16 @@
 #include "service_cidrs.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
-#define TICK_S 1
+#define TICK_MS         1000
+#define CATCH_UP_MOST_S 5
 
 time_t monotonic_seconds(void) {
     struct timespec now;
@@ -69,6 +73,7 @@ static void apply_change(struct hub *hub, struct change *change, bool as_event) 
     struct shelf *shelf = &hub->shelves[resource_index(change->resource)];
     struct shared_text *before =
         shelf_exchange(shelf, change->key, shared_text_hold(change->after));
+    hub->cidrs_changed += change->resource == &resource_service_cidrs;
     if (as_event && (before != NULL || change->after != NULL)) {
         struct event event = {change->revision, change->resource, memory_copy(change->key), before,
                               change->after};
@@ -123,10 +128,34 @@ static int load(struct hub *hub, ipalloc_error *error) {
         hub->first_event = ++hub->next_event; /* a gap: every watch has missed something */
         hub->floor = newest;
         hub->revision = complete;
+        hub->cidrs_changed++;
+        apply_changes(hub, &all, false);
+        pthread_cond_broadcast(&hub->seen);
+    } else { /* a part of it would change objects without telling a watch */
+        changes_drop(&all);
     }
-    apply_changes(hub, &all, false);
     pthread_mutex_unlock(&hub->lock);
     return status;
+}
+
+/* Let the registry take in what other servers did: *known is how far it and the changes that it
+ * tells go. Watches are told no more than that, so that who hears of a ServiceCIDR on this server
+ * finds its ranges here. Returns whether it has taken in all that there was. */
+static bool take_in(struct hub *hub, uint64_t *known) {
+    ipalloc_error error = {0};
+    *known = UINT64_MAX;
+    if (hub->store_descriptor < 0) {
+        return true;
+    }
+    int status = ipalloc_registry_process(hub->server->registry, known, &error);
+    if (status != IPALLOC_OK && status != IPALLOC_E_UNAVAILABLE) {
+        *known = UINT64_MAX; /* go on with what can be told */
+        if (strcmp(hub->said, error.message) != 0) {
+            snprintf(hub->said, sizeof hub->said, "%s", error.message);
+            fprintf(stderr, "ipalloc-apiserver: other servers' changes: %s\n", hub->said);
+        }
+    }
+    return status == IPALLOC_OK;
 }
 
 /* Fetch what is new. Returns whether there may be more. */
@@ -135,8 +164,10 @@ static bool follow(struct hub *hub) {
     ipalloc_error error = {0};
     uint64_t since = hub->revision; /* only this thread writes it */
     uint64_t up_to = since;
+    uint64_t known;
     bool more = false;
-    int status = changes_since(&new, since, &up_to, &more, &error);
+    bool all = take_in(hub, &known);
+    int status = changes_since(&new, since, known, &up_to, &more, &error);
     if (status == IPALLOC_E_EXPIRED) {
         changes_free(&new);
         load(hub, &error);
@@ -144,9 +175,12 @@ static bool follow(struct hub *hub) {
     }
     pthread_mutex_lock(&hub->lock);
     apply_changes(hub, &new, true);
-    hub->revision = status == IPALLOC_OK && up_to > since ? up_to : since;
+    if (status == IPALLOC_OK && up_to > since) {
+        hub->revision = up_to;
+        pthread_cond_broadcast(&hub->seen);
+    }
     pthread_mutex_unlock(&hub->lock);
-    return status == IPALLOC_OK && more;
+    return status == IPALLOC_OK && more && all;
 }
 
 /* --- waking watches --------------------------------------------------------------------------- */
@@ -189,31 +223,54 @@ static void resume_bound(struct hub *hub, bool look) {
     }
 }
 
+static int wait_most(const struct hub *hub) {
+    int wish =
+        hub->store_descriptor >= 0 ? ipalloc_registry_poll_timeout_ms(hub->server->registry) : -1;
+    return wish >= 0 && wish < TICK_MS ? wish : TICK_MS;
+}
+
+/* Until somebody of this server has written something, others have, or it is time. */
 static bool wait_for_work(struct hub *hub) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += TICK_S;
-    pthread_mutex_lock(&hub->lock);
-    int waited = 0;
-    while (!hub->woken && !hub->stopping && waited == 0) {
-        waited = pthread_cond_timedwait(&hub->wake, &hub->lock, &until);
+    struct pollfd ready[] = {{.fd = hub->wake_descriptor, .events = POLLIN},
+                             {.fd = hub->store_descriptor, .events = POLLIN}};
+    uint64_t count;
+    poll(ready, 2, wait_most(hub));
+    if (read(hub->wake_descriptor, &count, sizeof count) < 0) {
+        /* nobody has, and nothing is lost by looking */
     }
+    pthread_mutex_lock(&hub->lock);
     hub->woken = false;
     bool go_on = !hub->stopping;
     pthread_mutex_unlock(&hub->lock);
     return go_on;
 }
 
+/* Under the lock. */
+static void wake(struct hub *hub) {
+    const uint64_t one = 1;
+    if (!hub->woken && write(hub->wake_descriptor, &one, sizeof one) < 0) {
+        /* its counter is full: it is awake */
+    }
+    hub->woken = true;
+}
+
 static void *run_hub(void *context) {
     struct hub *hub = context;
     time_t looked = monotonic_seconds();
+    uint64_t cidrs_seen = hub->cidrs_changed; /* only this thread writes it */
     while (wait_for_work(hub)) {
         while (follow(hub)) {
+        }
+        if (hub->cidrs_changed != cidrs_seen) {
+            cidrs_seen = hub->cidrs_changed;
+            service_cidrs_changed(hub->server);
         }
         time_t now = monotonic_seconds();
         resume_bound(hub, now != looked);
         looked = now;
-        service_cidrs_released(hub->server);
+        if (!hub->server->shared) {
+            service_cidrs_released(hub->server);
+        }
     }
     resume_bound(hub, false);
     return NULL;
@@ -225,10 +282,12 @@ int hub_start(struct server *server, ipalloc_error *error) {
     struct hub *hub = memory_allocate(sizeof *hub);
     pthread_condattr_t monotonic;
     hub->server = server;
+    hub->store_descriptor = ipalloc_registry_poll_fd(server->registry);
+    hub->wake_descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&hub->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&hub->wake, &monotonic);
+    pthread_cond_init(&hub->seen, &monotonic);
     pthread_condattr_destroy(&monotonic);
     int status = load(hub, error);
     if (status == IPALLOC_OK && pthread_create(&hub->thread, NULL, run_hub, hub) != 0) {
@@ -248,40 +307,65 @@ void hub_wake(struct hub *hub) {
         return; /* the first objects are made before the hub starts */
     }
     pthread_mutex_lock(&hub->lock);
-    hub->woken = true;
-    pthread_cond_signal(&hub->wake);
+    wake(hub);
     pthread_mutex_unlock(&hub->lock);
 }
 
-void hub_catch_up(struct hub *hub) {
+/* The thread has seen everything up to the revision, or is about to end. */
+static bool await_revision(struct hub *hub, uint64_t revision) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += CATCH_UP_MOST_S;
+    pthread_mutex_lock(&hub->lock);
+    int waited = 0;
+    if (hub->revision < revision) {
+        wake(hub);
+    }
+    while (hub->revision < revision && !hub->stopping && waited == 0) {
+        waited = pthread_cond_timedwait(&hub->seen, &hub->lock, &until);
+    }
+    bool seen = hub->revision >= revision || hub->stopping;
+    pthread_mutex_unlock(&hub->lock);
+    return seen;
+}
+
+int hub_catch_up(struct hub *hub, ipalloc_error *error) {
+    struct server *server = hub->server;
     ipalloc_store_info info = {.size = sizeof info};
-    const struct timespec pause = {.tv_nsec = 1000000};
-    if (ipalloc_store_get_info(hub->server->store, &info, NULL) != IPALLOC_OK) {
-        return;
+    int status = ipalloc_store_get_info(server->store, &info, error);
+    if (status == IPALLOC_OK && server->shared) {
+        status = ipalloc_store_reach(server->store, info.revision, error);
+        status = status == IPALLOC_E_EXPIRED ? IPALLOC_OK : status; /* the thread loads anew */
     }
-    bool behind = true;
-    hub_wake(hub);
-    for (int i = 0; behind && i < 1000; i++) {
-        pthread_mutex_lock(&hub->lock);
-        behind = hub->revision < info.revision && !hub->stopping;
-        pthread_mutex_unlock(&hub->lock);
-        if (behind) {
-            nanosleep(&pause, NULL);
-        }
+    if (status == IPALLOC_OK && !await_revision(hub, info.revision)) {
+        status = IPALLOC_E_UNAVAILABLE;
+        snprintf(error->message, sizeof error->message,
+                 "what was stored last has not been read in %d s", CATCH_UP_MOST_S);
     }
+    error->status = status;
+    return status;
+}
+
+bool hub_has(struct hub *hub, const struct resource *resource, const char *key) {
+    pthread_mutex_lock(&hub->lock);
+    bool has = shelf_find(&hub->shelves[resource_index(resource)], key) != NULL;
+    pthread_mutex_unlock(&hub->lock);
+    return has;
 }
 
 void hub_stop(struct hub *hub) {
     pthread_mutex_lock(&hub->lock);
     hub->stopping = true;
-    pthread_cond_signal(&hub->wake);
+    wake(hub);
+    pthread_cond_broadcast(&hub->seen);
     pthread_mutex_unlock(&hub->lock);
     pthread_join(hub->thread, NULL);
 }
 
 void hub_free(struct hub *hub) {
     clear_state(hub);
-    pthread_cond_destroy(&hub->wake);
+    close(hub->wake_descriptor);
+    pthread_cond_destroy(&hub->seen);
     pthread_mutex_destroy(&hub->lock);
     free(hub);
 }

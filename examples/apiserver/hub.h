@@ -25,8 +25,10 @@ struct event {
 struct hub {
     struct server *server;
     pthread_t thread;
+    int wake_descriptor;  /* an eventfd */
+    int store_descriptor; /* tells that others have written; -1: nobody does */
     pthread_mutex_t lock; /* guards all below; never held while calling the store */
-    pthread_cond_t wake;
+    pthread_cond_t seen;  /* `revision` has grown */
     bool woken;
     bool stopping;
     struct shelf shelves[RESOURCES_MAX]; /* by resource_index */
@@ -34,7 +36,9 @@ struct hub {
     uint64_t first_event, next_event;    /* sequence numbers */
     size_t event_bytes;
     uint64_t floor;    /* every change after this revision is in the ring */
-    uint64_t revision; /* every change up to this one has been seen */
+    uint64_t revision; /* every change up to this one has been seen; only the thread writes it */
+    uint64_t cidrs_changed; /* how often a ServiceCIDR has, so far */
+    char said[512];         /* the last failure of following, which is printed once */
     struct watch *watches;
     struct watch *bound; /* woken ones, to be resumed outside the lock */
 };

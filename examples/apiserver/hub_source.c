@@ -105,8 +105,8 @@ static void drop_beyond(struct changes *changes, uint64_t up_to) {
     }
 }
 
-int changes_since(struct changes *changes, uint64_t since, uint64_t *up_to, bool *more,
-                  ipalloc_error *error) {
+int changes_since(struct changes *changes, uint64_t since, uint64_t most, uint64_t *up_to,
+                  bool *more, ipalloc_error *error) {
     struct server *server = changes->server;
     *up_to = since;
     int status = ipalloc_record_changes(server->registry, since, "", CHANGES_AT_ONCE, see_record,
@@ -123,11 +123,18 @@ int changes_since(struct changes *changes, uint64_t since, uint64_t *up_to, bool
             *more = *more || changes->count - before >= CHANGES_AT_ONCE;
         }
     }
+    *more = *more || *up_to > most;
+    *up_to = *up_to > most ? most : *up_to;
     if (changes->count > 0) {
         qsort(changes->list, changes->count, sizeof *changes->list, compare_changes);
     }
-    drop_beyond(changes, status == IPALLOC_OK ? *up_to : since);
+    drop_beyond(changes, status == IPALLOC_OK && *up_to > since ? *up_to : since);
     return status;
+}
+
+void changes_drop(struct changes *changes) {
+    drop_beyond(changes, 0);
+    changes_free(changes);
 }
 
 void changes_free(struct changes *changes) {

@@ -24,12 +24,15 @@ struct changes {
 int changes_all(struct changes *changes, uint64_t *complete, uint64_t *newest,
                 ipalloc_error *error);
 
-/* What changed after `since`, complete up to *up_to. *more: there may be more at once.
- * EXPIRED as ipalloc_record_changes. */
-int changes_since(struct changes *changes, uint64_t since, uint64_t *up_to, bool *more,
-                  ipalloc_error *error);
+/* What changed after `since`, but not after `most`; complete up to *up_to. *more: there may be more
+ * at once. EXPIRED as ipalloc_record_changes. */
+int changes_since(struct changes *changes, uint64_t since, uint64_t most, uint64_t *up_to,
+                  bool *more, ipalloc_error *error);
 
 /* Free the list and its keys; the texts are the caller's to drop. */
 void changes_free(struct changes *changes);
+
+/* Free all of it, texts that nobody else has seen included. */
+void changes_drop(struct changes *changes);
 
 #endif

@@ -8,6 +8,7 @@
 #include "record.h"
 #include "service_rules.h"
 #include "table.h"
+#include "watch.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -26,8 +27,11 @@ static bool is_built_in(const char *name) {
 }
 
 bool namespace_exists(struct server *server, const char *name) {
-    if (is_built_in(name)) {
-        return true;
+    char key[IPALLOC_RECORD_KEY_MAX];
+    snprintf(key, sizeof key, "%s%s", resource_namespaces.record_prefix, name);
+    if (is_built_in(name) ||
+        (server->hub != NULL && hub_has(server->hub, &resource_namespaces, key))) {
+        return true; /* none is ever deleted, so what was seen is there */
     }
     struct object_place place = {
         .server = server, .resource = &resource_namespaces, .namespace = "", .name = name};
@@ -52,7 +56,8 @@ void namespaces_ensure(struct server *server) {
             object_create(&place, object, &outcome);
             json_object_put(object);
         }
-        if (outcome.code != 200 && outcome.code != 201) {
+        bool made_by_another = outcome.code == 409 && server->shared;
+        if (outcome.code != 200 && outcome.code != 201 && !made_by_another) {
             fprintf(stderr, "ipalloc-apiserver: namespace %s could not be made: %s\n", built_in[i],
                     json_member_text(outcome.value, "message"));
         }

@@ -2,8 +2,9 @@
  * object_list.c: lists of objects, and the start of a watch.
  *
  * A list of everything comes from the store, at one revision. Pages and past states come from the
- * hub's memory, so that every page of a list shows the state of its first one. A plain list without
- * selectors copies text; selectors and tables parse each object.
+ * hub's memory, so that every page of a list shows the state of its first one; and all lists where
+ * the store is shared. The hub catches up first, so that what was stored before is shown. A plain
+ * list without selectors copies text; selectors and tables parse each object.
  */
 #include "body.h"
 #include "hub_state.h"
@@ -225,13 +226,50 @@ static void refuse_too_old(const struct server *server, const struct list_option
     text_clear(&token);
 }
 
+static int see_nothing(void *context, const ipalloc_entry *entry) {
+    (void)context;
+    (void)entry;
+    return IPALLOC_OK;
+}
+
+/* Where others write to the store, it may count more than our commits: a version that it has given
+ * may be above the last commit's, and still be of the past. */
+static bool has_been(struct server *server, uint64_t revision) {
+    uint64_t now = 0;
+    return server->shared &&
+           ipalloc_record_scan(server->registry, "", NULL, 1, see_nothing, NULL, &now, NULL) ==
+               IPALLOC_OK &&
+           revision <= now;
+}
+
+/* The state that is asked for, as far as the hub knows it; it has caught up, so what is of the past
+ * and above all that it knows is its present state. */
+static enum hub_answer take_state(struct server *server, const struct request *request,
+                                  const struct list_options *options, struct hub_state *state) {
+    uint64_t wanted = options->exact ? options->revision : 0;
+    enum hub_answer answer = hub_state_take(server->hub, request->resource, request->namespace,
+                                            wanted, options->start, state);
+    bool above =
+        answer == HUB_TOO_NEW || (answer == HUB_STATE && options->revision > state->revision);
+    if (above && has_been(server, options->revision)) {
+        hub_state_drop(server->hub, state);
+        answer = hub_state_take(server->hub, request->resource, request->namespace, 0,
+                                options->start, state);
+        state->revision = options->revision > state->revision ? options->revision : state->revision;
+    }
+    return answer;
+}
+
 static void list_page(struct server *server, const struct request *request, struct reply *reply,
                       const struct list_options *options, struct listing *listing) {
     struct hub_state state;
     struct outcome outcome = {0};
-    hub_catch_up(server->hub);
-    switch (hub_state_take(server->hub, request->resource, request->namespace,
-                           options->exact ? options->revision : 0, options->start, &state)) {
+    if (hub_catch_up(server->hub, listing->error) != IPALLOC_OK) {
+        outcome_library(&outcome, request->resource, "", listing->error);
+        reply_outcome(request, reply, NULL, &outcome);
+        return;
+    }
+    switch (take_state(server, request, options, &state)) {
     case HUB_STATE:
         if (options->revision > state.revision) {
             list_too_new(server, options->revision, state.revision, &outcome);
@@ -271,7 +309,8 @@ static void list(struct server *server, const struct request *request, struct re
     if (wants_table(request, &listing.include)) {
         listing.table = table_new(request->resource, true, NULL);
     }
-    if (options.limit == 0 && !options.continues && !options.exact) {
+    /* Over a network all of it would come anew for each list; the hub asks for what is missing. */
+    if (options.limit == 0 && !options.continues && !options.exact && !server->shared) {
         list_all(server, request, reply, &options, &listing);
     } else {
         list_page(server, request, reply, &options, &listing);

@@ -86,6 +86,7 @@ void write_succeed(struct write *write, int code) {
 
 void write_end(struct write *write) {
     json_object_put(write->object);
+    json_object_put(write->ahead);
 }
 
 void write_committed(struct write *write) {
@@ -155,27 +156,43 @@ static void note_owners(const struct object_place *place, struct json_object *cu
 struct creation {
     struct write write;
     struct json_object *object; /* as asked for, defaulted and judged */
+    bool presumed;              /* that nothing has the name: the commit tells */
 };
 
-/* Run the kind's hook over a fresh copy, and put the object and what it got together. */
-static int create_body(ipalloc_txn *txn, void *context, ipalloc_error *error) {
-    struct creation *creation = context;
-    struct write *write = &creation->write;
-    const struct resource *resource = write->place->resource;
+/* OK where nothing has the name. */
+static int check_name_is_free(struct write *write, ipalloc_error *error) {
     struct json_object *present = NULL;
     int status = record_read(write->place->server, write->key, &present, NULL, error);
     bool dying = json_at(present, "metadata", "deletionTimestamp", NULL) != NULL;
     json_object_put(present);
     if (status == IPALLOC_OK) {
-        outcome_exists(write->outcome, resource, write->place->name, dying);
+        outcome_exists(write->outcome, write->place->resource, write->place->name, dying);
         write->exists = true;
         return write_refuse(write);
     }
-    if (status != IPALLOC_E_NOT_FOUND) {
+    return status == IPALLOC_E_NOT_FOUND ? IPALLOC_OK : status;
+}
+
+/* Run the kind's hook over a fresh copy, and put the object and what it got together. That nothing
+ * has the name is a condition of the commit, so the first run does not ask; one that is refused
+ * does, because a taken name is told before anything else. */
+static int create_body(ipalloc_txn *txn, void *context, ipalloc_error *error) {
+    struct creation *creation = context;
+    struct write *write = &creation->write;
+    const struct resource *resource = write->place->resource;
+    bool presume = write->place->server->shared && !write->place->dry_run && !creation->presumed;
+    int status = presume ? IPALLOC_OK : check_name_is_free(write, error);
+    if (status != IPALLOC_OK) {
         return status;
     }
+    creation->presumed = true;
     struct json_object *object = json_copy(creation->object);
     status = write_run_hook(write, resource->create, txn, NULL, object, error);
+    if (presume && is_refusal(status)) {
+        ipalloc_error ignored = {0};
+        int named = check_name_is_free(write, &ignored);
+        status = named == IPALLOC_OK ? status : named;
+    }
     if (status == IPALLOC_OK) {
         keep_object(write, object);
         status = record_put(txn, write->key, write->object, IPALLOC_REVISION_ABSENT, error);
@@ -191,6 +208,7 @@ static bool create_named(const struct object_place *place, struct json_object *o
     struct write *write = &creation.write;
     write_begin(write, place, outcome);
     write_set_uid(write, json_member_text(json_member(object, "metadata"), "uid"));
+    write->new_owner = true;
     judge(write, NULL, object, false);
     if (write->problems.count > 0) {
         outcome_refused(outcome, place->resource, place->name, &write->problems);
@@ -420,6 +438,11 @@ static int edit_current(struct update *update, ipalloc_txn *txn, struct json_obj
 }
 
 int write_read_current(struct write *write, struct json_object **current, ipalloc_error *error) {
+    if (write->ahead != NULL) { /* with its revision and uid */
+        *current = write->ahead;
+        write->ahead = NULL;
+        return IPALLOC_OK;
+    }
     int status = record_read(write->place->server, write->key, current, &write->revision, error);
     if (status == IPALLOC_E_NOT_FOUND || status == IPALLOC_E_INVALID) {
         outcome_not_found(write->outcome, write->place->resource, write->place->name);
@@ -452,9 +475,11 @@ int write_run_on_current(struct write *write, ipalloc_txn_body body) {
     int status = IPALLOC_E_CONFLICT;
     for (int i = 0; i < WRITE_ATTEMPTS_MAX; i++) {
         struct json_object *current = NULL;
+        json_object_put(write->ahead);
+        write->ahead = NULL;
         write->decided = false;
         status = write_read_current(write, &current, &error);
-        json_object_put(current);
+        write->ahead = current;
         if (status != IPALLOC_OK) {
             break;
         }

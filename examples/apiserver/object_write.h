@@ -16,12 +16,14 @@ struct write {
     char owner[IPALLOC_OWNER_MAX + 1]; /* of addresses; "" where the kind holds none */
     ipalloc_service_problems problems;
     struct json_object *object; /* what is stored by the commit */
-    uint64_t revision;          /* of the record read, then of the commit */
-    bool decided;               /* the outcome says why not already */
-    bool exists;                /* the name is taken */
-    bool replaced;              /* the record is another object's than `uid` */
-    bool unchanged;             /* nothing differs, so nothing was written */
-    bool deletes;               /* it is a deletion */
+    struct json_object *ahead; /* the record, read before the transaction; its first run takes it */
+    bool new_owner;            /* nobody has heard of the uid */
+    uint64_t revision;         /* of the record read, then of the commit */
+    bool decided;              /* the outcome says why not already */
+    bool exists;               /* the name is taken */
+    bool replaced;             /* the record is another object's than `uid` */
+    bool unchanged;            /* nothing differs, so nothing was written */
+    bool deletes;              /* it is a deletion */
 };
 
 /* Begin one on the record of `place`; write_end frees what it gathered. */

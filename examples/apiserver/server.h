@@ -6,6 +6,7 @@
 #define APISERVER_SERVER_H
 
 #include "options.h"
+#include "store_gate.h"
 
 #include <ipalloc/ipalloc.h>
 #include <pthread.h>
@@ -36,6 +37,12 @@ struct cidr_state {
     bool failed;              /* something is left to do */
     uint64_t held;            /* addresses held in draining ranges */
     time_t settled;           /* when, monotonic seconds */
+    bool released;            /* this server may have released something since */
+    time_t due;               /* when to look after what another server may have left; 0: never */
+    /* Where the store is shared, passes have a thread of their own (service_cidr_keeper.c). */
+    pthread_cond_t wake;
+    pthread_t keeper;
+    bool keeping, stopping, woken;
 };
 
 struct server {
@@ -46,6 +53,8 @@ struct server {
     ipalloc_service_pools pools; /* under pools_lock; see cluster_service_pools */
     struct cidr_state cidrs;
     uint64_t epoch; /* of the store; the high part of a resourceVersion */
+    bool shared;    /* other servers write to the store, too; it is asked over a network */
+    struct store_gate gate;
     struct hub *hub;
     time_t started;
     struct counters counters;

@@ -128,17 +128,6 @@ static void settle_family(struct pass *pass, int family) {
     }
 }
 
-static bool has_family(const struct pass *pass, int family) {
-    for (const struct wish *wish = pass->wishes; wish != NULL; wish = wish->next) {
-        for (size_t i = 0; i < wish->count; i++) {
-            if (wish->cidrs[i].base.family == family) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 static bool holds_anything(ipalloc_pool *pool) {
     ipalloc_pool_stats stats = {.size = sizeof stats};
     return pool != NULL && ipalloc_pool_get_stats(pool, &stats, NULL) == IPALLOC_OK &&
@@ -146,13 +135,23 @@ static bool holds_anything(ipalloc_pool *pool) {
 }
 
 /* The default family stays; the other one is there while a ServiceCIDR has it, or a Service. */
-static void publish_pools(struct pass *pass) {
-    struct server *server = pass->server;
+void service_cidr_publish(struct server *server, const bool wanted[2]) {
     int family = server->options->cluster_ranges[0].base.family;
+    int other = family == 4 ? 6 : 4;
     ipalloc_pool *first = cluster_pool(server, family);
-    ipalloc_pool *second = cluster_pool(server, family == 4 ? 6 : 4);
-    bool both = has_family(pass, family == 4 ? 6 : 4) || holds_anything(second);
+    ipalloc_pool *second = cluster_pool(server, other);
+    bool both = wanted[family_index(other)] || holds_anything(second);
     cluster_publish_pools(server, first, both ? second : NULL);
+}
+
+static void publish_pools(struct pass *pass) {
+    bool wanted[2] = {false, false};
+    for (const struct wish *wish = pass->wishes; wish != NULL; wish = wish->next) {
+        for (size_t i = 0; i < wish->count; i++) {
+            wanted[family_index(wish->cidrs[i].base.family)] = true;
+        }
+    }
+    service_cidr_publish(pass->server, wanted);
 }
 
 void service_cidr_set_pools(struct pass *pass) {

@@ -16,8 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PASSES_MAX 4    /* one after another: what goes away may let something else go */
-#define HELD_MANY  1000 /* from so many held on, conditions change at most once a second */
+#define PASSES_MAX 4 /* one after another: what goes away may let something else go */
 
 size_t family_index(int family) {
     return family == 6;
@@ -99,7 +98,7 @@ static void gather_serving(struct pass *pass) {
 
 /* --- a pass ----------------------------------------------------------------------------------- */
 
-static uint64_t held_in_draining(struct server *server) {
+uint64_t service_cidr_held(struct server *server) {
     uint64_t held = 0;
     for (int family = 4; family <= 6; family += 2) {
         ipalloc_pool *pool = cluster_pool(server, family);
@@ -152,12 +151,12 @@ void service_cidrs_settle(struct server *server) {
     pthread_mutex_lock(&state->settling);
     for (int i = 0; again && i < PASSES_MAX; i++) {
         struct pass pass = {.server = server};
-        uint64_t held_before = held_in_draining(server);
+        uint64_t held_before = service_cidr_held(server);
         again = run_pass(&pass);
         /* What was released during the pass may have been met as held: only a pass during which
          * nothing changed has seen all. */
-        uint64_t held = held_in_draining(server);
-        again = again || held != held_before;
+        uint64_t held = service_cidr_held(server);
+        again = again || held != held_before || pass.overtaken;
         pthread_mutex_lock(&state->lock);
         state->failed = pass.failed || again;
         state->held = held;
@@ -178,8 +177,8 @@ void service_cidrs_released(struct server *server) {
     if (held_then == 0 && !failed) {
         return; /* nothing drains */
     }
-    uint64_t held = held_in_draining(server);
-    bool changed = held != held_then && (held < HELD_MANY || rested);
+    uint64_t held = service_cidr_held(server);
+    bool changed = held != held_then && (held < SERVICE_CIDR_HELD_MANY || rested);
     if (changed || (failed && rested)) {
         service_cidrs_settle(server);
     }

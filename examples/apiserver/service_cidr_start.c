@@ -25,7 +25,7 @@ bool service_cidr_make_default(struct server *server) {
     json_set(json_ensure(object, "spec"), "cidrs", flags_as_list(server->options));
     object_create(&place, object, &outcome);
     json_object_put(object);
-    bool made = outcome.code == 201;
+    bool made = outcome.code == 201 || (outcome.code == 409 && server->shared); /* by another one */
     if (!made) {
         fprintf(stderr,
                 "ipalloc-apiserver: ServiceCIDR " SERVICE_CIDR_DEFAULT " could not be made: %s\n",

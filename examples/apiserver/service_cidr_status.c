@@ -109,9 +109,7 @@ static struct json_object *find_ready(struct json_object *conditions) {
 }
 
 /* The object's Ready condition becomes this; the time is that of the last change of status. */
-static struct json_object *set_ready(void *context, struct json_object *current,
-                                     struct outcome *failure) {
-    const struct wish *wish = context;
+static struct json_object *with_ready(const struct wish *wish, struct json_object *current) {
     const char *status;
     const char *reason;
     struct text message = {0};
@@ -119,7 +117,6 @@ static struct json_object *set_ready(void *context, struct json_object *current,
     struct json_object *all = json_ensure(wanted, "status");
     struct json_object *conditions = json_member(all, "conditions");
     struct json_object *ready = find_ready(conditions);
-    (void)failure;
     if (conditions == NULL) {
         conditions = json_object_new_array();
         json_set(all, "conditions", conditions);
@@ -140,6 +137,23 @@ static struct json_object *set_ready(void *context, struct json_object *current,
     json_set_text(ready, "type", "Ready");
     text_clear(&message);
     return wanted;
+}
+
+/* What was found out is about the object as it was read. Who has written since, another server or
+ * a client, knew more: it stays as it is, and the next pass judges that. */
+static bool is_overtaken(struct wish *wish, struct json_object *current) {
+    struct json_object *then = json_member(wish->object, "metadata");
+    struct json_object *now = json_member(current, "metadata");
+    wish->overtaken = strcmp(json_member_text(then, "resourceVersion"),
+                             json_member_text(now, "resourceVersion")) != 0;
+    return wish->overtaken;
+}
+
+static struct json_object *set_ready(void *context, struct json_object *current,
+                                     struct outcome *failure) {
+    struct wish *wish = context;
+    (void)failure;
+    return is_overtaken(wish, current) ? json_copy(current) : with_ready(wish, current);
 }
 
 /* Nothing holds it any more: without the finalizer it goes. */
@@ -184,13 +198,13 @@ static void change(struct pass *pass, struct wish *wish, object_edit edit, bool 
         log_failure(wish_name(wish), &outcome);
         pass->failed = true;
     }
+    pass->overtaken = pass->overtaken || wish->overtaken;
     outcome_clear(&outcome);
 }
 
 /* Does its condition say so already? */
 static bool is_said(struct wish *wish) {
-    struct outcome ignored = {0};
-    struct json_object *wanted = set_ready(wish, wish->object, &ignored);
+    struct json_object *wanted = with_ready(wish, wish->object);
     bool said = json_object_equal(wanted, wish->object) != 0;
     json_object_put(wanted);
     return said;

@@ -37,6 +37,18 @@ void service_cidrs_settle(struct server *server);
 /* The same where something may have been released since: nothing unless something drains. */
 void service_cidrs_released(struct server *server);
 
+/* Where the store is shared: a thread for passes that nobody waits for, after a release and where
+ * another server has left its own undone. False: it cannot be started. */
+bool service_cidrs_keeper_start(struct server *server);
+void service_cidrs_keeper_stop(struct server *server);
+
+/* For the hub: an object has changed, here or on another server, and the registry knows the pools
+ * as they are now. */
+void service_cidrs_changed(struct server *server);
+
+/* Something has been released by this server. */
+void service_cidrs_note_release(struct server *server);
+
 /* --- arithmetic --------------------------------------------------------------------------------
  */
 

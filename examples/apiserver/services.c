@@ -7,6 +7,7 @@
 
 #include "cluster.h"
 #include "object_store.h"
+#include "service_cidrs.h"
 #include "service_fields.h"
 #include "service_rules.h"
 
@@ -106,6 +107,7 @@ static int delete_service(ipalloc_txn *txn, const struct object_change *change,
 /* Without default/kubernetes nothing in the cluster finds its API server. */
 static void committed(const struct object_place *place, bool deletes, struct outcome *outcome) {
     (void)outcome;
+    service_cidrs_note_release(place->server); /* a deletion, or an update of another type */
     if (deletes && strcmp(place->namespace, "default") == 0 &&
         strcmp(place->name, "kubernetes") == 0) {
         cluster_ensure_kubernetes_service(place->server);

@@ -328,10 +328,15 @@ static void begin_expired(struct server *server, const struct request *request, 
 
 static void begin(struct server *server, const struct request *request, struct reply *reply,
                   struct selector *selector, bool all, uint64_t revision) {
-    struct watch *watch = watch_new(server, request, selector);
-    if (all) {
-        hub_catch_up(server->hub);
+    ipalloc_error error = {0};
+    struct outcome outcome = {0};
+    if (all && hub_catch_up(server->hub, &error) != IPALLOC_OK) {
+        outcome_library(&outcome, request->resource, "", &error);
+        reply_outcome(request, reply, NULL, &outcome);
+        selector_free(selector);
+        return;
     }
+    struct watch *watch = watch_new(server, request, selector);
     pthread_mutex_lock(&server->hub->lock);
     link_watch(watch);
     if (all) {

@@ -26,8 +26,12 @@ int hub_start(struct server *server, ipalloc_error *error);
 /* There may be something new: called after each commit. */
 void hub_wake(struct hub *hub);
 
-/* Wait until the hub has seen what is committed now (a second at most). */
-void hub_catch_up(struct hub *hub);
+/* Wait until the hub has seen what is committed now. OK; what the store answers; UNAVAILABLE (it
+ * takes too long). */
+int hub_catch_up(struct hub *hub, ipalloc_error *error);
+
+/* Has the hub seen an object of this key? */
+bool hub_has(struct hub *hub, const struct resource *resource, const char *key);
 
 /* End every watch, and the thread. Watches may still be streaming their end. */
 void hub_stop(struct hub *hub);
