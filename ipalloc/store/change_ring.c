@@ -43,22 +43,49 @@ int ring_reserve(change_ring *ring, const hooks *h, size_t more) {
     return capacity == ring->capacity ? IPALLOC_OK : grow(ring, h, capacity);
 }
 
+static size_t bytes_of(const record *r) {
+    return (size_t)r->key_size + r->value_size;
+}
+
 static void forget_first(change_ring *ring, const hooks *h) {
     record *first = ring_at(ring, 0);
     assert(first->revision >= ring->oldest);
     ring->oldest = first->revision;
+    ring->bytes -= bytes_of(first);
     record_release(h, first);
     ring->first = (ring->first + 1) & (ring->capacity - 1);
     ring->count--;
+    ring->forgotten++;
 }
 
 void ring_push(change_ring *ring, const hooks *h, record *change) {
     if (ring->count == ring->kept_max)
         forget_first(ring, h);
+    ring->bytes += bytes_of(change);
+    while (ring->bytes_max != 0 && ring->bytes > ring->bytes_max && ring->count > 0)
+        forget_first(ring, h);
     assert(ring->count < ring->capacity);
     change->references++;
     ring->slots[(ring->first + ring->count) & (ring->capacity - 1)] = change;
     ring->count++;
+}
+
+void ring_forget(change_ring *ring, const hooks *h, uint64_t revision) {
+    while (ring->count > 0)
+        forget_first(ring, h);
+    if (revision > ring->oldest)
+        ring->oldest = revision;
+}
+
+void ring_take_back(change_ring *ring, const hooks *h, uint64_t revision) {
+    while (ring->count > 0) {
+        record *last = ring_at(ring, ring->count - 1);
+        if (last->revision <= revision)
+            return;
+        ring->bytes -= bytes_of(last);
+        record_release(h, last);
+        ring->count--;
+    }
 }
 
 size_t ring_find(const change_ring *ring, uint64_t since) {
