@@ -15,11 +15,13 @@
 /* No batch of ours is larger: in what others wrote, one that came twice is not looked for. */
 enum { LOOKED_AT_MAX = IPALLOC_BATCH_OPS_MAX };
 
-void history_init(etcd_history *history, const hooks *h, uint64_t kept_max, uint64_t revision) {
+void history_init(etcd_history *history, const hooks *h, uint64_t kept_max, uint64_t head,
+                  uint64_t revision) {
+    assert(head <= revision);
     *history = (etcd_history){.hooks = h, .complete = revision};
     history->ring.kept_max = kept_max;
     history->ring.bytes_max = HISTORY_BYTES_MAX;
-    history->ring.oldest = revision;
+    history->ring.oldest = head;
 }
 
 void history_free(etcd_history *history) {

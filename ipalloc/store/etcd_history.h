@@ -24,8 +24,9 @@ typedef struct etcd_history {
     uint64_t gaps;     /* how often something was missed */
 } etcd_history;
 
-/* Changes after `revision` will be told. */
-void history_init(etcd_history *history, const hooks *h, uint64_t kept_max, uint64_t revision);
+/* Changes after `revision` will be told, and there were none after `head`, which is no later. */
+void history_init(etcd_history *history, const hooks *h, uint64_t kept_max, uint64_t head,
+                  uint64_t revision);
 void history_free(etcd_history *history);
 
 /* One event. An empty key: none of the caller's keys; only its revision counts. OK; EXPIRED (this

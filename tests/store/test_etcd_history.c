@@ -15,7 +15,7 @@ static etcd_history history;
 
 static void begin(uint64_t kept, uint64_t revision) {
     ck_assert_status(hooks_init(&plain, NULL, NULL), IPALLOC_OK);
-    history_init(&history, &plain, kept, revision);
+    history_init(&history, &plain, kept, revision, revision);
 }
 
 static void end(void) {
@@ -252,7 +252,8 @@ START_TEST(every_allocation_fails_once) {
         counted_memory memory = {.fail_once = fail_once};
         ipalloc_hooks user = counted_hooks(&memory);
         ck_assert_status(hooks_init(&plain, &user, NULL), IPALLOC_OK);
-        history_init(&history, &plain, 1000, 10);
+        history_init(&history, &plain, 1000, 8, 10);
+        ck_assert_str_eq(told(8), ""); /* there was nothing in between */
         uint64_t revision = 11;
         bool failed = false;
         while (revision < 120) {
@@ -269,7 +270,7 @@ START_TEST(every_allocation_fails_once) {
             revision++;
         }
         ck_assert_uint_eq(history.complete, 119);
-        ck_assert_uint_eq(history.ring.count, 119 - history.ring.oldest);
+        ck_assert_uint_eq(history.ring.count, 119 - (failed ? history.ring.oldest : 10));
         history_free(&history);
         ck_assert_int_eq(memory.live, 0);
         if (!failed)
@@ -395,7 +396,9 @@ static void watch_once(bool calm) {
                 history_message_over(&history, true);
                 follow();
             }
-            if (!calm && below(20) == 0) {
+            /* (One that comes too early and nothing behind it could not be told from a good watch.)
+             */
+            if (!calm && swapped == 0 && below(20) == 0) {
                 history_cut(&history);
                 return;
             }
