@@ -3,7 +3,7 @@
 
 # Nothing that is optional may be left out silently where everything is to be tested.
 # shellcheck disable=SC2034 # used by those who source this
-EVERYTHING=(-Dsqlite=enabled -Dexamples=enabled -Dtests=enabled)
+EVERYTHING=(-Dsqlite=enabled -Detcd=enabled -Dexamples=enabled -Dtests=enabled)
 
 say() {
     printf '%s\n' "$*"

@@ -27,7 +27,7 @@ changed_files() {
 copy_tree() {
     mkdir -p "$work/tree"
     tar --exclude='./build*' --exclude=./.git -cf - . | tar -xf - -C "$work/tree"
-    configure "$work/tree/build" "$work/tree" -Dwerror=false -Dsqlite=enabled -Dtests=enabled \
+    configure "$work/tree/build" "$work/tree" -Dwerror=false -Dsqlite=enabled -Detcd=enabled -Dtests=enabled \
         -Dbench=disabled >"$work/log" 2>&1 || {
         cat "$work/log"
         die "the copy of the tree cannot be configured"

@@ -15,6 +15,10 @@ BUILD_NEEDS=(
     "command:ninja ninja-build"
     "header:libcidr.h libcidr-dev"
     "module:sqlite3 libsqlite3-dev"
+    "module:libnghttp2 libnghttp2-dev"
+    "module:libprotobuf-c libprotobuf-c-dev"
+    "command:protoc-c protobuf-c-compiler"
+    "module:libssl libssl-dev"
     "module:libmicrohttpd libmicrohttpd-dev"
     "module:json-c libjson-c-dev"
     "module:yaml-0.1 libyaml-dev"
@@ -31,6 +35,11 @@ TEST_NEEDS=(
     "command:curl curl"
     "header++:relacy/relacy.hpp relacy-dev"
     "command:z3 z3"
+    "command:etcd etcd-server"
+    "command:etcdctl etcd-client"
+    "command:nft nftables"
+    "command:ip iproute2"
+    "command:openssl openssl"
 )
 
 # Peers that are libraries: without them the benchmark compares with fewer.

@@ -7,8 +7,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <netdb.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -86,6 +91,52 @@ static void system_wake_all(const atomic_word32 *word) {
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
+static int system_socket(int family, int type, int protocol) {
+    return socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+}
+
+static int system_set_option(int socket, int level, int name, const void *value, unsigned size) {
+    return setsockopt(socket, level, name, value, size);
+}
+
+static int system_connect(int socket, const struct sockaddr *address, unsigned size) {
+    return connect(socket, address, size);
+}
+
+static int system_socket_error(int socket, int *error) {
+    socklen_t size = sizeof *error;
+    return getsockopt(socket, SOL_SOCKET, SO_ERROR, error, &size);
+}
+
+static ssize_t system_send(int socket, const void *bytes, size_t size) {
+    return send(socket, bytes, size, MSG_NOSIGNAL);
+}
+
+static ssize_t system_receive(int socket, void *bytes, size_t size) {
+    return recv(socket, bytes, size, 0);
+}
+
+static int system_poll(struct pollfd *files, size_t count, int timeout_ms) {
+    return poll(files, (nfds_t)count, timeout_ms);
+}
+
+static int system_epoll_create(void) {
+    return epoll_create1(EPOLL_CLOEXEC);
+}
+
+static int system_event_create(void) {
+    return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+}
+
+static int system_event_set(int event) {
+    return eventfd_write(event, 1);
+}
+
+static int system_event_clear(int event) {
+    eventfd_t value;
+    return eventfd_read(event, &value) == 0 || errno == EAGAIN ? 0 : -1;
+}
+
 const system_calls SYSTEM_CALLS = {
     .open = system_open,
     .close = close,
@@ -103,6 +154,19 @@ const system_calls SYSTEM_CALLS = {
     .rename_new = system_rename_new,
     .unlink = unlink,
     .process_id = system_process_id,
+    .resolve = getaddrinfo,
+    .socket = system_socket,
+    .set_option = system_set_option,
+    .connect = system_connect,
+    .socket_error = system_socket_error,
+    .send = system_send,
+    .receive = system_receive,
+    .poll = system_poll,
+    .epoll_create = system_epoll_create,
+    .epoll_control = epoll_ctl,
+    .event_create = system_event_create,
+    .event_set = system_event_set,
+    .event_clear = system_event_clear,
     .wait = system_wait,
     .wake_one = system_wake_one,
     .wake_all = system_wake_all,

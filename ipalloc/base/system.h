@@ -14,6 +14,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct addrinfo;
+struct epoll_event;
+struct pollfd;
+struct sockaddr;
 struct stat;
 struct statfs;
 
@@ -44,6 +48,21 @@ typedef struct system_calls {
     int (*rename_new)(const char *from, const char *to); /* EEXIST where `to` is there */
     int (*unlink)(const char *path);
     int (*process_id)(void);
+    /* Sockets never wait, are closed on exec, and never raise SIGPIPE. */
+    int (*resolve)(const char *name, const char *port, const struct addrinfo *hints,
+                   struct addrinfo **out); /* as getaddrinfo: 0 or EAI_...; may wait */
+    int (*socket)(int family, int type, int protocol);
+    int (*set_option)(int socket, int level, int name, const void *value, unsigned size);
+    int (*connect)(int socket, const struct sockaddr *address, unsigned size);
+    int (*socket_error)(int socket, int *error); /* what became of connect */
+    ssize_t (*send)(int socket, const void *bytes, size_t size);
+    ssize_t (*receive)(int socket, void *bytes, size_t size);
+    int (*poll)(struct pollfd *files, size_t count, int timeout_ms);
+    int (*epoll_create)(void);
+    int (*epoll_control)(int epoll, int operation, int file, struct epoll_event *event);
+    int (*event_create)(void); /* an eventfd */
+    int (*event_set)(int event);
+    int (*event_clear)(int event); /* also where it is not set */
     /* Sleep while *word is `expected`, at most timeout_ns (0: for ever). May wake for no reason. */
     void (*wait)(const atomic_word32 *word, uint32_t expected, uint64_t timeout_ns);
     void (*wake_one)(const atomic_word32 *word);

@@ -16,7 +16,7 @@
 typedef struct etcd_channel etcd_channel;
 
 typedef struct channel_options {
-    const hooks *hooks;
+    hooks *hooks;
     const system_calls *system;
     const char *const *hosts; /* "10.0.0.1:2379", "[::1]:2379", "name:2379" */
     size_t host_count;

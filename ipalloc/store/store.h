@@ -39,6 +39,7 @@ int store_open_with(const char *url, const ipalloc_store_options *options,
 
 int memory_store_open(const store_opening *opening, ipalloc_error *error);
 int sqlite_store_open(const store_opening *opening, ipalloc_error *error);
+int etcd_store_open(const store_opening *opening, ipalloc_error *error);
 
 /* Small things that every store needs. */
 bool bytes_equal(ipalloc_bytes a, ipalloc_bytes b);
