@@ -220,8 +220,13 @@ typedef struct ipalloc_txn_options {
     size_t size;
     const char *owner;     /* who the addresses are for; copied. NULL: records only */
     bool dry_run;          /* claim nothing, keep nothing, refuse what a commit would refuse */
-    uint64_t deadline_ms;  /* from now; 0: none. Past it, waiting calls end with UNAVAILABLE */
+    uint64_t deadline_ms;  /* from now; 0: none. Past it, waiting calls end with UNAVAILABLE; a
+                              commit that was sent by then, with UNKNOWN_OUTCOME */
     uint32_t max_attempts; /* ipalloc_transact only; 0: 16 */
+    bool new_owner;        /* this owner is expected to hold nothing: its record is not read, and
+                              the commit finds out: CONFLICT where the guess was wrong (then
+                              ipalloc_transact runs it again without guessing). Saves a reading;
+                              steps that must know the record read it after all */
 } ipalloc_txn_options;
 
 /* What was given. */
@@ -314,17 +319,22 @@ IPALLOC_API int ipalloc_txn_check(ipalloc_txn *txn, const char *key, uint64_t ex
  * nothing.
  * OK; CONFLICT (the store has moved on: claims undone, the message says on what; run it again or
  * use ipalloc_transact); IO; UNAVAILABLE (nothing happened); UNKNOWN_OUTCOME (not freed: only
- * commit, which resolves it, and abort may follow); INVALID (the owner holds more than one record
- * can tell, some 10,000 addresses); NOMEM. */
+ * commit and abort may follow); INVALID (the owner holds more than one record can tell, some 10,000
+ * addresses); NOMEM. Commit once more finds out how it ended: OK if it has happened, and where a
+ * store that others write to has not taken it, it is sent again with the same addresses. */
 IPALLOC_API int ipalloc_txn_commit(ipalloc_txn *txn, uint64_t *revision, ipalloc_error *error);
 
-/* Undo the claims and end it. After UNKNOWN_OUTCOME it settles the outcome as aborted unless the
- * commit won; where the store cannot be asked, the claims stay until the registry is opened again.
- * NULL is fine. */
+/* Undo the claims and end it. After UNKNOWN_OUTCOME it settles the outcome: what has not happened
+ * by then never will, and what has, stays. Where the store cannot be asked, or the deadline has
+ * passed, the claims stay until it answers a later call, whichever that is. What is not settled
+ * when the registry is closed, or the process dies, ends as the store takes it: all of it, or
+ * nothing; and the owner who asks again gets what it holds. NULL is fine. */
 IPALLOC_API void ipalloc_txn_abort(ipalloc_txn *txn);
 
 /* Run `body` in a transaction and commit it, again from the start after CONFLICT, up to
- * max_attempts times. body returns OK to commit; anything else aborts and is the result.
+ * max_attempts times. body returns OK to commit; anything else aborts and is the result. An unknown
+ * outcome is resolved as far as the deadline and the store allow; UNKNOWN_OUTCOME says that it was
+ * not: it is then settled in a later call, and asking again for the same owner and slots is safe.
  * Results: those of begin, body and commit. */
 typedef int (*ipalloc_txn_body)(ipalloc_txn *txn, void *context, ipalloc_error *error);
 IPALLOC_API int ipalloc_transact(ipalloc_registry *registry, const ipalloc_txn_options *options,

@@ -85,8 +85,6 @@ typedef struct ipalloc_store_info {
     uint64_t epoch;         /* grows when the store was copied or restored; 1 at first */
     uint64_t revision;      /* of the last committed batch; 0: none yet */
     uint64_t oldest_change; /* changes since this revision or later can be asked for */
-    uint64_t
-        late_ms_max; /* how long after UNKNOWN_OUTCOME a batch may still take effect; 0: never */
     bool read_only;
     bool restored; /* a copy or a restored one that nobody has accepted yet */
 } ipalloc_store_info;

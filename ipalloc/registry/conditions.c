@@ -61,5 +61,7 @@ bool conditions_can_be_proved(const batch_builder *b) {
 int conditions_prove(ipalloc_registry *registry, const batch_builder *b, size_t *failed_op,
                      ipalloc_error *error) {
     int status = conditions_judge(registry, b, failed_op, error);
+    if (b->count == 1)
+        return status; /* it held when it was read */
     return status == IPALLOC_OK ? judge_those(registry, b, false, failed_op, error) : status;
 }

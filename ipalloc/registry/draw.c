@@ -337,17 +337,40 @@ static int take_somewhere(draw *d) {
     return prove_full(d->pool);
 }
 
+static void count_full(const ipalloc_pool *pool) {
+    for (size_t i = 0; i < pool->set->count; i++)
+        if (!pool->set->ranges[i].draining)
+            activity_refuse(&pool->set->ranges[i].activity, SCOPE_DYNAMIC);
+}
+
+static void count_taken(const ipalloc_pool *pool, const place *p) {
+    range_offset offset;
+    pool_range *range = pool_find_range(pool, p, &offset);
+    if (range != NULL)
+        activity_refuse(&range->activity, SCOPE_STATIC);
+}
+
+void draw_count_refusal(const ipalloc_pool *pool, const place *p, int status) {
+    gate_enter(&pool->registry->gate);
+    if (status == IPALLOC_E_FULL)
+        count_full(pool);
+    else if (status == IPALLOC_E_TAKEN && p != NULL)
+        count_taken(pool, p);
+    gate_leave(&pool->registry->gate);
+}
+
+/* An owner of whom nothing is known may have it already: then it is no refusal. */
+static bool refusals_count(const draw *d) {
+    return !d->txn->dry_run && d->txn->owner_loaded;
+}
+
 static int say_full(const draw *d) {
     const ipalloc_pool *pool = d->pool;
     size_t active = 0;
-    for (size_t i = 0; i < pool->set->count; i++) {
-        pool_range *range = &pool->set->ranges[i];
-        if (range->draining)
-            continue;
-        active++;
-        if (!d->txn->dry_run)
-            activity_refuse(&range->activity, SCOPE_DYNAMIC);
-    }
+    for (size_t i = 0; i < pool->set->count; i++)
+        active += !pool->set->ranges[i].draining;
+    if (refusals_count(d))
+        count_full(pool);
     return error_set(d->error, IPALLOC_E_FULL,
                      "pool %s is full: nothing is free in its %zu active %s", pool->name, active,
                      active == 1 ? "range" : "ranges");
@@ -545,7 +568,7 @@ static int try_this(draw *d) {
     if (status == IPALLOC_E_NOMEM)
         return error_no_memory(d->error);
     status = explain_taken(d, range, offset);
-    if (status == IPALLOC_E_TAKEN && !d->txn->dry_run)
+    if (status == IPALLOC_E_TAKEN && refusals_count(d))
         activity_refuse(&range->activity, SCOPE_STATIC);
     return status;
 }

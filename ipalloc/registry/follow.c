@@ -27,6 +27,8 @@ int ipalloc_registry_process(ipalloc_registry *registry, uint64_t *known_to, ipa
     if (registry == NULL)
         return error_set(error, IPALLOC_E_INVALID, "process: the registry must not be NULL");
     int status = cache_take_in(registry, error);
+    if (status == IPALLOC_OK)
+        stranded_settle(registry); /* the store answers */
     if (known_to != NULL)
         *known_to = cache_seen_revision(registry);
     return status;

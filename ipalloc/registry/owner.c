@@ -241,6 +241,14 @@ static int parse_with_pools(ipalloc_txn *txn, ipalloc_bytes value, ipalloc_error
     return IPALLOC_OK;
 }
 
+/* What was claimed for a new owner cannot be joined to a record: another slot may be the same. */
+static int take_record(ipalloc_txn *txn, ipalloc_bytes value, ipalloc_error *error) {
+    if (txn->lease_count == 0)
+        return parse_with_pools(txn, value, error);
+    return error_set(error, IPALLOC_E_CONFLICT,
+                     "the owner was expected to hold nothing, and holds something");
+}
+
 int owner_load(ipalloc_txn *txn, ipalloc_error *error) {
     if (txn->owner_loaded)
         return IPALLOC_OK;
@@ -252,13 +260,20 @@ int owner_load(ipalloc_txn *txn, ipalloc_error *error) {
     }
     if (status != IPALLOC_OK)
         return status;
-    status = parse_with_pools(txn, bytes_of_buffer(&record.value), error);
+    status = take_record(txn, bytes_of_buffer(&record.value), error);
     if (status == IPALLOC_OK) {
         txn->owner_revision = record.revision;
         txn->owner_loaded = true;
     }
     text_free(&record.value);
     return status;
+}
+
+int owner_load_or_presume(ipalloc_txn *txn, ipalloc_error *error) {
+    if (!txn->owner_is_new)
+        return owner_load(txn, error);
+    txn->owner_presumed = true;
+    return IPALLOC_OK;
 }
 
 /* --- touching --------------------------------------------------------------------------------- */

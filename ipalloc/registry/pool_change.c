@@ -4,6 +4,10 @@
  * A change is made alone in the gate: catch up, build the new ranges aside, commit the definition
  * (and move the revision that every allocating batch compares), then swap. Where the store has
  * moved on in between, it starts again. Cost of a change: one reading of the pool's leases.
+ *
+ * A definition that may take effect yet (its outcome unknown, and the store not to be asked) is
+ * settled before the next change, and before anything that was claimed is committed: no lease of
+ * ours comes between the change and its taking effect.
  */
 #include "registry/pool_change.h"
 
@@ -33,8 +37,12 @@ static int put_definition(ipalloc_registry *registry, const char *name, const de
                              .key = bytes_of_key(&key),
                              .value = bytes_of_buffer(&text)}};
         ipalloc_batch batch = {.ops = ops, .op_count = 2};
-        status = registry_commit_batch(registry, &batch, error);
+        status = registry_commit_settled(registry, &batch, error);
         *committed_at = batch.revision;
+        if (status == IPALLOC_E_UNKNOWN_OUTCOME && batch.ticket != 0) {
+            registry->unsettled_definition = batch.ticket;
+            registry->unsettled_pool = cache_find_pool(registry, name, strlen(name));
+        }
     }
     text_free(&text);
     text_free(&mark);
@@ -73,6 +81,43 @@ static void take_back(ipalloc_pool *pool, uint64_t changed_at) {
     registry->definitions_revision = status == IPALLOC_OK ? at : before;
     if (status == IPALLOC_OK)
         pool->revision = at;
+}
+
+/* It has taken effect after all, at that revision. Where another server's lease has come before it
+ * and lies in no range now, it goes back to what is still in memory. */
+static int follow(ipalloc_registry *registry, ipalloc_pool *pool, uint64_t at,
+                  ipalloc_error *error) {
+    int status = cache_catch_up_alone(registry, error);
+    if (status != IPALLOC_E_CORRUPT || pool == NULL || registry->definitions_revision >= at)
+        return status;
+    take_back(pool, at);
+    return cache_catch_up_alone(registry, error);
+}
+
+/* Alone in the gate. */
+static int settle_alone(ipalloc_registry *registry, ipalloc_error *error) {
+    bool happened;
+    uint64_t at;
+    if (registry->unsettled_definition == 0)
+        return IPALLOC_OK;
+    ipalloc_pool *pool = registry->unsettled_pool;
+    /* Not a batch of ours that the memory has followed: it is caught up with like any other's. */
+    int status =
+        ipalloc_store_settle(registry->store, registry->unsettled_definition, &happened, &at, NULL);
+    if (status != IPALLOC_OK)
+        return error_set(error, IPALLOC_E_UNAVAILABLE,
+                         "it is not known whether a pool's changed definition has taken effect, "
+                         "and the store does not tell");
+    registry->unsettled_definition = 0;
+    registry->unsettled_pool = NULL;
+    return happened ? follow(registry, pool, at, error) : IPALLOC_OK;
+}
+
+int pool_change_settle(ipalloc_registry *registry, ipalloc_error *error) {
+    gate_enter_alone(&registry->gate);
+    int status = settle_alone(registry, error);
+    gate_leave_alone(&registry->gate);
+    return status;
 }
 
 /* Somebody else committed between our look and our change. Now that the definitions have moved, no
@@ -139,7 +184,9 @@ static int change_pool(const change *c, ipalloc_pool *known, definition *wanted,
 
 /* One attempt, alone in the gate. */
 static int try_change(const change *c, ipalloc_pool **out, ipalloc_error *error) {
-    int status = cache_catch_up_alone(c->registry, error);
+    int status = settle_alone(c->registry, error);
+    if (status == IPALLOC_OK)
+        status = cache_catch_up_alone(c->registry, error);
     if (status != IPALLOC_OK)
         return status;
     ipalloc_pool *known = cache_find_pool(c->registry, c->name, strlen(c->name));

@@ -30,6 +30,10 @@ struct change {
 /* Carry it out, from outside the gate; again after CONFLICT. `out` may be NULL. */
 int pool_change_run(const change *c, ipalloc_pool **out, ipalloc_error *error);
 
+/* From outside the gate: find out how the definition ended whose outcome is unknown, and follow it.
+ * OK; else it is still not known, and nothing may be given out. */
+int pool_change_settle(ipalloc_registry *registry, ipalloc_error *error);
+
 /* TAKEN, naming the address and its holder behind `before`. Always false. */
 bool pool_change_say_held(const change *c, ipalloc_pool *pool, const ipalloc_addr *held,
                           const char *before, ipalloc_error *error);

@@ -404,27 +404,6 @@ bool sighting_parse(ipalloc_bytes value, sighting *out) {
            lines_ended(&lines);
 }
 
-static const char COMMITTED[] = "committed";
-static const char ABORTED[] = "aborted";
-
-static bool bytes_are(ipalloc_bytes bytes, const char *text) {
-    return bytes.size == strlen(text) && memcmp(bytes.data, text, bytes.size) == 0;
-}
-
-void token_append(text_buffer *t, bool committed, uint64_t time_ms) {
-    text_format(t, "outcome=%s\ntime=%" PRIu64 "\n", committed ? COMMITTED : ABORTED, time_ms);
-}
-
-bool token_parse(ipalloc_bytes value, bool *committed, uint64_t *time_ms) {
-    line_reader lines = lines_of(value);
-    ipalloc_bytes outcome;
-    if (!line_take(&lines, "outcome", &outcome))
-        return false;
-    *committed = bytes_are(outcome, COMMITTED);
-    return (*committed || bytes_are(outcome, ABORTED)) &&
-           line_take_number(&lines, "time", UINT64_MAX, time_ms) && lines_ended(&lines);
-}
-
 int record_corrupt(ipalloc_error *error, ipalloc_bytes key, const char *what) {
     char quoted[200];
     return error_set(error, IPALLOC_E_CORRUPT, "stored record %s: %s",

@@ -12,7 +12,6 @@
  *   cooling/<pool>/<place>/      released=, owner=
  *   sighting/<pool>/<place>/     generation=, owner=, record=, first=, last=, count= (repair.h: a
  *                                lease that its owner's record was seen not to list)
- *   token/<token>/               outcome=, time=
  *   record/<key>                 the caller's own records, keys and values as given
  *
  * A <place> is an address or a port in a form whose byte order is its numeric order and that an
@@ -37,7 +36,6 @@
 #define PREFIX_OWNER    "owner/"
 #define PREFIX_COOLING  "cooling/"
 #define PREFIX_SIGHTING "sighting/"
-#define PREFIX_TOKEN    "token/"
 #define PREFIX_RECORD   "record/"
 
 enum {
@@ -135,10 +133,6 @@ typedef struct sighting {
 } sighting;
 void sighting_append(text_buffer *t, const sighting *s);
 bool sighting_parse(ipalloc_bytes value, sighting *out);
-
-/* Token records. */
-void token_append(text_buffer *t, bool committed, uint64_t time_ms);
-bool token_parse(ipalloc_bytes value, bool *committed, uint64_t *time_ms);
 
 /* CORRUPT, naming the key. */
 int record_corrupt(ipalloc_error *error, ipalloc_bytes key, const char *what);

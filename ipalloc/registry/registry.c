@@ -6,13 +6,14 @@
  */
 #include "registry/registry.h"
 
-#include "registry/token.h"
 #include "store/store.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { SENDINGS_MAX = 3 };
 
 /* --- small services --------------------------------------------------------------------------- */
 
@@ -49,6 +50,31 @@ int registry_commit_batch(ipalloc_registry *registry, ipalloc_batch *batch, ipal
     else
         error_set(error, batch->status, "the commit failed: %s", ipalloc_strerror(batch->status));
     return batch->status;
+}
+
+int registry_settle(ipalloc_registry *registry, uint64_t ticket, bool *happened,
+                    uint64_t *revision) {
+    int status = ipalloc_store_settle(registry->store, ticket, happened, revision, NULL);
+    if (status == IPALLOC_OK && *happened)
+        cache_note_own_commit(registry, *revision);
+    return status;
+}
+
+int registry_commit_settled(ipalloc_registry *registry, ipalloc_batch *batch,
+                            ipalloc_error *error) {
+    for (int sending = 1;; sending++) {
+        bool happened;
+        int status = registry_commit_batch(registry, batch, error);
+        if (status != IPALLOC_E_UNKNOWN_OUTCOME || batch->ticket == 0 ||
+            registry_settle(registry, batch->ticket, &happened, &batch->revision) != IPALLOC_OK)
+            return status;
+        batch->ticket = 0;
+        batch->status = happened ? IPALLOC_OK : IPALLOC_E_UNAVAILABLE;
+        if (happened)
+            return IPALLOC_OK;
+        if (sending == SENDINGS_MAX)
+            return error_set(error, IPALLOC_E_UNAVAILABLE, "the store has not taken the change");
+    }
 }
 
 int registry_check_pool(const ipalloc_registry *registry, const ipalloc_pool *pool, int kind,
@@ -92,7 +118,12 @@ static int write_format(ipalloc_registry *registry, ipalloc_error *error) {
                      .key = bytes_of(KEY_FORMAT),
                      .value = bytes_of(value)};
     ipalloc_batch batch = {.ops = &op, .op_count = 1};
-    int status = registry_commit_batch(registry, &batch, error);
+    int status = registry_commit_settled(registry, &batch, error);
+    if (status ==
+        IPALLOC_E_UNKNOWN_OUTCOME) /* whenever it happens, it is what any opening writes */
+        return error_set(error, IPALLOC_E_UNAVAILABLE,
+                         "it is not known whether the store was made "
+                         "ready: open it again");
     return status == IPALLOC_E_CONFLICT ? IPALLOC_OK : status; /* another server did it first */
 }
 
@@ -157,7 +188,7 @@ enum { MUTEX_COUNT = 3 };
 static void mutexes_of(ipalloc_registry *registry, pthread_mutex_t *out[MUTEX_COUNT]) {
     out[0] = &registry->pools_mutex;
     out[1] = &registry->seen_mutex;
-    out[2] = &registry->token_mutex;
+    out[2] = &registry->stranded_mutex;
 }
 
 static int init_locks(ipalloc_registry *registry, ipalloc_error *error) {
@@ -199,16 +230,13 @@ static int load(ipalloc_registry *registry, ipalloc_error *error) {
     if (status != IPALLOC_OK)
         return status;
     registry->read_only = info.read_only;
-    registry->late_ms_max = info.late_ms_max;
     atomic_word_init(&registry->restored, info.restored);
     atomic_word_init(&registry->repair_failures, 0);
+    atomic_word_init(&registry->stranded_count, 0);
     status = check_format(registry, error);
     if (status != IPALLOC_OK)
         return status;
-    status = cache_load(registry, error);
-    if (status != IPALLOC_OK || registry->read_only)
-        return status;
-    return tokens_sweep(registry, error);
+    return cache_load(registry, error);
 }
 
 int ipalloc_registry_open(ipalloc_store *store, const ipalloc_registry_options *options,
@@ -236,7 +264,6 @@ int ipalloc_registry_open(ipalloc_store *store, const ipalloc_registry_options *
         return IPALLOC_OK;
     }
     free_pools(registry);
-    tokens_free(registry);
     destroy_locks(registry);
 detach:
     store_detach(store);
@@ -248,7 +275,7 @@ free_it:
 void ipalloc_registry_close(ipalloc_registry *registry) {
     if (registry == NULL)
         return;
-    tokens_free(registry);
+    stranded_free(registry);
     assert(registry->claims.count == 0); /* open transactions must have ended */
     free_pools(registry);
     destroy_locks(registry);

@@ -4,7 +4,7 @@
  *   registry.c   open and close            cache*.c    the bitmap kept true to the store
  *   pool*.c      pools: define and change  draw.c      claiming out of a pool's ranges
  *   txn.c        steps of a transaction    commit.c    its batch, its end
- *   owner.c      the owner's record        token.c     outcomes that are not known yet
+ *   owner.c      the owner's record        unknown.c   outcomes that are not known yet
  *   transact.c   run again on CONFLICT     query.c     looking
  *   activity.c   counters of a range       validate.c  store against memory
  *   txn_record.c its records               live.c      what owners' records list
@@ -54,13 +54,6 @@ struct ipalloc_pool {
     atomic_word repairs[REPAIR_KINDS]; /* freed, reserved, found: by enum ipalloc_repair_kind */
 };
 
-/* A token key that may be deleted once a late batch can no longer meet it. */
-typedef struct spent_token {
-    struct spent_token *next;
-    uint64_t spent_at_ms; /* monotonic */
-    char key[32];
-} spent_token;
-
 struct ipalloc_registry {
     hooks hooks;
     void *memory; /* what was allocated: the handle is aligned inside it */
@@ -75,16 +68,22 @@ struct ipalloc_registry {
     bool read_only;
     atomic_word restored;
     atomic_word repair_failures; /* reports that could not be made */
-    uint64_t late_ms_max;
 
     pthread_mutex_t seen_mutex; /* over the next three */
     uint64_t seen_revision;     /* the memory knows everything up to here */
     uint64_t own_revision_max;  /* of our own commits after that */
     uint64_t own_count;
 
-    pthread_mutex_t token_mutex; /* over the queue */
-    spent_token *spent_first, *spent_last;
-    ipalloc_txn *stranded; /* aborted transactions whose outcome nobody could settle */
+    /* A definition that may take effect yet: its ticket, and its pool where that is known already.
+     * Written only alone in the gate. */
+    uint64_t unsettled_definition;
+    ipalloc_pool *unsettled_pool;
+
+    atomic_word stranded_count;
+    pthread_mutex_t stranded_mutex; /* over the next three */
+    ipalloc_txn *stranded;          /* given up by their callers, and not settled yet */
+    bool stranded_busy;             /* one of them is being settled */
+    uint64_t stranded_again_ms;     /* monotonic: not to be tried before */
 };
 
 /* --- registry.c ------------------------------------------------------------------------------- */
@@ -106,6 +105,24 @@ const ipalloc_hooks *registry_user_hooks(const ipalloc_registry *registry);
 
 /* One batch. The status is that of the call, or else the batch's. */
 int registry_commit_batch(ipalloc_registry *registry, ipalloc_batch *batch, ipalloc_error *error);
+
+/* The same, and an unknown outcome is settled at once, and sent again where it did not happen.
+ * UNKNOWN_OUTCOME: even that could not be done; the batch's ticket stays good (0: reading tells).
+ */
+int registry_commit_settled(ipalloc_registry *registry, ipalloc_batch *batch, ipalloc_error *error);
+
+/* Settle a batch of a transaction's. OK: *happened, and if so its *revision. */
+int registry_settle(ipalloc_registry *registry, uint64_t ticket, bool *happened,
+                    uint64_t *revision);
+
+/* --- unknown.c -------------------------------------------------------------------------------- */
+
+/* Settle a few transactions whose outcome nobody could tell, now that the store answers: one round
+ * trip each. From outside the gate. */
+void stranded_settle(ipalloc_registry *registry);
+
+/* At close: forget the others. */
+void stranded_free(ipalloc_registry *registry);
 
 /* INVALID unless the pool belongs to the registry and is of the wanted sort. */
 enum { ANY_KIND = -1, ADDRESS_KIND = 0 };

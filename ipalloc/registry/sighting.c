@@ -137,7 +137,7 @@ static int send(ipalloc_registry *registry, batch_builder *b, ipalloc_error *err
     if (!batch_finish(b))
         return error_no_memory(error);
     ipalloc_batch batch = {.ops = b->ops, .op_count = b->count};
-    int status = registry_commit_batch(registry, &batch, error);
+    int status = registry_commit_settled(registry, &batch, error);
     if (status == IPALLOC_E_CONFLICT)
         return error_set(error, IPALLOC_E_CONFLICT,
                          "another report was storing sightings: run it again");

@@ -1,12 +1,15 @@
 /*
  * transact.c: running a transaction again on CONFLICT, and the one-shots built on that.
  *
- * Before a rerun the memory is brought up to date, which also waits for the commits that are on
- * their way: the winner of the conflict is then in the store. A one-shot whose outcome is unknown
- * finds it out by committing again a few times before it says so; then the claim is given up, and
- * asking again for the same owner and slot resolves it.
+ * Before a rerun the memory is brought up to date, and where a step was refused, the commits that
+ * are on their way are waited for: the winner of the conflict is then in the store. An unknown
+ * outcome is found out by committing again before it is told; what is then left unknown is stranded
+ * (unknown.h), and asking again for the same owner and slot resolves it.
+ *
+ * One-shots expect that their owner is new, because then one round trip is all that they cost: the
+ * record is read in the second attempt.
  */
-#include "registry/txn.h"
+#include "registry/unknown.h"
 
 #include <time.h>
 
@@ -28,9 +31,28 @@ static void pause_before(uint32_t attempt_number) {
     nanosleep(&pause, NULL); /* a signal cuts it short, which is as good */
 }
 
+/* An unknown outcome is resolved as long as asking tells anything new, and there is time. */
+static int resolve(ipalloc_txn *txn, uint64_t *revision, ipalloc_error *error) {
+    int status = IPALLOC_E_UNKNOWN_OUTCOME;
+    bool told = true;
+    for (int i = 0; told && status == IPALLOC_E_UNKNOWN_OUTCOME && i < RESOLVE_ATTEMPTS_MAX; i++) {
+        uint64_t ticket = txn->ticket;
+        if (txn_check_deadline(txn, NULL) != IPALLOC_OK)
+            break;
+        status = ipalloc_txn_commit(txn, revision, error);
+        told = status != IPALLOC_E_UNKNOWN_OUTCOME || txn->ticket != ticket;
+    }
+    if (status == IPALLOC_E_UNKNOWN_OUTCOME)
+        unknown_strand(txn);
+    return status;
+}
+
+/* *refused: the commit was tried, and is what says so. */
 static int attempt(ipalloc_registry *registry, const ipalloc_txn_options *options,
-                   ipalloc_txn_body body, void *context, uint64_t *revision, ipalloc_error *error) {
+                   ipalloc_txn_body body, void *context, uint64_t *revision, bool *refused,
+                   ipalloc_error *error) {
     ipalloc_txn *txn;
+    *refused = false;
     int status = ipalloc_begin(registry, options, &txn, error);
     if (status != IPALLOC_OK)
         return status;
@@ -39,12 +61,16 @@ static int attempt(ipalloc_registry *registry, const ipalloc_txn_options *option
         ipalloc_txn_abort(txn);
         return status;
     }
+    *refused = true;
     status = ipalloc_txn_commit(txn, revision, error);
-    for (int i = 0; status == IPALLOC_E_UNKNOWN_OUTCOME && i < RESOLVE_ATTEMPTS_MAX; i++)
-        status = ipalloc_txn_commit(txn, revision, error);
-    if (status == IPALLOC_E_UNKNOWN_OUTCOME)
-        ipalloc_txn_abort(txn);
-    return status;
+    return status == IPALLOC_E_UNKNOWN_OUTCOME ? resolve(txn, revision, error) : status;
+}
+
+/* What a step has met is in the hands of another transaction: it may be on its way to its commit,
+ * which is waited for. */
+static void wait_for_others(ipalloc_registry *registry) {
+    gate_enter_alone(&registry->gate);
+    gate_leave_alone(&registry->gate);
 }
 
 int ipalloc_transact(ipalloc_registry *registry, const ipalloc_txn_options *options,
@@ -60,11 +86,16 @@ int ipalloc_transact(ipalloc_registry *registry, const ipalloc_txn_options *opti
     uint64_t start_ms = hooks_monotonic_ms(&registry->hooks);
     uint64_t deadline_ms = given.deadline_ms;
     for (uint32_t number = 1;; number++) {
-        status = attempt(registry, &given, body, context, revision, error);
+        bool refused, guessed = given.new_owner;
+        status = attempt(registry, &given, body, context, revision, &refused, error);
         if (status != IPALLOC_E_CONFLICT || number >= attempts)
             return status;
+        given.new_owner = false; /* the guess may have been wrong; memory has no part in that */
         pause_before(number);
-        cache_catch_up(registry, NULL); /* where it fails, the next attempt says why */
+        if (!refused)
+            wait_for_others(registry);
+        if (!refused || !guessed)
+            cache_catch_up(registry, NULL); /* where it fails, the next attempt says why */
         uint64_t passed_ms = hooks_monotonic_ms(&registry->hooks) - start_ms;
         if (deadline_ms != 0 && passed_ms >= deadline_ms)
             return error_set(error, IPALLOC_E_UNAVAILABLE,
@@ -103,7 +134,8 @@ static int run_one_shot(ipalloc_registry *registry, const char *owner, ipalloc_t
                         one_shot *o, ipalloc_error *error) {
     if (owner == NULL)
         return error_set(error, IPALLOC_E_INVALID, "the owner must not be NULL");
-    ipalloc_txn_options options = {.size = sizeof options, .owner = owner};
+    ipalloc_txn_options options = {
+        .size = sizeof options, .owner = owner, .new_owner = body != release_body};
     return ipalloc_transact(registry, &options, body, o, NULL, error);
 }
 

@@ -1,14 +1,14 @@
 /*
- * txn.c: beginning a transaction, and its steps.
+ * txn.c: beginning a transaction, what its steps check, and those that release and rename (those
+ * that allocate and reserve are in txn_grant.c).
  *
  * A step checks its arguments, reads the owner's record once, and either changes the transaction's
- * list of leases or leaves everything as it was. Claims go through draw.c; nothing is written
- * before the commit.
+ * list of leases or leaves everything as it was. Nothing is written before the commit.
  *
  * A restored store that nobody has accepted: no transaction that could write begins on it, because
  * its original may still be in use; dry-runs do.
  */
-#include "registry/txn.h"
+#include "registry/unknown.h"
 
 #include <assert.h>
 #include <string.h>
@@ -52,6 +52,7 @@ int ipalloc_begin(ipalloc_registry *registry, const ipalloc_txn_options *options
         return error_no_memory(error);
     txn->registry = registry;
     txn->dry_run = given.dry_run;
+    txn->owner_is_new = given.new_owner && !given.dry_run; /* a dry-run has no commit to find out */
     if (given.deadline_ms != 0)
         txn->deadline_at_ms = later_ms(hooks_monotonic_ms(&registry->hooks), given.deadline_ms);
     text_init(&txn->owner_key, &registry->hooks);
@@ -63,6 +64,8 @@ int ipalloc_begin(ipalloc_registry *registry, const ipalloc_txn_options *options
         txn_free(txn);
         return error_no_memory(error);
     }
+    if (given.owner != NULL)
+        unknown_settle_owner(registry, txn->owner);
     *out = txn;
     return IPALLOC_OK;
 }
@@ -87,7 +90,6 @@ void txn_free(ipalloc_txn *txn) {
     }
     batch_free(&txn->batch);
     text_free(&txn->owner_key);
-    hooks_free(h, txn->token);
     hooks_free(h, txn);
 }
 
@@ -100,6 +102,13 @@ int txn_check_deadline(const ipalloc_txn *txn, ipalloc_error *error) {
     return IPALLOC_OK;
 }
 
+uint64_t txn_time_left(const ipalloc_txn *txn) {
+    if (txn->deadline_at_ms == 0)
+        return 0;
+    uint64_t now_ms = hooks_monotonic_ms(&txn->registry->hooks);
+    return now_ms < txn->deadline_at_ms ? txn->deadline_at_ms - now_ms : 1;
+}
+
 int txn_check_open(const ipalloc_txn *txn, ipalloc_error *error) {
     if (txn == NULL)
         return error_set(error, IPALLOC_E_INVALID, "the transaction must not be NULL");
@@ -109,39 +118,47 @@ int txn_check_open(const ipalloc_txn *txn, ipalloc_error *error) {
     return IPALLOC_OK;
 }
 
-static int check_slot(const char *slot, ipalloc_error *error) {
+int txn_check_slot(const char *slot, ipalloc_error *error) {
     if (slot_is_valid(slot))
         return IPALLOC_OK;
     return error_set(error, IPALLOC_E_INVALID, "a slot has 1 to %d bytes", IPALLOC_SLOT_MAX);
 }
 
-/* A step over all that the owner holds: the checks, and the owner's record. */
-static int begin_owner_step(ipalloc_txn *txn, ipalloc_error *error) {
+static int check_owner_step(const ipalloc_txn *txn, ipalloc_error *error) {
     int status = txn_check_open(txn, error);
     if (status == IPALLOC_OK && txn->owner[0] == '\0')
         return error_set(error, IPALLOC_E_INVALID, "the transaction has no owner");
-    if (status == IPALLOC_OK)
-        status = txn_check_deadline(txn, error);
-    if (status == IPALLOC_OK)
-        status = owner_load(txn, error);
-    return status;
+    return status == IPALLOC_OK ? txn_check_deadline(txn, error) : status;
 }
 
-/* A step about addresses or ports of a pool. */
-static int begin_step(ipalloc_txn *txn, const ipalloc_pool *pool, int kind, ipalloc_error *error) {
+/* A step over all that the owner holds: the checks, and the owner's record. */
+static int begin_owner_step(ipalloc_txn *txn, ipalloc_error *error) {
+    int status = check_owner_step(txn, error);
+    return status == IPALLOC_OK ? owner_load(txn, error) : status;
+}
+
+/* A step about addresses or ports of a pool: the checks. */
+int txn_check_step(const ipalloc_txn *txn, const ipalloc_pool *pool, int kind,
+                   ipalloc_error *error) {
     int status = txn_check_open(txn, error);
     if (status == IPALLOC_OK)
         status = registry_check_pool(txn->registry, pool, kind, error);
-    return status == IPALLOC_OK ? begin_owner_step(txn, error) : status;
+    return status == IPALLOC_OK ? check_owner_step(txn, error) : status;
 }
 
-static int check_grant(const ipalloc_grant *out, ipalloc_error *error) {
+/* The same with the owner's record, for a step that must know it. */
+static int begin_step(ipalloc_txn *txn, const ipalloc_pool *pool, int kind, ipalloc_error *error) {
+    int status = txn_check_step(txn, pool, kind, error);
+    return status == IPALLOC_OK ? owner_load(txn, error) : status;
+}
+
+int txn_check_grant(const ipalloc_grant *out, ipalloc_error *error) {
     if (out == NULL || out->size >= sizeof out->size)
         return IPALLOC_OK;
     return error_set(error, IPALLOC_E_INVALID, "ipalloc_grant: size is %zu", out->size);
 }
 
-static void fill_grant(ipalloc_grant *out, const txn_lease *lease, bool existing) {
+void txn_fill_grant(ipalloc_grant *out, const txn_lease *lease, bool existing) {
     if (out == NULL)
         return;
     ipalloc_grant grant = {.size = out->size,
@@ -152,154 +169,16 @@ static void fill_grant(ipalloc_grant *out, const txn_lease *lease, bool existing
     memcpy(out, &grant, out->size < sizeof grant ? out->size : sizeof grant);
 }
 
-/* --- allocate and reserve --------------------------------------------------------------------- */
-
-static uint64_t new_generation(ipalloc_registry *registry) {
-    uint64_t generation;
-    do
-        generation = hooks_random(&registry->hooks) >> (64 - GENERATION_BITS);
-    while (generation == 0);
-    return generation;
-}
-
-/* A new lease for `slot`, with everything ready so that a claim is the last thing that can fail. */
-static int prepare_lease(ipalloc_txn *txn, ipalloc_pool *pool, const char *slot, txn_lease **out,
-                         ipalloc_error *error) {
-    int status = txn_check_room(txn, 1, error);
-    if (status == IPALLOC_OK)
-        status = owner_make_room(txn, error);
-    if (status != IPALLOC_OK)
-        return status;
-    txn_lease *lease = lease_new(txn, pool);
-    if (lease == NULL)
-        return error_no_memory(error);
-    status = lease_add_slot(&txn->registry->hooks, lease, slot, error);
-    if (status != IPALLOC_OK) {
-        lease_free(&txn->registry->hooks, lease);
-        return status;
-    }
-    lease->generation = new_generation(txn->registry);
-    *out = lease;
-    return IPALLOC_OK;
-}
-
-static void adopt_lease(ipalloc_txn *txn, txn_lease *lease) {
-    lease->touched = true;
-    txn->touched_count++;
-    owner_insert(txn, lease);
-}
-
-static int allocate(ipalloc_txn *txn, ipalloc_pool *pool, int kind, const char *slot,
-                    ipalloc_grant *out, ipalloc_error *error) {
-    int status = begin_step(txn, pool, kind, error);
-    if (status == IPALLOC_OK)
-        status = check_slot(slot, error);
-    if (status == IPALLOC_OK)
-        status = check_grant(out, error);
-    if (status != IPALLOC_OK)
-        return status;
-    txn_lease *lease = owner_find_slot(txn, pool, slot);
-    if (lease != NULL) {
-        fill_grant(out, lease, true);
-        return IPALLOC_OK;
-    }
-    status = prepare_lease(txn, pool, slot, &lease, error);
-    if (status != IPALLOC_OK)
-        return status;
-    status = draw_any(txn, lease, error);
-    if (status != IPALLOC_OK) {
-        lease_free(&txn->registry->hooks, lease);
-        return status;
-    }
-    adopt_lease(txn, lease);
-    fill_grant(out, lease, false);
-    return IPALLOC_OK;
-}
-
-static int say_slot_occupied(const txn_lease *lease, const char *slot, ipalloc_error *error) {
+int txn_say_slot_occupied(const txn_lease *lease, const char *slot, ipalloc_error *error) {
     char address[IPALLOC_ADDR_TEXT], quoted[100];
     return error_set(error, IPALLOC_E_TAKEN, "slot %s of this owner has %s of pool %s already",
                      text_quote(slot, strlen(slot), quoted, sizeof quoted),
                      place_format(&lease->claim.place, address), lease->claim.pool->name);
 }
 
-/* Stop the release that this transaction planned. Where another server has released it meanwhile
- * its bit goes, as at an abort, and the commit will be refused. */
-static void revive(ipalloc_txn *txn, txn_lease *lease) {
-    gate_enter(&txn->registry->gate);
-    draw_undo(txn, lease);
-    gate_leave(&txn->registry->gate);
-    lease->removed = false;
-    lease->slot_count = 0;
-}
-
-/* The owner has the address: give it this slot too. A planned release of it is off. */
-static int share(ipalloc_txn *txn, txn_lease *lease, const char *slot, ipalloc_grant *out,
-                 ipalloc_error *error) {
-    int status = lease_touch(txn, lease, error);
-    if (status != IPALLOC_OK)
-        return status;
-    if (lease->removed) {
-        revive(txn, lease);
-        assert(lease->slots != NULL); /* it had a slot: adding one cannot need memory */
-        memcpy(lease->slots[lease->slot_count++], slot, strlen(slot) + 1);
-    } else {
-        status = lease_add_slot(&txn->registry->hooks, lease, slot, error);
-    }
-    if (status == IPALLOC_OK)
-        fill_grant(out, lease, false);
-    return status;
-}
-
-static int reserve_new(ipalloc_txn *txn, ipalloc_pool *pool, const char *slot, const place *p,
-                       ipalloc_grant *out, ipalloc_error *error) {
-    txn_lease *lease;
-    int status = prepare_lease(txn, pool, slot, &lease, error);
-    if (status != IPALLOC_OK)
-        return status;
-    lease->claim.place = *p;
-    status = draw_this(txn, lease, error);
-    if (status != IPALLOC_OK) {
-        lease_free(&txn->registry->hooks, lease);
-        return status;
-    }
-    adopt_lease(txn, lease);
-    fill_grant(out, lease, false);
-    return IPALLOC_OK;
-}
-
-static int reserve(ipalloc_txn *txn, ipalloc_pool *pool, const char *slot, const place *p,
-                   ipalloc_grant *out, ipalloc_error *error) {
-    int status = check_slot(slot, error);
-    if (status == IPALLOC_OK)
-        status = check_grant(out, error);
-    if (status != IPALLOC_OK)
-        return status;
-    txn_lease *occupant = owner_find_slot(txn, pool, slot);
-    txn_lease *lease = owner_find_place(txn, pool, p);
-    if (occupant != NULL && occupant == lease) {
-        fill_grant(out, lease, true);
-        return IPALLOC_OK;
-    }
-    if (occupant != NULL)
-        return say_slot_occupied(occupant, slot, error);
-    return lease != NULL ? share(txn, lease, slot, out, error)
-                         : reserve_new(txn, pool, slot, p, out, error);
-}
-
-int ipalloc_txn_allocate(ipalloc_txn *txn, ipalloc_pool *pool, const char *slot, ipalloc_grant *out,
-                         ipalloc_error *error) {
-    return allocate(txn, pool, ADDRESS_KIND, slot, out, error);
-}
-
-int ipalloc_txn_allocate_port(ipalloc_txn *txn, ipalloc_pool *pool, const char *slot,
-                              ipalloc_grant *out, ipalloc_error *error) {
-    return allocate(txn, pool, IPALLOC_POOL_PORT, slot, out, error);
-}
-
 /* The place of a caller's address; NOT_IN_RANGE where it is of the other family. */
-static int place_of_caller(const ipalloc_pool *pool, const ipalloc_addr *address, place *out,
-                           ipalloc_error *error) {
+int txn_place_of_caller(const ipalloc_pool *pool, const ipalloc_addr *address, place *out,
+                        ipalloc_error *error) {
     char text[IPALLOC_ADDR_TEXT];
     if (address == NULL || (address->family != 4 && address->family != 6))
         return error_set(error, IPALLOC_E_INVALID, "the address is none");
@@ -310,22 +189,6 @@ static int place_of_caller(const ipalloc_pool *pool, const ipalloc_addr *address
                          pool->name, pool_kind_name(pool->kind));
     }
     return IPALLOC_OK;
-}
-
-int ipalloc_txn_reserve(ipalloc_txn *txn, ipalloc_pool *pool, const char *slot,
-                        const ipalloc_addr *address, ipalloc_grant *out, ipalloc_error *error) {
-    place p;
-    int status = begin_step(txn, pool, ADDRESS_KIND, error);
-    if (status == IPALLOC_OK)
-        status = place_of_caller(pool, address, &p, error);
-    return status == IPALLOC_OK ? reserve(txn, pool, slot, &p, out, error) : status;
-}
-
-int ipalloc_txn_reserve_port(ipalloc_txn *txn, ipalloc_pool *pool, const char *slot, uint16_t port,
-                             ipalloc_grant *out, ipalloc_error *error) {
-    place p = place_of_port(port);
-    int status = begin_step(txn, pool, IPALLOC_POOL_PORT, error);
-    return status == IPALLOC_OK ? reserve(txn, pool, slot, &p, out, error) : status;
 }
 
 /* --- release ---------------------------------------------------------------------------------- */
@@ -421,7 +284,7 @@ int ipalloc_txn_release(ipalloc_txn *txn, ipalloc_pool *pool, const ipalloc_addr
     place p;
     int status = begin_step(txn, pool, ADDRESS_KIND, error);
     if (status == IPALLOC_OK)
-        status = place_of_caller(pool, address, &p, error);
+        status = txn_place_of_caller(pool, address, &p, error);
     return status == IPALLOC_OK ? release(txn, pool, &p, generation, error) : status;
 }
 
@@ -436,7 +299,7 @@ int ipalloc_txn_release_slot(ipalloc_txn *txn, ipalloc_pool *pool, const char *s
                              ipalloc_error *error) {
     int status = begin_step(txn, pool, ANY_KIND, error);
     if (status == IPALLOC_OK)
-        status = check_slot(slot, error);
+        status = txn_check_slot(slot, error);
     if (status != IPALLOC_OK)
         return status;
     txn_lease *lease = owner_find_slot(txn, pool, slot);
@@ -473,9 +336,9 @@ int ipalloc_txn_rename_slot(ipalloc_txn *txn, ipalloc_pool *pool, const char *fr
     char quoted[100];
     int status = begin_step(txn, pool, ANY_KIND, error);
     if (status == IPALLOC_OK)
-        status = check_slot(from, error);
+        status = txn_check_slot(from, error);
     if (status == IPALLOC_OK)
-        status = check_slot(to, error);
+        status = txn_check_slot(to, error);
     if (status != IPALLOC_OK)
         return status;
     txn_lease *lease = owner_find_slot(txn, pool, from);
@@ -484,7 +347,7 @@ int ipalloc_txn_rename_slot(ipalloc_txn *txn, ipalloc_pool *pool, const char *fr
         return error_set(error, IPALLOC_E_NOT_FOUND, "slot %s of this owner is empty",
                          text_quote(from, strlen(from), quoted, sizeof quoted));
     if (occupant != NULL && occupant != lease)
-        return say_slot_occupied(occupant, to, error);
+        return txn_say_slot_occupied(occupant, to, error);
     if (strcmp(from, to) == 0)
         return IPALLOC_OK;
     status = lease_touch(txn, lease, error);
@@ -501,15 +364,15 @@ int ipalloc_txn_find_slot(ipalloc_txn *txn, ipalloc_pool *pool, const char *slot
     char quoted[100];
     int status = begin_step(txn, pool, ANY_KIND, error);
     if (status == IPALLOC_OK)
-        status = check_slot(slot, error);
+        status = txn_check_slot(slot, error);
     if (status == IPALLOC_OK)
-        status = check_grant(out, error);
+        status = txn_check_grant(out, error);
     if (status != IPALLOC_OK)
         return status;
     const txn_lease *lease = owner_find_slot(txn, pool, slot);
     if (lease == NULL)
         return error_set(error, IPALLOC_E_NOT_FOUND, "slot %s of this owner is empty",
                          text_quote(slot, strlen(slot), quoted, sizeof quoted));
-    fill_grant(out, lease, true);
+    txn_fill_grant(out, lease, true);
     return IPALLOC_OK;
 }

@@ -9,7 +9,6 @@
 
 #include "registry/batch.h"
 #include "registry/registry.h"
-#include "registry/token.h"
 
 typedef struct txn_lease {
     claim claim; /* says which pool and place; listed while its bit is in our hands */
@@ -40,8 +39,11 @@ struct ipalloc_txn {
     char owner[IPALLOC_OWNER_MAX + 1]; /* "" for records only */
     bool dry_run;
     bool unknown;            /* the outcome is; only commit and abort may follow */
+    uint64_t ticket;         /* what settles it; 0: reading does */
     uint64_t deadline_at_ms; /* monotonic; 0: none */
 
+    bool owner_is_new;   /* the caller expects that the owner holds nothing */
+    bool owner_presumed; /* and steps have believed it: the commit is to find out */
     bool owner_loaded;
     text_buffer owner_key;
     uint64_t owner_revision; /* 0: there was no record */
@@ -59,7 +61,7 @@ struct ipalloc_txn {
     uint64_t time_ms;      /* wall clock of the batch */
     uint64_t commit_at_ms; /* monotonic, when the first commit was called */
     uint64_t commit_ms;    /* how long it was until the outcome was known */
-    spent_token *token;
+    uint64_t committed_at; /* the batch's revision, once it is committed; 0: reading did not tell */
     ipalloc_txn *next_stranded;
 };
 
@@ -74,6 +76,34 @@ int txn_check_open(const ipalloc_txn *txn, ipalloc_error *error);
 /* UNAVAILABLE once the deadline has passed. */
 int txn_check_deadline(const ipalloc_txn *txn, ipalloc_error *error);
 
+/* How many milliseconds there are to it, at least 1; 0: there is none. */
+uint64_t txn_time_left(const ipalloc_txn *txn);
+
+/* What a step about a pool's addresses or ports begins with: all but the owner's record. */
+int txn_check_step(const ipalloc_txn *txn, const ipalloc_pool *pool, int kind,
+                   ipalloc_error *error);
+int txn_check_slot(const char *slot, ipalloc_error *error);
+int txn_check_grant(const ipalloc_grant *out, ipalloc_error *error);
+/* The place of a caller's address; NOT_IN_RANGE where it is of the other family. */
+int txn_place_of_caller(const ipalloc_pool *pool, const ipalloc_addr *address, place *out,
+                        ipalloc_error *error);
+
+/* What the caller gets; `out` may be NULL. */
+void txn_fill_grant(ipalloc_grant *out, const txn_lease *lease, bool existing);
+/* TAKEN: the slot has another address already. */
+int txn_say_slot_occupied(const txn_lease *lease, const char *slot, ipalloc_error *error);
+
+/* --- commit.c --------------------------------------------------------------------------------- */
+
+/* Undo everything and free it; `status` is what the caller is to answer. */
+int commit_give_up(ipalloc_txn *txn, int status);
+
+/* It happened at that revision: what it claimed are leases now. Frees it. */
+int commit_confirm(ipalloc_txn *txn, uint64_t at, uint64_t *revision);
+
+/* It has not happened and never will: send the same batch once more. */
+int commit_send_again(ipalloc_txn *txn, uint64_t *revision, ipalloc_error *error);
+
 /* --- txn_record.c ----------------------------------------------------------------------------- */
 
 /* Delete a record of the registry's own, which is at that revision. OK; INVALID; NOMEM. */
@@ -82,8 +112,12 @@ int txn_delete_own(ipalloc_txn *txn, const record_key *key, uint64_t revision,
 
 /* --- owner.c ---------------------------------------------------------------------------------- */
 
-/* Read the owner's record, once. Outside the gate. OK; CORRUPT; IO; UNAVAILABLE; NOMEM. */
+/* Read the owner's record, once. Outside the gate. OK; CONFLICT (there is one, and something was
+ * claimed on the presumption that there is none); CORRUPT; IO; UNAVAILABLE; NOMEM. */
 int owner_load(ipalloc_txn *txn, ipalloc_error *error);
+
+/* The same, but where the owner is expected to hold nothing it is believed without reading. */
+int owner_load_or_presume(ipalloc_txn *txn, ipalloc_error *error);
 
 /* The record's new text, without what is removed. */
 void owner_append(text_buffer *t, const ipalloc_txn *txn);
@@ -118,6 +152,9 @@ int txn_check_room(const ipalloc_txn *txn, size_t more, ipalloc_error *error);
 int draw_any(ipalloc_txn *txn, txn_lease *lease, ipalloc_error *error);
 /* Claim the place that is set in it. Statuses of ipalloc_txn_reserve. */
 int draw_this(ipalloc_txn *txn, txn_lease *lease, ipalloc_error *error);
+
+/* Count a refusal that was not counted when it was met, because the owner was not known. */
+void draw_count_refusal(const ipalloc_pool *pool, const place *p, int status);
 
 /* Give up the lease's claim or planned release, as if it had never been. Inside the gate. */
 void draw_undo(ipalloc_txn *txn, txn_lease *lease);

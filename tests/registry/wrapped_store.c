@@ -52,7 +52,6 @@ static int wrapped_changes(void *self, uint64_t since, ipalloc_bytes prefix, siz
 static int wrapped_info(void *self, ipalloc_store_info *out, ipalloc_error *error) {
     wrapped_store *w = self;
     int status = ipalloc_store_get_info(w->inner, out, error);
-    out->late_ms_max = w->late_ms_max;
     out->read_only = w->read_only;
     out->restored = w->restored;
     return status;
@@ -80,6 +79,8 @@ static void keep_late(wrapped_store *w, const ipalloc_batch *batch) {
         ops[i].value = copy_bytes(ops[i].value);
     }
     w->late = (ipalloc_batch){.ops = ops, .op_count = batch->op_count};
+    w->late_ticket = w->last_ticket;
+    w->late_settled = false;
 }
 
 static void drop_late(wrapped_store *w) {
@@ -99,12 +100,39 @@ static enum wrapped_mood next_mood(wrapped_store *w) {
     return left > 0 ? w->mood : MOOD_HONEST;
 }
 
+/* Of one that was applied, or not. */
+static void give_ticket(wrapped_store *w, ipalloc_batch *batch, bool applied) {
+    ck_assert_uint_lt(w->last_ticket + 1, WRAPPED_TICKETS_MAX);
+    w->outcomes[++w->last_ticket] = (struct wrapped_outcome){
+        .happened = applied && batch->status == IPALLOC_OK, .revision = batch->revision};
+    batch->ticket = w->last_ticket;
+}
+
+static int wrapped_settle(void *self, uint64_t ticket, bool *happened, uint64_t *revision,
+                          ipalloc_error *error) {
+    wrapped_store *w = self;
+    (void)error;
+    if (w->reads_fail || w->settle_fails)
+        return IPALLOC_E_UNAVAILABLE;
+    ck_assert_uint_le(ticket, w->last_ticket);
+    *happened = w->outcomes[ticket].happened;
+    *revision = w->outcomes[ticket].revision;
+    w->late_settled |= ticket == w->late_ticket;
+    w->settled++;
+    return IPALLOC_OK;
+}
+
 static int commit_one(wrapped_store *w, ipalloc_batch *batch, ipalloc_error *error) {
     enum wrapped_mood mood = next_mood(w);
     int status = IPALLOC_OK;
     call_once(w, &w->before_commit);
+    w->timeout_ms = batch->timeout_ms;
     if (mood == MOOD_HONEST || mood == MOOD_UNKNOWN_APPLIED)
         status = ipalloc_store_commit(w->inner, batch, 1, error);
+    bool unknown =
+        mood == MOOD_UNKNOWN_APPLIED || mood == MOOD_UNKNOWN_LOST || mood == MOOD_UNKNOWN_LATE;
+    if (unknown && w->tickets)
+        give_ticket(w, batch, mood == MOOD_UNKNOWN_APPLIED);
     if (mood == MOOD_UNKNOWN_LATE)
         keep_late(w, batch);
     if (mood == MOOD_IO)
@@ -133,7 +161,8 @@ void wrapped_open(wrapped_store *w, ipalloc_store *inner) {
                                                   .changes = wrapped_changes,
                                                   .info = wrapped_info,
                                                   .accept = wrapped_accept,
-                                                  .close = wrapped_end};
+                                                  .close = wrapped_end,
+                                                  .settle = wrapped_settle};
     ipalloc_error error;
     *w = (wrapped_store){.inner = inner};
     ck_assert_status_error(ipalloc_store_create(&METHODS, w, NULL, &w->handle, &error), IPALLOC_OK,
@@ -147,8 +176,13 @@ void wrapped_set_mood(wrapped_store *w, enum wrapped_mood mood, int commits) {
 
 int wrapped_deliver(wrapped_store *w) {
     ck_assert_uint_gt(w->late.op_count, 0);
-    ck_assert_status(ipalloc_store_commit(w->inner, &w->late, 1, NULL), IPALLOC_OK);
+    w->late.status = IPALLOC_E_CONFLICT;
+    if (!w->late_settled)
+        ck_assert_status(ipalloc_store_commit(w->inner, &w->late, 1, NULL), IPALLOC_OK);
     int status = w->late.status;
+    if (w->late_ticket != 0)
+        w->outcomes[w->late_ticket] = (struct wrapped_outcome){.happened = status == IPALLOC_OK,
+                                                               .revision = w->late.revision};
     drop_late(w);
     return status;
 }

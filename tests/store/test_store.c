@@ -101,7 +101,6 @@ START_TEST(a_new_store_is_empty_at_revision_0) {
     ck_assert_uint_eq(info.revision, 0);
     ck_assert_uint_eq(info.epoch, 1);
     ck_assert_uint_eq(info.oldest_change, 0);
-    ck_assert_uint_eq(info.late_ms_max, 0);
     ck_assert(!info.restored);
     ck_assert(!info.read_only);
 }
