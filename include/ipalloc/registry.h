@@ -59,7 +59,7 @@ IPALLOC_API void ipalloc_registry_close(ipalloc_registry *registry);
 
 /* Prove in place that the store and the memory agree: every lease has its bit and its owner record,
  * every bit a lease, counts add up. Call it when no transaction is open. OK; CORRUPT (what, in the
- * message); IO. */
+ * message); CONFLICT (other servers kept writing while it compared); IO; UNAVAILABLE; NOMEM. */
 IPALLOC_API int ipalloc_registry_validate(ipalloc_registry *registry, ipalloc_error *error);
 
 /* --- pools ------------------------------------------------------------------------------------ */

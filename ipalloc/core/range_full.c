@@ -11,16 +11,24 @@
 
 #include <assert.h>
 
-int range_prove_all_full(ipalloc_range *const *ranges, size_t count) {
-    uint64_t stamps[RANGE_PROOF_MAX];
+bool range_all_still_full(ipalloc_range *const *ranges, size_t count, const uint64_t *stamps) {
+    for (size_t i = 0; i < count; i++) {
+        if (!range_still_full(ranges[i], stamps[i]))
+            return false;
+    }
+    return true;
+}
+
+int range_prove_all_stamped(ipalloc_range *const *ranges, size_t count, uint64_t *stamps) {
     assert(count <= RANGE_PROOF_MAX);
     for (size_t i = 0; i < count; i++) {
         if (range_prove_full(ranges[i], &stamps[i]) != IPALLOC_E_FULL)
             return IPALLOC_OK;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (!range_still_full(ranges[i], stamps[i]))
-            return IPALLOC_OK;
-    }
-    return IPALLOC_E_FULL;
+    return range_all_still_full(ranges, count, stamps) ? IPALLOC_E_FULL : IPALLOC_OK;
+}
+
+int range_prove_all_full(ipalloc_range *const *ranges, size_t count) {
+    uint64_t stamps[RANGE_PROOF_MAX];
+    return range_prove_all_stamped(ranges, count, stamps);
 }

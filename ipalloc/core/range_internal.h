@@ -72,6 +72,9 @@ bool range_still_full(const ipalloc_range *range, uint64_t stamp);
  * FULL; OK if something was seen free, or became free meanwhile. */
 enum { RANGE_PROOF_MAX = 256 }; /* the ranges of a pool */
 int range_prove_all_full(ipalloc_range *const *ranges, size_t count);
+/* The same, with a stamp for each range; and have they all stayed full since? */
+int range_prove_all_stamped(ipalloc_range *const *ranges, size_t count, uint64_t *stamps);
+bool range_all_still_full(ipalloc_range *const *ranges, size_t count, const uint64_t *stamps);
 
 /* The first held offset from `from` on; false if there is none. `from` may lie behind the last. */
 bool range_next_from(const ipalloc_range *range, range_offset from, range_offset *held);

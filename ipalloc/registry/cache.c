@@ -1,13 +1,9 @@
 /*
- * cache.c: the bitmaps, as a cache of the store: loaded from it, and kept true to it.
+ * cache.c: the bitmaps, as a cache of the store: pools in memory, and loading them.
  *
  * The store decides; the bitmap proposes. Loading sets a bit per lease key and reads no lease body;
  * cooling records are read, because their time matters. Where a store is shared by several servers,
- * catching up applies what the others did; a store that only we write is never behind, which costs
- * one counter to know: revisions of our own commits that follow each other without a gap.
- *
- * Invariant: after loading or catching up, with nobody else inside the gate, a bit is held if and
- * only if its lease is in the store or a claim of it is in hand.
+ * cache_apply.c applies what the others did; cache_seen.c knows how far that has come.
  */
 #include "registry/registry.h"
 
@@ -37,6 +33,7 @@ ipalloc_pool *cache_new_pool(ipalloc_registry *registry, const char *name, int k
     pool->kind = kind;
     for (size_t i = 0; i < REPAIR_KINDS; i++)
         atomic_word_init(&pool->repairs[i], 0);
+    atomic_word_init(&pool->has_cooling, 0);
     memcpy(pool->name, name, strlen(name) + 1);
     return pool;
 }
@@ -85,6 +82,7 @@ void cache_install(ipalloc_pool *pool, definition *d, uint64_t revision, range_s
     pool->definition = *d;
     pool->revision = revision;
     pool->set = set;
+    set->serial = ++pool->registry->sets_installed;
     *d = (definition){0};
 }
 
@@ -229,7 +227,7 @@ static int adopt_pools(ipalloc_registry *registry, bool rebuild, ipalloc_error *
 
 /* The revision is read first: what changes after that is noticed as a change later. Leases are read
  * after the definitions, and may be of ranges that have come in between: then it is done again. */
-static int load_definitions(ipalloc_registry *registry, bool rebuild, ipalloc_error *error) {
+int cache_load_definitions(ipalloc_registry *registry, bool rebuild, ipalloc_error *error) {
     uint64_t revision, now;
     for (int attempt = 1;; attempt++) {
         int status = definitions_revision(registry, &revision, error);
@@ -244,190 +242,21 @@ static int load_definitions(ipalloc_registry *registry, bool rebuild, ipalloc_er
     }
 }
 
-/* --- what the memory knows -------------------------------------------------------------------- */
+/* --- loading ---------------------------------------------------------------------------------- */
 
-static int store_revision(ipalloc_registry *registry, uint64_t *out, ipalloc_error *error) {
+int cache_store_revision(ipalloc_registry *registry, uint64_t *out, ipalloc_error *error) {
     ipalloc_store_info info = {.size = sizeof info};
     int status = ipalloc_store_get_info(registry->store, &info, error);
     *out = info.revision;
     return status;
 }
 
-static void set_seen(ipalloc_registry *registry, uint64_t revision) {
-    pthread_mutex_lock(&registry->seen_mutex);
-    registry->seen_revision = revision;
-    registry->own_revision_max = revision;
-    registry->own_count = 0;
-    pthread_mutex_unlock(&registry->seen_mutex);
-}
-
-static uint64_t seen_revision(ipalloc_registry *registry) {
-    pthread_mutex_lock(&registry->seen_mutex);
-    uint64_t seen = registry->seen_revision;
-    pthread_mutex_unlock(&registry->seen_mutex);
-    return seen;
-}
-
-uint64_t cache_seen_revision(ipalloc_registry *registry) {
-    return seen_revision(registry);
-}
-
-bool cache_has_seen(ipalloc_registry *registry, uint64_t revision) {
-    return revision <= seen_revision(registry);
-}
-
-void cache_note_own_commit(ipalloc_registry *registry, uint64_t revision) {
-    pthread_mutex_lock(&registry->seen_mutex);
-    if (revision > registry->seen_revision) {
-        registry->own_count++;
-        if (revision > registry->own_revision_max)
-            registry->own_revision_max = revision;
-        if (registry->own_revision_max - registry->seen_revision == registry->own_count) {
-            registry->seen_revision = registry->own_revision_max;
-            registry->own_count = 0;
-        }
-    }
-    pthread_mutex_unlock(&registry->seen_mutex);
-}
-
-int cache_is_behind(ipalloc_registry *registry, bool *behind, ipalloc_error *error) {
-    uint64_t revision;
-    int status = store_revision(registry, &revision, error);
-    *behind = status == IPALLOC_OK && revision > seen_revision(registry);
-    return status;
-}
-
 int cache_load(ipalloc_registry *registry, ipalloc_error *error) {
     uint64_t revision;
-    int status = store_revision(registry, &revision, error);
+    int status = cache_store_revision(registry, &revision, error);
     if (status == IPALLOC_OK)
-        status = load_definitions(registry, true, error);
+        status = cache_load_definitions(registry, true, error);
     if (status == IPALLOC_OK)
-        set_seen(registry, revision);
+        cache_set_seen(registry, revision);
     return status;
-}
-
-/* --- catching up ------------------------------------------------------------------------------ */
-
-static bool locate_change(ipalloc_registry *registry, ipalloc_bytes key, const char *prefix,
-                          ipalloc_pool **pool, place *p, range_offset *offset, pool_range **range) {
-    place_key parts;
-    if (!key_split_place(key, prefix, &parts))
-        return false;
-    *pool = cache_find_pool(registry, parts.pool, parts.pool_length);
-    if (*pool == NULL || !place_parse_key((*pool)->kind, parts.place, parts.place_length, p))
-        return false;
-    *range = pool_find_range(*pool, p, offset);
-    return *range != NULL;
-}
-
-/* What the visits of a catch-up share. */
-typedef struct catch_up {
-    ipalloc_registry *registry;
-    bool rebuild; /* something cannot be applied one by one */
-} catch_up;
-
-/* A lease came or went. Keys that name nothing we know are validate's business. */
-static int apply_lease(void *context, const ipalloc_entry *entry) {
-    catch_up *up = context;
-    ipalloc_pool *pool;
-    place p;
-    range_offset offset;
-    pool_range *range;
-    if (!locate_change(up->registry, entry->key, PREFIX_LEASE, &pool, &p, &offset, &range))
-        return IPALLOC_OK;
-    bool in_hand = claims_note_seen(&up->registry->claims, pool, &p,
-                                    entry->deleted ? CLAIM_SEEN_ABSENT : CLAIM_SEEN_PRESENT);
-    if (in_hand)
-        return IPALLOC_OK;
-    enum range_state state = range_state_of(range->range, offset);
-    if (entry->deleted && state == RANGE_HELD) {
-        range_unclaim(range->range, offset, 0);
-        exclude_released(pool, range, offset);
-    }
-    if (entry->deleted)
-        return IPALLOC_OK;
-    int status = state != RANGE_HELD ? range_claim(range->range, offset) : IPALLOC_OK;
-    up->rebuild |= status == IPALLOC_E_TAKEN; /* here it is excluded, or cools and is refused */
-    return status == IPALLOC_E_NOMEM ? status : IPALLOC_OK;
-}
-
-static int apply_cooling(void *context, const ipalloc_entry *entry) {
-    const catch_up *up = context;
-    ipalloc_pool *pool;
-    place p;
-    range_offset offset;
-    pool_range *range;
-    uint64_t released_ms;
-    char owner[IPALLOC_OWNER_MAX + 1];
-    if (!locate_change(up->registry, entry->key, PREFIX_COOLING, &pool, &p, &offset, &range))
-        return IPALLOC_OK;
-    enum range_state state = range_state_of(range->range, offset);
-    if (entry->deleted) {
-        if (state == RANGE_COOLING && range_claim(range->range, offset) == IPALLOC_OK)
-            return range_unclaim(range->range, offset, 0);
-        return IPALLOC_OK;
-    }
-    pool->has_cooling = true;
-    if (state != RANGE_FREE || !cooling_parse(entry->value, &released_ms, owner))
-        return IPALLOC_OK;
-    return range_restore_cooling(range->range, offset, released_ms) == IPALLOC_E_NOMEM
-               ? IPALLOC_E_NOMEM
-               : IPALLOC_OK;
-}
-
-/* Leases first: cooling is applied to what is then free. */
-static int apply_changes(catch_up *up, uint64_t since, uint64_t *up_to, ipalloc_error *error) {
-    ipalloc_store *store = up->registry->store;
-    int status = ipalloc_store_changes(store, since, bytes_of(PREFIX_LEASE), 0, apply_lease, up,
-                                       up_to, error);
-    if (status == IPALLOC_OK)
-        status = ipalloc_store_changes(store, since, bytes_of(PREFIX_COOLING), 0, apply_cooling, up,
-                                       NULL, error);
-    return status;
-}
-
-int cache_catch_up_alone(ipalloc_registry *registry, ipalloc_error *error) {
-    uint64_t revision, up_to;
-    int status = store_revision(registry, &revision, error);
-    uint64_t seen = seen_revision(registry);
-    if (status != IPALLOC_OK || revision <= seen)
-        return status;
-    catch_up up = {.registry = registry};
-    status = apply_changes(&up, seen, &up_to, error);
-    if (status == IPALLOC_E_EXPIRED) {
-        up_to = revision;
-        up.rebuild = true;
-        status = IPALLOC_OK;
-    }
-    /* Behind the changes: a pool whose definition has moved up to here is built anew, with what the
-     * changes told of ranges that were not known yet. */
-    if (status == IPALLOC_OK)
-        status = load_definitions(registry, up.rebuild, error);
-    if (status == IPALLOC_E_NOMEM)
-        return error_no_memory(error);
-    if (status == IPALLOC_OK)
-        set_seen(registry, up_to);
-    return status;
-}
-
-int cache_catch_up(ipalloc_registry *registry, ipalloc_error *error) {
-    gate_enter_alone(&registry->gate);
-    int status = cache_catch_up_alone(registry, error);
-    gate_leave_alone(&registry->gate);
-    return status;
-}
-
-int cache_refresh(ipalloc_registry *registry, ipalloc_error *error) {
-    bool behind;
-    int status = cache_is_behind(registry, &behind, error);
-    return status == IPALLOC_OK && behind ? cache_catch_up(registry, error) : status;
-}
-
-int cache_take_in(ipalloc_registry *registry, ipalloc_error *error) {
-    uint64_t known_to;
-    int status = ipalloc_store_process(registry->store, &known_to, error);
-    if (status != IPALLOC_OK || known_to <= seen_revision(registry))
-        return status;
-    return cache_catch_up(registry, error);
 }

@@ -125,22 +125,25 @@ static int hold_leases(build *b) {
     record_key prefix = key_of_pool_leases(b->pool->name);
     b->prefix_length = prefix.length;
     return ipalloc_store_scan(b->pool->registry->store, bytes_of_key(&prefix), (ipalloc_bytes){0},
-                              0, hold_lease, b, NULL, b->error);
+                              0, hold_lease, b, &b->set->read_at, b->error);
 }
 
 static void note_claim(void *context, claim *c) {
     build *b = context;
     range_offset offset;
     pool_range *range = range_set_find(b->set, &c->place, &offset);
-    bool held = range != NULL && range_state_of(range->range, offset) == RANGE_HELD;
-    c->seen = held ? CLAIM_SEEN_PRESENT : CLAIM_SEEN_ABSENT;
+    if (b->set->read_at < c->seen_revision)
+        return;
+    c->seen_revision = b->set->read_at;
+    c->present = range != NULL && range_state_of(range->range, offset) == RANGE_HELD;
 }
 
 static void hold_claim(void *context, claim *c) {
     build *b = context;
     range_offset offset;
     pool_range *range = range_set_find(b->set, &c->place, &offset);
-    if (range != NULL && range_state_of(range->range, offset) != RANGE_HELD)
+    if (c->kind == CLAIM_TAKE && range != NULL &&
+        range_state_of(range->range, offset) != RANGE_HELD)
         range_claim(range->range, offset); /* where it fails, the commit's conditions decide */
 }
 
@@ -160,7 +163,7 @@ static int rest_cooling(void *context, const ipalloc_entry *entry) {
         return record_corrupt(b->error, entry->key, "the key names no address of its pool");
     if (!cooling_parse(entry->value, &released_ms, owner))
         return record_corrupt(b->error, entry->key, "is not a cooling record");
-    b->pool->has_cooling = true;
+    atomic_store_relaxed(&b->pool->has_cooling, 1);
     pool_range *range = range_set_find(b->set, &p, &offset);
     if (range == NULL || is_forgotten(b, released_ms))
         return IPALLOC_OK;
@@ -172,7 +175,8 @@ static int rest_all(build *b) {
     record_key prefix = key_of_pool_cooling(b->pool->name);
     b->prefix_length = prefix.length;
     b->now_ms = hooks_wall_ms(&b->pool->registry->hooks);
-    b->pool->has_cooling |= definition_keeps_releases(b->definition);
+    if (definition_keeps_releases(b->definition))
+        atomic_store_relaxed(&b->pool->has_cooling, 1);
     return ipalloc_store_scan(b->pool->registry->store, bytes_of_key(&prefix), (ipalloc_bytes){0},
                               0, rest_cooling, b, NULL, b->error);
 }

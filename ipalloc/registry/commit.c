@@ -164,10 +164,8 @@ int commit_give_up(ipalloc_txn *txn, int status) {
 
 /* It is committed: what it claimed are leases now. Inside the gate; a second time does nothing. */
 static void confirm_leases(ipalloc_txn *txn, uint64_t at) {
-    txn->committed_at = at;
     txn->commit_ms = hooks_monotonic_ms(&txn->registry->hooks) - txn->commit_at_ms;
-    for (size_t i = 0; i < txn->lease_count; i++)
-        draw_committed(txn, txn->leases[i]);
+    draw_committed(txn, at);
 }
 
 int commit_confirm(ipalloc_txn *txn, uint64_t at, uint64_t *revision) {
@@ -189,7 +187,7 @@ static int send(ipalloc_txn *txn, ipalloc_batch *batch, ipalloc_error *error) {
                              .op_count = txn->batch.count,
                              .timeout_ms = txn_time_left(txn),
                              .failed_op = SIZE_MAX};
-    int status = registry_commit_batch(txn->registry, batch, error);
+    int status = registry_send_batch(txn->registry, batch, error);
     if (status == IPALLOC_OK)
         confirm_leases(txn, batch->revision);
     if (status == IPALLOC_E_CONFLICT && batch->failed_op < txn->batch.count)
@@ -266,7 +264,7 @@ static void note_lease_of_others(ipalloc_txn *txn, ipalloc_bytes key) {
     gate_enter(&txn->registry->gate);
     ipalloc_pool *pool = cache_find_pool(txn->registry, parts.pool, parts.pool_length);
     if (place_parse_key(pool->kind, parts.place, parts.place_length, &p))
-        claims_note_seen(&txn->registry->claims, pool, &p, CLAIM_SEEN_PRESENT);
+        cache_note_lease(txn->registry, pool, &p, revision);
     gate_leave(&txn->registry->gate);
 }
 

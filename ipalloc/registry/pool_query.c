@@ -117,7 +117,7 @@ int ipalloc_pool_list_excluded(ipalloc_pool *pool, ipalloc_excluded_visit visit,
                                ipalloc_error *error) {
     if (pool == NULL || visit == NULL)
         return error_set(error, IPALLOC_E_INVALID, "excluded: pool and visit must not be NULL");
-    int status = cache_refresh(pool->registry, error);
+    int status = cache_catch_up(pool->registry, error);
     gate_enter(&pool->registry->gate);
     for (size_t i = 0; status == IPALLOC_OK && i < pool->definition.exclusion_count; i++) {
         const definition_span *span = &pool->definition.exclusions[i];

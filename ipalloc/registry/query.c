@@ -3,6 +3,7 @@
  *
  * Everything here is read from the store, never from the bitmap: what it shows is committed.
  */
+#include "registry/held_back.h"
 #include "registry/txn.h"
 
 #include <string.h>
@@ -15,19 +16,35 @@ static void copy_lease(ipalloc_lease *out, const ipalloc_lease *full) {
     out->size = size;
 }
 
+static bool is_in_range(ipalloc_registry *registry, const ipalloc_pool *pool, const place *p) {
+    range_offset offset;
+    gate_enter(&registry->gate);
+    bool found = pool_find_range(pool, p, &offset) != NULL;
+    gate_leave(&registry->gate);
+    return found;
+}
+
+/* Another server may have added its range: that is said by a memory that has caught up. */
+static int check_in_range(ipalloc_registry *registry, const ipalloc_pool *pool, const place *p,
+                          ipalloc_error *error) {
+    char address[IPALLOC_ADDR_TEXT];
+    if (is_in_range(registry, pool, p))
+        return IPALLOC_OK;
+    int status = cache_catch_up(registry, error);
+    if (status != IPALLOC_OK || is_in_range(registry, pool, p))
+        return status;
+    return error_set(error, IPALLOC_E_NOT_IN_RANGE, "%s is not in pool %s",
+                     place_format(p, address), pool->name);
+}
+
 static int lookup(ipalloc_registry *registry, ipalloc_pool *pool, const place *p,
                   ipalloc_lease *out, ipalloc_error *error) {
     char address[IPALLOC_ADDR_TEXT];
-    range_offset offset;
     record_key key = key_of_lease(pool->name, p);
     fetched record;
-    gate_enter(&registry->gate);
-    bool in_range = pool_find_range(pool, p, &offset) != NULL;
-    gate_leave(&registry->gate);
-    if (!in_range)
-        return error_set(error, IPALLOC_E_NOT_IN_RANGE, "%s is not in pool %s",
-                         place_format(p, address), pool->name);
-    int status = registry_fetch(registry, bytes_of_key(&key), &record, error);
+    int status = check_in_range(registry, pool, p, error);
+    if (status == IPALLOC_OK)
+        status = registry_fetch(registry, bytes_of_key(&key), &record, error);
     if (status == IPALLOC_E_NOT_FOUND)
         return error_set(error, IPALLOC_E_NOT_FOUND, "%s of pool %s is held by nobody",
                          place_format(p, address), pool->name);
@@ -125,7 +142,7 @@ static int begin_walk(ipalloc_registry *registry, const ipalloc_pool *pool, bool
     if (registry == NULL || !has_visit)
         return error_set(error, IPALLOC_E_INVALID, "list: registry and visit must not be NULL");
     int status = pool != NULL ? registry_check_pool(registry, pool, ANY_KIND, error) : IPALLOC_OK;
-    return status == IPALLOC_OK ? cache_refresh(registry, error) : status;
+    return status == IPALLOC_OK ? cache_catch_up(registry, error) : status;
 }
 
 /* The prefix of a pool's leases, or of all. */
@@ -146,8 +163,11 @@ int ipalloc_list_at(ipalloc_registry *registry, ipalloc_pool *pool, ipalloc_leas
         return status;
     listing l = {.registry = registry, .visit = visit, .context = context, .error = error};
     record_key prefix = lease_prefix(pool);
-    return ipalloc_store_scan(registry->store, bytes_of_key(&prefix), (ipalloc_bytes){0}, 0,
-                              list_entry, &l, at_revision, error);
+    held_back h;
+    held_back_init(&h, registry, PREFIX_LEASE, list_entry, &l);
+    status = ipalloc_store_scan(registry->store, bytes_of_key(&prefix), (ipalloc_bytes){0}, 0,
+                                held_back_visit, &h, at_revision, error);
+    return held_back_finish(&h, held_back_catch_up(&h, status, error));
 }
 
 /* --- changes ---------------------------------------------------------------------------------- */
@@ -167,8 +187,11 @@ int ipalloc_lease_changes(ipalloc_registry *registry, uint64_t since, ipalloc_po
         return status;
     listing l = {.registry = registry, .visit_change = visit, .context = context, .error = error};
     record_key prefix = lease_prefix(pool);
-    return ipalloc_store_changes(registry->store, since, bytes_of_key(&prefix), limit, visit_change,
-                                 &l, up_to, error);
+    held_back h;
+    held_back_init(&h, registry, PREFIX_LEASE, visit_change, &l);
+    status = ipalloc_store_changes(registry->store, since, bytes_of_key(&prefix), limit,
+                                   held_back_visit, &h, up_to, error);
+    return held_back_finish(&h, held_back_catch_up(&h, status, error));
 }
 
 /* --- cooling ---------------------------------------------------------------------------------- */
@@ -214,9 +237,15 @@ int ipalloc_list_cooling(ipalloc_registry *registry, ipalloc_pool *pool,
     cooling_listing l = {.registry = registry, .visit = visit, .context = context, .error = error};
     record_key of_pool = pool != NULL ? key_of_pool_cooling(pool->name) : (record_key){0};
     ipalloc_bytes prefix = pool != NULL ? bytes_of_key(&of_pool) : bytes_of(PREFIX_COOLING);
+    held_back h;
+    held_back_init(&h, registry, PREFIX_COOLING, list_cooling, &l);
     gate_enter(&registry->gate);
-    status = ipalloc_store_scan(registry->store, prefix, (ipalloc_bytes){0}, 0, list_cooling, &l,
+    status = ipalloc_store_scan(registry->store, prefix, (ipalloc_bytes){0}, 0, held_back_visit, &h,
                                 NULL, error);
+    gate_leave(&registry->gate);
+    status = held_back_catch_up(&h, status, error);
+    gate_enter(&registry->gate);
+    status = held_back_finish(&h, status);
     gate_leave(&registry->gate);
     return status;
 }

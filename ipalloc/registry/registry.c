@@ -39,25 +39,27 @@ const ipalloc_hooks *registry_user_hooks(const ipalloc_registry *registry) {
     return registry->has_user_hooks ? &registry->user_hooks : NULL;
 }
 
-int registry_commit_batch(ipalloc_registry *registry, ipalloc_batch *batch, ipalloc_error *error) {
+int registry_send_batch(ipalloc_registry *registry, ipalloc_batch *batch, ipalloc_error *error) {
     int status = ipalloc_store_commit(registry->store, batch, 1, error);
     if (status != IPALLOC_OK)
         return status;
-    if (batch->status == IPALLOC_OK)
-        cache_note_own_commit(registry, batch->revision);
-    else if (batch->status == IPALLOC_E_CONFLICT)
+    if (batch->status == IPALLOC_E_CONFLICT)
         error_set(error, IPALLOC_E_CONFLICT, "the store has moved on");
-    else
+    else if (batch->status != IPALLOC_OK)
         error_set(error, batch->status, "the commit failed: %s", ipalloc_strerror(batch->status));
     return batch->status;
 }
 
+int registry_commit_batch(ipalloc_registry *registry, ipalloc_batch *batch, ipalloc_error *error) {
+    int status = registry_send_batch(registry, batch, error);
+    if (status == IPALLOC_OK)
+        cache_note_own_commit(registry, batch->revision);
+    return status;
+}
+
 int registry_settle(ipalloc_registry *registry, uint64_t ticket, bool *happened,
                     uint64_t *revision) {
-    int status = ipalloc_store_settle(registry->store, ticket, happened, revision, NULL);
-    if (status == IPALLOC_OK && *happened)
-        cache_note_own_commit(registry, *revision);
-    return status;
+    return ipalloc_store_settle(registry->store, ticket, happened, revision, NULL);
 }
 
 int registry_commit_settled(ipalloc_registry *registry, ipalloc_batch *batch,
@@ -70,8 +72,10 @@ int registry_commit_settled(ipalloc_registry *registry, ipalloc_batch *batch,
             return status;
         batch->ticket = 0;
         batch->status = happened ? IPALLOC_OK : IPALLOC_E_UNAVAILABLE;
-        if (happened)
+        if (happened) {
+            cache_note_own_commit(registry, batch->revision);
             return IPALLOC_OK;
+        }
         if (sending == SENDINGS_MAX)
             return error_set(error, IPALLOC_E_UNAVAILABLE, "the store has not taken the change");
     }
@@ -183,12 +187,13 @@ static void free_handle(ipalloc_registry *registry) {
     user.deallocate(user.context, registry->memory);
 }
 
-enum { MUTEX_COUNT = 3 };
+enum { MUTEX_COUNT = 4 };
 
 static void mutexes_of(ipalloc_registry *registry, pthread_mutex_t *out[MUTEX_COUNT]) {
     out[0] = &registry->pools_mutex;
     out[1] = &registry->seen_mutex;
     out[2] = &registry->stranded_mutex;
+    out[3] = &registry->apply_mutex;
 }
 
 static int init_locks(ipalloc_registry *registry, ipalloc_error *error) {
@@ -198,7 +203,7 @@ static int init_locks(ipalloc_registry *registry, ipalloc_error *error) {
     while (made < MUTEX_COUNT && pthread_mutex_init(mutexes[made], NULL) == 0)
         made++;
     if (made == MUTEX_COUNT && gate_init(&registry->gate)) {
-        if (claims_init(&registry->claims))
+        if (claims_init(&registry->claims, &registry->hooks))
             return IPALLOC_OK;
         gate_destroy(&registry->gate);
     }
@@ -232,6 +237,7 @@ static int load(ipalloc_registry *registry, ipalloc_error *error) {
     registry->read_only = info.read_only;
     atomic_word_init(&registry->restored, info.restored);
     atomic_word_init(&registry->repair_failures, 0);
+    atomic_word_init(&registry->rebuild, 0);
     atomic_word_init(&registry->stranded_count, 0);
     status = check_format(registry, error);
     if (status != IPALLOC_OK)

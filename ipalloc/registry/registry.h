@@ -36,6 +36,8 @@ typedef struct pool_range {
 
 /* The ranges of a pool as one block, so that a changed definition is built aside and swapped in. */
 typedef struct range_set {
+    uint64_t read_at; /* the revision of the leases that it was filled with */
+    uint64_t serial;  /* of its installation */
     size_t count;
     pool_range ranges[];
 } range_set;
@@ -50,9 +52,17 @@ struct ipalloc_pool {
     definition definition;
     uint64_t revision; /* of its record */
     range_set *set;
-    bool has_cooling;                  /* cooling keys of it may be in the store */
+    atomic_word has_cooling;           /* cooling keys of it may be in the store */
     atomic_word repairs[REPAIR_KINDS]; /* freed, reserved, found: by enum ipalloc_repair_kind */
 };
+
+/* Up to which revision the memory knows everything (cache_seen.c). */
+enum { SEEN_OWN_MAX = 256 };
+typedef struct seen_revisions {
+    uint64_t revision;
+    size_t own_count;
+    uint64_t own[SEEN_OWN_MAX]; /* of our own commits after that, behind a gap; sorted */
+} seen_revisions;
 
 struct ipalloc_registry {
     hooks hooks;
@@ -69,10 +79,11 @@ struct ipalloc_registry {
     atomic_word restored;
     atomic_word repair_failures; /* reports that could not be made */
 
-    pthread_mutex_t seen_mutex; /* over the next three */
-    uint64_t seen_revision;     /* the memory knows everything up to here */
-    uint64_t own_revision_max;  /* of our own commits after that */
-    uint64_t own_count;
+    uint64_t sets_installed; /* ever; counted alone in the gate */
+    atomic_word rebuild;     /* what was told of changes does not suffice: all is to be read anew */
+    pthread_mutex_t apply_mutex; /* who applies changes; held across the store's walk over them */
+    pthread_mutex_t seen_mutex;  /* over this: */
+    seen_revisions seen;
 
     /* A definition that may take effect yet: its ticket, and its pool where that is known already.
      * Written only alone in the gate. */
@@ -103,7 +114,9 @@ int registry_fetch(ipalloc_registry *registry, ipalloc_bytes key, fetched *out,
 
 const ipalloc_hooks *registry_user_hooks(const ipalloc_registry *registry);
 
-/* One batch. The status is that of the call, or else the batch's. */
+/* One batch. The status is that of the call, or else the batch's. send: the memory has to follow it
+ * before cache_note_own_commit is called; commit: it has nothing to follow. */
+int registry_send_batch(ipalloc_registry *registry, ipalloc_batch *batch, ipalloc_error *error);
 int registry_commit_batch(ipalloc_registry *registry, ipalloc_batch *batch, ipalloc_error *error);
 
 /* The same, and an unknown outcome is settled at once, and sent again where it did not happen.
@@ -111,7 +124,8 @@ int registry_commit_batch(ipalloc_registry *registry, ipalloc_batch *batch, ipal
  */
 int registry_commit_settled(ipalloc_registry *registry, ipalloc_batch *batch, ipalloc_error *error);
 
-/* Settle a batch of a transaction's. OK: *happened, and if so its *revision. */
+/* Settle a batch of a transaction's, which the memory has yet to follow. OK: *happened, and if so
+ * its *revision. */
 int registry_settle(ipalloc_registry *registry, uint64_t ticket, bool *happened,
                     uint64_t *revision);
 
@@ -129,7 +143,8 @@ enum { ANY_KIND = -1, ADDRESS_KIND = 0 };
 int registry_check_pool(const ipalloc_registry *registry, const ipalloc_pool *pool, int kind,
                         ipalloc_error *error);
 
-/* --- cache*.c: inside the gate alone, unless it says otherwise -------------------------------- */
+/* --- cache.c, cache_build.c: inside the gate alone, unless it says otherwise
+ * -------------------------------- */
 
 /* Anywhere, inside a store's walk too. */
 ipalloc_pool *cache_find_pool(ipalloc_registry *registry, const char *name, size_t length);
@@ -150,28 +165,48 @@ ipalloc_pool *cache_new_pool(ipalloc_registry *registry, const char *name, int k
 void cache_link_pool(ipalloc_registry *registry, ipalloc_pool *pool);
 void cache_free_pool(ipalloc_pool *pool);
 
-/* Apply what others have committed since. OK; CORRUPT; IO; UNAVAILABLE; NOMEM. */
-int cache_catch_up_alone(ipalloc_registry *registry, ipalloc_error *error);
+/* The pools as the store defines them now; `rebuild`: the ranges of all of them anew. What changed
+ * after the set was read is told by the changes. OK; CORRUPT; IO; UNAVAILABLE; NOMEM. */
+int cache_load_definitions(ipalloc_registry *registry, bool rebuild, ipalloc_error *error);
 
-/* The same from outside the gate. */
+/* --- cache_apply.c ---------------------------------------------------------------------------- */
+
+/* The revision of the last batch that anybody has committed. Anywhere. */
+int cache_store_revision(ipalloc_registry *registry, uint64_t *out, ipalloc_error *error);
+
+/* Know and apply everything that was committed before the call began; inside the gate alone, and
+ * from outside of it, where nobody is held up but by a changed definition. One question to the
+ * store, and where others wrote, waiting until it has told what.
+ * OK; CORRUPT; IO; UNAVAILABLE; NOMEM. */
+int cache_catch_up_alone(ipalloc_registry *registry, ipalloc_error *error);
 int cache_catch_up(ipalloc_registry *registry, ipalloc_error *error);
 
-/* Anywhere: has somebody else committed what the memory does not know yet? */
-int cache_is_behind(ipalloc_registry *registry, bool *behind, ipalloc_error *error);
-
-/* From outside the gate: catch up if it is behind, so that looking meets only pools it knows. */
-int cache_refresh(ipalloc_registry *registry, ipalloc_error *error);
-
-/* From outside the gate: apply what has arrived by itself, without waiting for more. OK;
- * UNAVAILABLE; CORRUPT; IO; NOMEM. */
+/* From outside the gate: apply what has arrived by itself, without waiting for more. Statuses as
+ * above. */
 int cache_take_in(ipalloc_registry *registry, ipalloc_error *error);
 
-/* Anywhere: the memory knows what was committed up to that revision; and does it know that one? */
+/* Anywhere: the changes do not suffice any more; and is that so? Whoever catches up next reads
+ * everything. */
+void cache_ask_for_rebuild(ipalloc_registry *registry);
+bool cache_must_rebuild(const ipalloc_registry *registry);
+
+/* Inside the gate: the store was read, and has a lease of that revision. */
+void cache_note_lease(ipalloc_registry *registry, ipalloc_pool *pool, const place *p,
+                      uint64_t revision);
+
+/* --- cache_seen.c: anywhere ------------------------------------------------------------------- */
+
+/* The memory knows what was committed up to that revision; and does it know that one? */
 uint64_t cache_seen_revision(ipalloc_registry *registry);
 bool cache_has_seen(ipalloc_registry *registry, uint64_t revision);
 
-/* Anywhere: a batch of ours was committed. */
-void cache_note_own_commit(ipalloc_registry *registry, uint64_t revision);
+/* It does now. */
+void cache_set_seen(ipalloc_registry *registry, uint64_t revision);
+
+/* A batch of ours was committed, and the memory has followed it. Answers what is then seen. */
+uint64_t cache_note_own_commit(ipalloc_registry *registry, uint64_t revision);
+
+/* --- cache.c again ---------------------------------------------------------------------------- */
 
 /* The range of a set that gives out that place, NULL if none; and of the pool's, inside the gate.
  */

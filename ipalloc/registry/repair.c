@@ -281,7 +281,7 @@ int ipalloc_repair(ipalloc_registry *registry, const ipalloc_live_set *live,
     if (status == IPALLOC_OK)
         status = repair_options_read(&given, options, error);
     if (status == IPALLOC_OK)
-        status = cache_refresh(registry, error);
+        status = cache_catch_up(registry, error);
     if (status != IPALLOC_OK)
         return status;
     ipalloc_repair_report *r = hooks_alloc_zeroed(&registry->hooks, sizeof *r);

@@ -390,7 +390,7 @@ int ipalloc_repair_apply(ipalloc_registry *registry, const ipalloc_repair_option
     if (status == IPALLOC_OK)
         status = repair_options_read(&given, options, error);
     if (status == IPALLOC_OK)
-        status = cache_refresh(registry, error);
+        status = cache_catch_up(registry, error);
     if (status != IPALLOC_OK)
         return status;
     for (size_t i = 0; i < count;) {

@@ -10,6 +10,7 @@
  *
  * Cost: one walk over the sightings, a look-up by hash for each, one batch for 256 changes.
  */
+#include "registry/held_back.h"
 #include "registry/repair.h"
 
 #include "registry/batch.h"
@@ -172,9 +173,12 @@ int sightings_update(ipalloc_repair_report *report, uint64_t now_ms, bool write,
                      ipalloc_error *error) {
     sighting_walk walk = {.report = report, .error = error};
     int status = index_findings(report, error);
+    held_back h;
+    held_back_init(&h, report->registry, PREFIX_SIGHTING, match_sighting, &walk);
     if (status == IPALLOC_OK)
         status = ipalloc_store_scan(report->registry->store, bytes_of(PREFIX_SIGHTING),
-                                    (ipalloc_bytes){0}, 0, match_sighting, &walk, NULL, error);
+                                    (ipalloc_bytes){0}, 0, held_back_visit, &h, NULL, error);
+    status = held_back_finish(&h, held_back_catch_up(&h, status, error));
     if (status == IPALLOC_OK && write)
         status = write_all(&walk, now_ms);
     hooks_free(&report->registry->hooks, walk.stale);

@@ -212,7 +212,6 @@ static int remove_lease(ipalloc_txn *txn, txn_lease *lease, ipalloc_error *error
     if (txn->dry_run)
         return IPALLOC_OK;
     lease->claim.kind = CLAIM_RELEASE;
-    lease->claim.seen = CLAIM_SEEN_NOTHING;
     claims_lock(&registry->claims);
     claims_list(&registry->claims, &lease->claim);
     claims_unlock(&registry->claims);

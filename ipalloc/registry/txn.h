@@ -51,7 +51,8 @@ struct ipalloc_txn {
     size_t lease_count, lease_capacity;
     size_t touched_count;
 
-    bool drew; /* claimed something, when the definitions were at: */
+    bool caught_up; /* the memory has, for this transaction: once is enough for a dry-run */
+    bool drew;      /* claimed something, when the definitions were at: */
     uint64_t definitions_revision;
 
     txn_record records[IPALLOC_TXN_RECORDS_MAX];
@@ -61,7 +62,6 @@ struct ipalloc_txn {
     uint64_t time_ms;      /* wall clock of the batch */
     uint64_t commit_at_ms; /* monotonic, when the first commit was called */
     uint64_t commit_ms;    /* how long it was until the outcome was known */
-    uint64_t committed_at; /* the batch's revision, once it is committed; 0: reading did not tell */
     ipalloc_txn *next_stranded;
 };
 
@@ -146,7 +146,7 @@ int lease_touch(ipalloc_txn *txn, txn_lease *lease, ipalloc_error *error);
 /* INVALID if one more address would be too many. */
 int txn_check_room(const ipalloc_txn *txn, size_t more, ipalloc_error *error);
 
-/* --- draw.c ----------------------------------------------------------------------------------- */
+/* --- draw.c, draw_this.c, claim_end.c --------------------------------------------------------- */
 
 /* Claim any address of the lease's pool for it. Statuses of ipalloc_txn_allocate. */
 int draw_any(ipalloc_txn *txn, txn_lease *lease, ipalloc_error *error);
@@ -158,7 +158,8 @@ void draw_count_refusal(const ipalloc_pool *pool, const place *p, int status);
 
 /* Give up the lease's claim or planned release, as if it had never been. Inside the gate. */
 void draw_undo(ipalloc_txn *txn, txn_lease *lease);
-/* Make memory say what the commit has made true. Inside the gate. */
-void draw_committed(ipalloc_txn *txn, txn_lease *lease);
+/* Make memory say what the commit has made true at that revision (0: not known which), and count it
+ * as seen. Inside the gate; a second time changes nothing. */
+void draw_committed(ipalloc_txn *txn, uint64_t revision);
 
 #endif

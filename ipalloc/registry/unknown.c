@@ -68,7 +68,7 @@ static int read_outcome(ipalloc_txn *txn, bool *happened, uint64_t *at) {
     int status = ipalloc_store_get(txn->registry->store, op->key, weigh_evidence, &e, NULL);
     if (status != IPALLOC_OK && status != IPALLOC_E_NOT_FOUND)
         return status;
-    *at = e.revision;
+    *at = op->kind == IPALLOC_OP_DELETE ? 0 : e.revision; /* there may be a later lease */
     if (op->kind == IPALLOC_OP_DELETE)
         *happened =
             !e.present || (op->condition == IPALLOC_IF_REVISION && e.revision != op->revision);

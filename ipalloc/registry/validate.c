@@ -9,6 +9,9 @@
 
 #include <string.h>
 
+/* How often others may write while all is compared. */
+enum { LOOKS_MAX = 16 };
+
 /* What one pass over the leases collects per pool. */
 typedef struct check {
     ipalloc_registry *registry;
@@ -202,12 +205,12 @@ static int check_keys(check *v) {
     return status;
 }
 
-int ipalloc_registry_validate(ipalloc_registry *registry, ipalloc_error *error) {
-    if (registry == NULL)
-        return error_set(error, IPALLOC_E_INVALID, "the registry must not be NULL");
+/* One look; *known_to: what the memory knew when it was compared. */
+static int look(ipalloc_registry *registry, uint64_t *known_to, ipalloc_error *error) {
     check v = {.registry = registry, .error = error};
     gate_enter_alone(&registry->gate);
     int status = cache_catch_up_alone(registry, error);
+    *known_to = cache_seen_revision(registry);
     if (status == IPALLOC_OK)
         status = check_keys(&v);
     for (v.pool = registry->pools; status == IPALLOC_OK && v.pool != NULL; v.pool = v.pool->next)
@@ -220,4 +223,19 @@ int ipalloc_registry_validate(ipalloc_registry *registry, ipalloc_error *error) 
                          "the leases have %llu slots, and the owners' records %llu",
                          (unsigned long long)v.lease_slots, (unsigned long long)v.owner_slots);
     return status;
+}
+
+/* What differs because another server wrote while it was compared is no damage. */
+int ipalloc_registry_validate(ipalloc_registry *registry, ipalloc_error *error) {
+    uint64_t known_to, revision;
+    if (registry == NULL)
+        return error_set(error, IPALLOC_E_INVALID, "the registry must not be NULL");
+    for (int number = 0; number < LOOKS_MAX; number++) {
+        int status = look(registry, &known_to, error);
+        if (status != IPALLOC_E_CORRUPT ||
+            cache_store_revision(registry, &revision, NULL) != IPALLOC_OK || revision <= known_to)
+            return status;
+    }
+    return error_set(error, IPALLOC_E_CONFLICT,
+                     "other servers keep writing: nothing can be compared meanwhile");
 }
