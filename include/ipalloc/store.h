@@ -192,6 +192,51 @@ IPALLOC_API int ipalloc_store_backup(ipalloc_store *store, const char *path, ipa
  * OK (also when nothing was to accept); READ_ONLY; IO. */
 IPALLOC_API int ipalloc_store_accept(ipalloc_store *store, ipalloc_error *error);
 
+/* --- copying ---------------------------------------------------------------------------------- */
+
+/* The key of the mark that a store carries while a copy into it is not finished. A registry does
+ * not open on such a store. */
+#define IPALLOC_COPY_MARK "copying/"
+
+typedef struct ipalloc_copy_options {
+    size_t size;
+    size_t batch_entries;    /* in one batch; 0: 100, which etcd takes by default; at most 500 */
+    size_t batches_at_once;  /* 0: 16; at most 64 */
+    bool replace_unfinished; /* remove what an earlier copy, which did not end, has left */
+    /* Called after each group of batches, and while what was copied is read back. Non-zero stops
+     * the copy, unfinished, and is its result. */
+    int (*progress)(void *context, uint64_t copied, uint64_t read_back);
+    void *context;
+} ipalloc_copy_options;
+
+typedef struct ipalloc_copy_result {
+    size_t size;
+    uint64_t entries;
+    uint64_t bytes;                /* of keys and values */
+    uint64_t source_revision;      /* the copy is what the source held then, and holds still */
+    uint64_t destination_revision; /* of the batch that made the copy whole */
+} ipalloc_copy_result;
+
+/* Copy every entry of `source`, as it is at one revision, into `destination`, which must be empty
+ * and of a later epoch (first_epoch), so that a revision of the copy is never taken for one of the
+ * source. Keys and values are the same; revisions are the destination's. Everything is read back
+ * and compared before the copy counts: until then the destination carries IPALLOC_COPY_MARK. A copy
+ * that was cut off stays marked, is no registry, and can be begun again (replace_unfinished).
+ *
+ * Nobody may write to the source meanwhile: that is noticed at the end, and the copy stays
+ * unfinished. Memory: 16 MiB, or twice the longest entry. `options` and `result` may be NULL.
+ * OK; INVALID (the same store; an option; the destination's epoch is not later); BUSY (the
+ * destination holds something: names it); CONFLICT (the source has changed, or another copy took
+ * the destination over); MISMATCH (one of them is a restored store that nobody accepted); CORRUPT
+ * (the source is an unfinished copy; what was read back differs); READ_ONLY; IO; NOMEM;
+ * UNAVAILABLE; UNKNOWN_OUTCOME. */
+IPALLOC_API int ipalloc_store_copy(ipalloc_store *source, ipalloc_store *destination,
+                                   const ipalloc_copy_options *options, ipalloc_copy_result *result,
+                                   ipalloc_error *error);
+
+/* --- stores that others write to ---------------------------------------------------------------
+ */
+
 /* For stores that others write to; what the methods say. Where a method is missing: settle is
  * INVALID, reach OK, poll_fd and poll_timeout_ms -1, and process answers the last revision. A
  * registry on the store has these calls for its own user (registry.h). */

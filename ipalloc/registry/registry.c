@@ -114,26 +114,57 @@ static int stop_at_first(void *context, const ipalloc_entry *entry) {
     return record_corrupt(NULL, entry->key, "");
 }
 
+static int unfinished_copy(ipalloc_error *error) {
+    return error_set(
+        error, IPALLOC_E_CORRUPT,
+        "the store is a copy that is not finished: copy it again, or wait for the end");
+}
+
+static int stop_at_mark(void *context, const ipalloc_entry *entry) {
+    (void)entry;
+    return unfinished_copy(context);
+}
+
+/* ipalloc_store_copy has begun to fill this store, or has stopped half-way. */
+static int check_copied(const ipalloc_registry *registry, ipalloc_error *error) {
+    ipalloc_error found;
+    int status = ipalloc_store_get(registry->store, bytes_of(IPALLOC_COPY_MARK), stop_at_mark,
+                                   &found, &found);
+    if (status == IPALLOC_E_NOT_FOUND)
+        return IPALLOC_OK;
+    if (error != NULL)
+        *error = found;
+    return status;
+}
+
 static int write_format(ipalloc_registry *registry, ipalloc_error *error) {
     char value[32];
     snprintf(value, sizeof value, "version=%d\n", RECORD_FORMAT_VERSION);
-    ipalloc_op op = {.kind = IPALLOC_OP_PUT,
-                     .condition = IPALLOC_IF_ABSENT,
-                     .key = bytes_of(KEY_FORMAT),
-                     .value = bytes_of(value)};
-    ipalloc_batch batch = {.ops = &op, .op_count = 1};
+    ipalloc_op ops[] = {{.kind = IPALLOC_OP_PUT,
+                         .condition = IPALLOC_IF_ABSENT,
+                         .key = bytes_of(KEY_FORMAT),
+                         .value = bytes_of(value)},
+                        {.kind = IPALLOC_OP_CHECK,
+                         .condition = IPALLOC_IF_ABSENT,
+                         .key = bytes_of(IPALLOC_COPY_MARK)}};
+    ipalloc_batch batch = {.ops = ops, .op_count = 2};
     int status = registry_commit_settled(registry, &batch, error);
     if (status ==
         IPALLOC_E_UNKNOWN_OUTCOME) /* whenever it happens, it is what any opening writes */
         return error_set(error, IPALLOC_E_UNAVAILABLE,
                          "it is not known whether the store was made "
                          "ready: open it again");
-    return status == IPALLOC_E_CONFLICT ? IPALLOC_OK : status; /* another server did it first */
+    if (status != IPALLOC_E_CONFLICT)
+        return status;
+    return batch.failed_op == 1 ? unfinished_copy(error) : IPALLOC_OK; /* another did it first */
 }
 
 static int check_format(ipalloc_registry *registry, ipalloc_error *error) {
     fetched format;
-    int status = registry_fetch(registry, bytes_of(KEY_FORMAT), &format, error);
+    int status = check_copied(registry, error);
+    if (status != IPALLOC_OK)
+        return status;
+    status = registry_fetch(registry, bytes_of(KEY_FORMAT), &format, error);
     if (status == IPALLOC_OK) {
         status = format_is_ours(bytes_of_buffer(&format.value), error);
         text_free(&format.value);
