@@ -5,15 +5,20 @@
 # KUBECTLS (names or paths; `kubectl` if it is not set), each time with a fresh server. Every check
 # prints one line; the first wrong answer ends the test with exit code 1. A kubectl that is not here
 # is a skip: exit code 77, with its name in the last line.
-# APISERVER is the server to start (meson sets it). With RECORD=FILE what kubectl asks is written down
+# APISERVER is the server to start (meson sets it). With STORE_URL=etcd:http://HOST:PORT its store is
+# there, under a prefix of its own; else it is a file. With RECORD=FILE what kubectl asks is written down
 # there; see record_requests.py.
 
 kubectl=
 minor=0
 directory=
 server_pid=
+other_pid=
 proxy_pid=
 url=
+other_url=
+launched_pid=
+launched_url=
 checks=0
 
 finish() {
@@ -22,11 +27,13 @@ finish() {
         wait "$proxy_pid" || true
         proxy_pid=
     fi
-    if [ -n "$server_pid" ]; then
-        kill -KILL "$server_pid" 2>/dev/null || true
-        wait "$server_pid" 2>/dev/null || true
-        server_pid=
-    fi
+    local pid
+    for pid in $server_pid $other_pid; do
+        kill -KILL "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    server_pid=
+    other_pid=
     [ -z "$directory" ] || rm -rf "$directory"
 }
 
@@ -90,20 +97,40 @@ until_says() {
     fail "after $attempt looks no '$1' in: $(cat "$2")"
 }
 
-start_server() {
-    local attempt
-    "$APISERVER" --listen=127.0.0.1:0 "--store=sqlite:$directory/store.db" \
+# Start a server on this run's store: launched_pid and launched_url. Its words go to LOG.
+launch() { # LOG
+    local attempt store="sqlite:$directory/store.db"
+    [ -z "${STORE_URL:-}" ] || store="$STORE_URL/kubectl/$(basename "$directory")"
+    "$APISERVER" --listen=127.0.0.1:0 "--store=$store" \
         --service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/108 \
-        --load-balancer-ip-range=192.0.2.0/24 >"$directory/log" 2>&1 </dev/null &
-    server_pid=$!
+        --load-balancer-ip-range=192.0.2.0/24 >"$1" 2>&1 </dev/null &
+    launched_pid=$!
     for attempt in $(seq 100); do
-        url=$(grep -om1 'http://[0-9.]*:[0-9]*' "$directory/log" || true)
-        [ -z "$url" ] || break
-        kill -0 "$server_pid" 2>/dev/null || break
+        launched_url=$(sed -n 's/.*serving on \(http:[^,]*\),.*/\1/p' "$1")
+        [ -z "$launched_url" ] || return 0
+        kill -0 "$launched_pid" 2>/dev/null || break
         sleep 0.1
     done
-    [ -z "$url" ] || return 0
-    fail "the server did not start (attempt $attempt): $(cat "$directory/log")"
+    fail "the server did not start (attempt $attempt): $(cat "$1")"
+}
+
+start_server() {
+    launch "$directory/log"
+    server_pid=$launched_pid
+    url=$launched_url
+}
+
+# A second one on the same store, which `other` speaks to.
+start_other_server() {
+    launch "$directory/other-log"
+    other_pid=$launched_pid
+    other_url=$launched_url
+}
+
+# other COMMAND...: run it, an `expect` or a `refuse`, too, against the other server.
+other() {
+    local url=$other_url
+    "$@"
 }
 
 start_recording() {

@@ -7,6 +7,7 @@
 #include <curl/curl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,15 +26,51 @@ double seconds_now(void) {
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+static uint64_t hash_of(const char *text) {
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (; *text != '\0'; text++) {
+        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+    }
+    return hash;
+}
+
+const char *server_store_url(const char *url) {
+    static char other[1024];
+    const char *store = getenv("STORE_URL");
+    if (store == NULL || strncmp(url, "etcd:", strlen("etcd:")) == 0) {
+        return url;
+    }
+    if (strcmp(url, "memory:") == 0) { /* each a fresh one */
+        snprintf(other, sizeof other, "%s/memory-%ld-%.0f", store, (long)getpid(),
+                 seconds_now() * 1e9);
+    } else {
+        snprintf(other, sizeof other, "%s/%016llx", store, (unsigned long long)hash_of(url));
+    }
+    return other;
+}
+
 static void run_binary(const char *const *arguments, int output, int errors, bool free_port) {
+    static const char store[] = "--store=";
     const char *binary = getenv("APISERVER");
-    const char *words[SERVER_ARGUMENTS_MAX + 3] = {binary};
+    const char *words[SERVER_ARGUMENTS_MAX + 4] = {binary};
+    char store_flag[1100];
     size_t count = 1;
+    bool stored = getenv("STORE_URL") == NULL;
     if (free_port) {
         words[count++] = "--listen=127.0.0.1:0";
     }
     for (size_t i = 0; arguments[i] != NULL; i++) {
         words[count++] = arguments[i];
+        if (!stored && strncmp(arguments[i], store, strlen(store)) == 0) {
+            snprintf(store_flag, sizeof store_flag, "%s%s", store,
+                     server_store_url(arguments[i] + strlen(store)));
+            words[count - 1] = store_flag;
+            stored = true;
+        }
+    }
+    if (!stored) {
+        snprintf(store_flag, sizeof store_flag, "%s%s", store, server_store_url("memory:"));
+        words[count++] = store_flag;
     }
     words[count] = NULL;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -58,7 +95,7 @@ static size_t read_line(int descriptor, char *out, size_t capacity) {
     return size;
 }
 
-struct server_process server_start(const char *const *arguments) {
+struct server_process server_launch(const char *const *arguments) {
     struct server_process server = {0};
     int pipes[2];
     ck_assert_ptr_nonnull(getenv("APISERVER"));
@@ -69,11 +106,24 @@ struct server_process server_start(const char *const *arguments) {
         run_binary(arguments, pipes[1], STDERR_FILENO, true);
     }
     close(pipes[1]);
-    read_line(pipes[0], server.start_line, sizeof server.start_line);
-    const char *url = strstr(server.start_line, "http://127.0.0.1:");
-    ck_assert_msg(url != NULL, "the server did not start: %s", server.start_line);
-    server.port = (unsigned)strtoul(url + strlen("http://127.0.0.1:"), NULL, 10);
+    server.output = pipes[0];
+    return server;
+}
+
+bool server_await(struct server_process *server) {
+    static const char on[] = "serving on http://127.0.0.1:";
+    read_line(server->output, server->start_line, sizeof server->start_line);
+    const char *url = strstr(server->start_line, on);
+    if (url != NULL) {
+        server->port = (unsigned)strtoul(url + strlen(on), NULL, 10);
+    }
     /* The read end stays open, so that the server's last words do not fail. */
+    return url != NULL;
+}
+
+struct server_process server_start(const char *const *arguments) {
+    struct server_process server = server_launch(arguments);
+    ck_assert_msg(server_await(&server), "the server did not start: %s", server.start_line);
     return server;
 }
 

@@ -14,6 +14,7 @@
 
 struct server_process {
     pid_t pid;
+    int output; /* its standard output, read up to the start line */
     unsigned port;
     char start_line[1024];
 };
@@ -23,6 +24,15 @@ struct server_process {
 /* Start it with these further arguments (NULL-terminated list) and wait until it serves. Fails the
  * test if it does not. */
 struct server_process server_start(const char *const *arguments);
+
+/* The same in two steps, for servers that start at the same moment: has it begun to serve? If not,
+ * it has ended. */
+struct server_process server_launch(const char *const *arguments);
+bool server_await(struct server_process *server);
+
+/* What stands for a store URL: the same, or, where the environment's STORE_URL names another store
+ * (an etcd), a prefix of its own in that one for each URL. */
+const char *server_store_url(const char *url);
 
 /* Run it to its end: the exit code, and what it wrote to standard error. */
 int server_run(const char *const *arguments, char *errors, size_t capacity);

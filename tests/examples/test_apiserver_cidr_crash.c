@@ -52,9 +52,9 @@ struct opened {
 static struct opened open_store(void) {
     struct opened opened;
     ipalloc_error error = {0};
-    ck_assert_status_error(
-        ipalloc_store_open(store_flag + strlen("--store="), NULL, &opened.store, &error),
-        IPALLOC_OK, &error);
+    ck_assert_status_error(ipalloc_store_open(server_store_url(store_flag + strlen("--store=")),
+                                              NULL, &opened.store, &error),
+                           IPALLOC_OK, &error);
     ck_assert_status_error(ipalloc_registry_open(opened.store, NULL, &opened.registry, &error),
                            IPALLOC_OK, &error);
     return opened;
