@@ -137,6 +137,7 @@ static int check_copied(const ipalloc_registry *registry, ipalloc_error *error) 
     return status;
 }
 
+/* CONFLICT: another server did it first. */
 static int write_format(ipalloc_registry *registry, ipalloc_error *error) {
     char value[32];
     snprintf(value, sizeof value, "version=%d\n", RECORD_FORMAT_VERSION);
@@ -154,12 +155,11 @@ static int write_format(ipalloc_registry *registry, ipalloc_error *error) {
         return error_set(error, IPALLOC_E_UNAVAILABLE,
                          "it is not known whether the store was made "
                          "ready: open it again");
-    if (status != IPALLOC_E_CONFLICT)
-        return status;
-    return batch.failed_op == 1 ? unfinished_copy(error) : IPALLOC_OK; /* another did it first */
+    return status == IPALLOC_E_CONFLICT && batch.failed_op == 1 ? unfinished_copy(error) : status;
 }
 
-static int check_format(ipalloc_registry *registry, ipalloc_error *error) {
+/* NOT_FOUND: there is no mark. */
+static int read_format(ipalloc_registry *registry, ipalloc_error *error) {
     fetched format;
     int status = check_copied(registry, error);
     if (status != IPALLOC_OK)
@@ -168,18 +168,27 @@ static int check_format(ipalloc_registry *registry, ipalloc_error *error) {
     if (status == IPALLOC_OK) {
         status = format_is_ours(bytes_of_buffer(&format.value), error);
         text_free(&format.value);
-        return status;
     }
+    return status;
+}
+
+/* The mark comes before anything else, so where there are records and still no mark, something is
+ * wrong; but another server may just have made both between two of our looks. */
+static int check_format(ipalloc_registry *registry, ipalloc_error *error) {
+    int status = read_format(registry, error);
     if (status != IPALLOC_E_NOT_FOUND)
         return status;
     status = ipalloc_store_scan(registry->store, (ipalloc_bytes){0}, (ipalloc_bytes){0}, 1,
                                 stop_at_first, NULL, NULL, error);
-    if (status == IPALLOC_E_CORRUPT)
-        return error_set(error, IPALLOC_E_CORRUPT,
-                         "the store holds records but no " KEY_FORMAT " mark");
-    if (status != IPALLOC_OK || registry->read_only)
+    if (status == IPALLOC_OK && !registry->read_only)
+        status = write_format(registry, error);
+    if (status != IPALLOC_E_CORRUPT && status != IPALLOC_E_CONFLICT)
         return status;
-    return write_format(registry, error);
+    status = read_format(registry, error);
+    return status == IPALLOC_E_NOT_FOUND
+               ? error_set(error, IPALLOC_E_CORRUPT,
+                           "the store holds records but no " KEY_FORMAT " mark")
+               : status;
 }
 
 /* --- open and close --------------------------------------------------------------------------- */
