@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PASSWORD_MAX   1024
-#define TIMEOUT_MAX_MS (UINT64_C(10) * 60 * 1000)
+#define PASSWORD_MAX       1024
+#define TIMEOUT_MAX_MS     (UINT64_C(10) * 60 * 1000)
+#define TIMEOUT_DEFAULT_MS 5000 /* the store's */
 
 const char store_flags_help[] =
     "  --store=memory:                         where everything is kept: gone with the program,\n"
@@ -28,6 +29,10 @@ bool store_flags_is_etcd(const char *url) {
 
 bool store_flags_is_sqlite(const char *url) {
     return text_starts_with(url, "sqlite:");
+}
+
+uint64_t store_flags_timeout_ms(const struct store_flags *flags) {
+    return flags->timeout_ms != 0 ? flags->timeout_ms : TIMEOUT_DEFAULT_MS;
 }
 
 /* --- one flag --------------------------------------------------------------------------------- */
@@ -190,7 +195,7 @@ int store_flags_open(const struct store_flags *flags, const ipalloc_store_option
     all.ca_file = flags->ca_file;
     all.cert_file = flags->cert_file;
     all.key_file = flags->key_file;
-    all.timeout_ms = flags->timeout_ms;
+    all.timeout_ms = store_flags_timeout_ms(flags);
     all.user = flags->user;
     if (flags->password_file != NULL) {
         int status = read_password(flags, password, error);

@@ -44,6 +44,9 @@ bool store_flags_is_sqlite(const char *url);
 int store_flags_open(const struct store_flags *flags, const ipalloc_store_options *options,
                      ipalloc_store **out, ipalloc_error *error);
 
+/* How long one call may take. */
+uint64_t store_flags_timeout_ms(const struct store_flags *flags);
+
 /* For --help: the lines about these flags. */
 extern const char store_flags_help[];
 

@@ -258,6 +258,7 @@ static bool open_registry(struct server *server, struct text *problem) {
     }
     server->epoch = info.epoch;
     server->shared = ipalloc_store_poll_fd(server->store) >= 0;
+    server->patience_ms = store_flags_timeout_ms(&server->options->store);
     return true;
 }
 

@@ -51,7 +51,9 @@ int write_run(struct write *write, ipalloc_txn_body body) {
     struct server *server = write->place->server;
     ipalloc_txn_options options = {.size = sizeof options,
                                    .owner = write->owner[0] != '\0' ? write->owner : NULL,
-                                   .dry_run = write->place->dry_run};
+                                   .dry_run = write->place->dry_run,
+                                   .new_owner = write->new_owner,
+                                   .deadline_ms = server->shared ? server->patience_ms : 0};
     int status = ipalloc_transact(server->registry, &options, body, write, &revision, &error);
     if (status == IPALLOC_OK) {
         if (!write->unchanged && !write->place->dry_run) {

@@ -52,8 +52,9 @@ struct server {
     pthread_mutex_t pools_lock;
     ipalloc_service_pools pools; /* under pools_lock; see cluster_service_pools */
     struct cidr_state cidrs;
-    uint64_t epoch; /* of the store; the high part of a resourceVersion */
-    bool shared;    /* other servers write to the store, too; it is asked over a network */
+    uint64_t epoch;       /* of the store; the high part of a resourceVersion */
+    bool shared;          /* other servers write to the store, too; it is asked over a network */
+    uint64_t patience_ms; /* how long a request waits for it */
     struct store_gate gate;
     struct hub *hub;
     time_t started;
