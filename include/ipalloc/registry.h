@@ -379,7 +379,9 @@ IPALLOC_API int ipalloc_lookup_port(ipalloc_registry *registry, ipalloc_pool *po
                                     ipalloc_lease *out, ipalloc_error *error);
 
 /* Visit the committed leases of a pool (NULL: of all) in order of pool and address, at one
- * revision. A non-zero return of `visit` stops and is the result. OK; CORRUPT; IO. */
+ * revision. A non-zero return of `visit` stops and is the result. OK; CORRUPT; IO; UNAVAILABLE;
+ * EXPIRED (a store that is read over a network has forgotten that revision meanwhile: list again);
+ * NOMEM. */
 typedef int (*ipalloc_lease_visit)(void *context, const ipalloc_lease *lease);
 IPALLOC_API int ipalloc_list(ipalloc_registry *registry, ipalloc_pool *pool,
                              ipalloc_lease_visit visit, void *context, ipalloc_error *error);
@@ -419,7 +421,7 @@ typedef struct ipalloc_cooling {
 
 /* Visit what cools in a pool (NULL: in all) in order of pool and address: as many as
  * ipalloc_pool_get_stats counts. `visit` must not call the registry; a non-zero return of it stops
- * and is the result. OK; CORRUPT; IO; UNAVAILABLE; NOMEM; INVALID. */
+ * and is the result. OK; CORRUPT; IO; UNAVAILABLE; EXPIRED as in ipalloc_list; NOMEM; INVALID. */
 typedef int (*ipalloc_cooling_visit)(void *context, const ipalloc_cooling *cooling);
 IPALLOC_API int ipalloc_list_cooling(ipalloc_registry *registry, ipalloc_pool *pool,
                                      ipalloc_cooling_visit visit, void *context,

@@ -236,6 +236,11 @@ int cache_load_definitions(ipalloc_registry *registry, bool rebuild, ipalloc_err
         status = adopt_pools(registry, rebuild, error);
         if (status == IPALLOC_OK)
             registry->definitions_revision = revision;
+        if (status == IPALLOC_E_EXPIRED && attempt < LOAD_ATTEMPTS_MAX)
+            continue; /* forgotten while it was read */
+        if (status == IPALLOC_E_EXPIRED)
+            return error_set(error, IPALLOC_E_UNAVAILABLE,
+                             "the pools' definitions change faster than they can be read");
         if (status != IPALLOC_E_TAKEN || attempt == LOAD_ATTEMPTS_MAX ||
             definitions_revision(registry, &now, NULL) != IPALLOC_OK || now == revision)
             return as_corrupt(status, error);

@@ -213,8 +213,9 @@ static int apply_alone(ipalloc_registry *registry, ipalloc_error *error) {
         int status = apply_known(registry);
         if (status != APPLY_ALONE)
             return say_status(status, error);
-        status = cache_must_rebuild(registry) ? rebuild(registry, error)
-                                              : cache_load_definitions(registry, false, error);
+        if (cache_must_rebuild(registry))
+            return rebuild(registry, error); /* which reads all there is */
+        status = cache_load_definitions(registry, false, error);
         if (status != IPALLOC_OK)
             return status;
     }
@@ -226,8 +227,7 @@ static int apply_alone(ipalloc_registry *registry, ipalloc_error *error) {
 
 typedef int apply_function(ipalloc_registry *registry, ipalloc_error *error);
 
-/* Everything that the store can tell by now, from outside the gate. */
-static int apply(ipalloc_registry *registry, ipalloc_error *error) {
+int cache_apply(ipalloc_registry *registry, ipalloc_error *error) {
     gate_enter(&registry->gate);
     int status = apply_known(registry);
     gate_leave(&registry->gate);
@@ -270,7 +270,7 @@ static int catch_up(ipalloc_registry *registry, apply_function *apply_all, ipall
 }
 
 int cache_catch_up(ipalloc_registry *registry, ipalloc_error *error) {
-    return catch_up(registry, apply, error);
+    return catch_up(registry, cache_apply, error);
 }
 
 int cache_catch_up_alone(ipalloc_registry *registry, ipalloc_error *error) {
@@ -282,7 +282,7 @@ int cache_take_in(ipalloc_registry *registry, ipalloc_error *error) {
     int status = ipalloc_store_process(registry->store, &known_to, error);
     if (status != IPALLOC_OK || is_up_to(registry, known_to))
         return status;
-    return apply(registry, error);
+    return cache_apply(registry, error);
 }
 
 void cache_note_lease(ipalloc_registry *registry, ipalloc_pool *pool, const place *p,

@@ -7,6 +7,7 @@
  */
 #include "registry/registry.h"
 
+#include <assert.h>
 #include <string.h>
 
 static int create_range(ipalloc_registry *registry, const definition *d, size_t index,
@@ -38,6 +39,8 @@ static int create_set(ipalloc_registry *registry, const definition *d, range_set
     *out = set;
     return IPALLOC_OK;
 }
+
+enum { BUILD_ATTEMPTS_MAX = 8 };
 
 /* What the visits of a build share. */
 typedef struct build {
@@ -136,6 +139,8 @@ static void note_claim(void *context, claim *c) {
         return;
     c->seen_revision = b->set->read_at;
     c->present = range != NULL && range_state_of(range->range, offset) == RANGE_HELD;
+    c->cooling_seen = true; /* unless its record is met, it has none */
+    c->cooled_since_ms = 0;
 }
 
 static void hold_claim(void *context, claim *c) {
@@ -155,6 +160,7 @@ static bool is_forgotten(const build *b, uint64_t released_ms) {
 
 static int rest_cooling(void *context, const ipalloc_entry *entry) {
     build *b = context;
+    claim_table *claims = &b->pool->registry->claims;
     place p;
     range_offset offset;
     uint64_t released_ms;
@@ -164,6 +170,9 @@ static int rest_cooling(void *context, const ipalloc_entry *entry) {
     if (!cooling_parse(entry->value, &released_ms, owner))
         return record_corrupt(b->error, entry->key, "is not a cooling record");
     atomic_store_relaxed(&b->pool->has_cooling, 1);
+    claims_lock(claims);
+    claims_note_cooling(claims, b->pool, &p, released_ms);
+    claims_unlock(claims);
     pool_range *range = range_set_find(b->set, &p, &offset);
     if (range == NULL || is_forgotten(b, released_ms))
         return IPALLOC_OK;
@@ -181,24 +190,36 @@ static int rest_all(build *b) {
                               0, rest_cooling, b, NULL, b->error);
 }
 
-int cache_build_set(ipalloc_registry *registry, ipalloc_pool *pool, const definition *d,
-                    range_set **out, ipalloc_error *error) {
-    build b = {.pool = pool, .definition = d, .error = error};
-    int status = create_set(registry, d, &b.set, error);
+static int build_set(build *b) {
+    ipalloc_registry *registry = b->pool->registry;
+    int status = create_set(registry, b->definition, &b->set, b->error);
     if (status != IPALLOC_OK)
         return status;
-    status = hold_leases(&b);
+    status = hold_leases(b);
     if (status == IPALLOC_OK) {
-        claims_visit(&registry->claims, pool, note_claim, &b);
-        claims_visit(&registry->claims, pool, hold_claim, &b);
-        status = apply_exclusions(&b);
+        claims_visit(&registry->claims, b->pool, note_claim, b);
+        claims_visit(&registry->claims, b->pool, hold_claim, b);
+        status = apply_exclusions(b);
     }
     if (status == IPALLOC_OK)
-        status = rest_all(&b);
-    if (status != IPALLOC_OK) {
-        cache_free_set(&registry->hooks, b.set);
-        return status;
-    }
-    *out = b.set;
-    return IPALLOC_OK;
+        status = rest_all(b);
+    if (status != IPALLOC_OK)
+        cache_free_set(&registry->hooks, b->set);
+    return status;
+}
+
+/* A store over a network may forget the revision that it is read at meanwhile: then once more. */
+int cache_build_set(ipalloc_registry *registry, ipalloc_pool *pool, const definition *d,
+                    range_set **out, ipalloc_error *error) {
+    assert(pool->registry == registry);
+    build b = {.pool = pool, .definition = d, .error = error};
+    int status = IPALLOC_E_EXPIRED;
+    for (int i = 0; i < BUILD_ATTEMPTS_MAX && status == IPALLOC_E_EXPIRED; i++)
+        status = build_set(&b);
+    if (status == IPALLOC_E_EXPIRED)
+        return error_set(error, IPALLOC_E_UNAVAILABLE,
+                         "pool %s: its leases change faster than they can be read", pool->name);
+    if (status == IPALLOC_OK)
+        *out = b.set;
+    return status;
 }

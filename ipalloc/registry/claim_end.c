@@ -72,7 +72,11 @@ static void confirm_take(const ipalloc_txn *txn, const txn_lease *lease, uint64_
 static void confirm_release(const ipalloc_txn *txn, const claim *c, uint64_t revision) {
     if (c->seen_revision >= revision && revision != 0)
         return; /* the changes were faster */
-    if (!claims_note_lease(&txn->registry->claims, c->pool, &c->place, false, revision))
+    claim_table *claims = &txn->registry->claims;
+    bool taken = claims_note_lease(claims, c->pool, &c->place, false, revision);
+    if (definition_keeps_releases(&c->pool->definition))
+        claims_note_cooling(claims, c->pool, &c->place, txn->time_ms);
+    if (!taken)
         free_released(txn, c);
 }
 

@@ -39,10 +39,11 @@ static void put_lease(ipalloc_txn *txn, txn_lease *lease) {
     lease_append(&b->bytes, &c->place, txn->owner, (const char(*)[64])lease->slots,
                  lease->slot_count, lease->generation, lease->time_ms);
     batch_end_value(b);
-    if (lease->cooling_revision == 0)
-        return;
     key = key_of_cooling(c->pool->name, &c->place);
-    batch_delete(b, bytes_of_key(&key), WHEN_AT, lease->cooling_revision);
+    if (lease->cooling_revision != 0)
+        batch_delete(b, bytes_of_key(&key), WHEN_AT, lease->cooling_revision);
+    else if (!lease->stored && atomic_load_relaxed(&c->pool->has_cooling) != 0)
+        batch_check(b, bytes_of_key(&key), 0); /* nobody held it and released it meanwhile */
 }
 
 static void delete_lease(ipalloc_txn *txn, const txn_lease *lease) {

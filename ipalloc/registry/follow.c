@@ -5,10 +5,10 @@
  * May use: cache.c. Freshness is an optimisation: nothing that is decided anywhere relies on these
  * calls having been made.
  */
+#include "base/system.h"
 #include "registry/registry.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <string.h>
 
@@ -19,8 +19,13 @@ int ipalloc_registry_poll_fd(ipalloc_registry *registry) {
     return registry == NULL ? -1 : ipalloc_store_poll_fd(registry->store);
 }
 
+/* Reading anew that has failed is tried again, although nothing more may arrive. */
 int ipalloc_registry_poll_timeout_ms(ipalloc_registry *registry) {
-    return registry == NULL ? -1 : ipalloc_store_poll_timeout_ms(registry->store);
+    if (registry == NULL)
+        return -1;
+    int timeout_ms = ipalloc_store_poll_timeout_ms(registry->store);
+    bool sooner = timeout_ms < 0 || timeout_ms > PAUSE_AFTER_FAILURE_MS;
+    return sooner && cache_must_rebuild(registry) ? PAUSE_AFTER_FAILURE_MS : timeout_ms;
 }
 
 int ipalloc_registry_process(ipalloc_registry *registry, uint64_t *known_to, ipalloc_error *error) {
@@ -41,7 +46,7 @@ enum { STOP, ARRIVED, WAITED_ON };
 /* Wait for either. OK; INVALID (stop_fd is not open); IO. */
 static int wait_for(struct pollfd files[WAITED_ON], int timeout_ms, ipalloc_error *error) {
     files[STOP].revents = files[ARRIVED].revents = 0;
-    int ready = poll(files, WAITED_ON, timeout_ms);
+    int ready = SYSTEM_CALLS.poll(files, WAITED_ON, timeout_ms);
     if (ready < 0 && errno != EINTR)
         return error_set_errno(error, IPALLOC_E_IO, errno, "follow: waiting failed");
     if ((files[STOP].revents & POLLNVAL) != 0)

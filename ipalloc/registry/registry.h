@@ -181,8 +181,9 @@ int cache_store_revision(ipalloc_registry *registry, uint64_t *out, ipalloc_erro
 int cache_catch_up_alone(ipalloc_registry *registry, ipalloc_error *error);
 int cache_catch_up(ipalloc_registry *registry, ipalloc_error *error);
 
-/* From outside the gate: apply what has arrived by itself, without waiting for more. Statuses as
- * above. */
+/* From outside the gate: apply what the store can tell by now; and let it take in first what has
+ * arrived. Neither waits for more. Statuses as above. */
+int cache_apply(ipalloc_registry *registry, ipalloc_error *error);
 int cache_take_in(ipalloc_registry *registry, ipalloc_error *error);
 
 /* Anywhere: the changes do not suffice any more; and is that so? Whoever catches up next reads

@@ -232,6 +232,8 @@ int ipalloc_registry_validate(ipalloc_registry *registry, ipalloc_error *error) 
         return error_set(error, IPALLOC_E_INVALID, "the registry must not be NULL");
     for (int number = 0; number < LOOKS_MAX; number++) {
         int status = look(registry, &known_to, error);
+        if (status == IPALLOC_E_EXPIRED) /* forgotten while it was read */
+            continue;
         if (status != IPALLOC_E_CORRUPT ||
             cache_store_revision(registry, &revision, NULL) != IPALLOC_OK || revision <= known_to)
             return status;

@@ -1,8 +1,7 @@
 /*
  * test_follow.c: a registry that is kept up to date: process for event loops, follow for a thread.
  */
-#include "fixture.h"
-#include "shared_store.h"
+#include "servers.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -10,35 +9,7 @@
 
 static const char SLOT[] = "clusterIP/IPv4";
 
-enum { SERVERS = 2 };
-
-typedef struct pair {
-    shared_cluster cluster;
-    fixture servers[SERVERS]; /* registry and error only */
-    ipalloc_pool *pools[SERVERS];
-} pair;
-
-static void pair_open(pair *p, const char *ranges) {
-    *p = (pair){0};
-    shared_open(&p->cluster);
-    for (size_t i = 0; i < SERVERS; i++) {
-        fixture *f = &p->servers[i];
-        f->store = shared_server_open(&p->cluster, i)->handle;
-        OK(f, ipalloc_registry_open(f->store, NULL, &f->registry, &f->error));
-        p->pools[i] = define_pool(f, "services", ranges);
-        p->cluster.servers[i].lags = true;
-    }
-}
-
-static void pair_close(pair *p) {
-    for (size_t i = 0; i < SERVERS; i++) {
-        p->cluster.servers[i].cut = false;
-        p->cluster.servers[i].changes_expired = false;
-        assert_sound(&p->servers[i]);
-        ipalloc_registry_close(p->servers[i].registry);
-    }
-    shared_close(&p->cluster);
-}
+enum { A, B };
 
 static bool is_readable(int fd) {
     struct pollfd file = {.fd = fd, .events = POLLIN};
@@ -46,24 +17,24 @@ static bool is_readable(int fd) {
 }
 
 START_TEST(what_arrives_is_applied_by_process) {
-    pair p;
+    servers s;
     uint64_t before, known_to;
-    pair_open(&p, "10.96.0.0/24");
-    fixture *f = &p.servers[1];
+    servers_open(&s, 2, "10.96.0.0/24", WITH(0), NULL);
+    fixture *f = &s.f[B];
     int fd = ipalloc_registry_poll_fd(f->registry);
     ck_assert_int_ge(fd, 0);
     OK(f, ipalloc_registry_process(f->registry, &before, &f->error));
     ck_assert(!is_readable(fd));
-    reserve(&p.servers[0], p.pools[0], "Service/a", SLOT, "10.96.0.10");
-    ck_assert_uint_eq(used_of(p.pools[1]), 0);
+    reserve(&s.f[A], s.pools[A], "Service/a", SLOT, "10.96.0.10");
+    ck_assert_uint_eq(used_of(s.pools[B]), 0);
     ck_assert(is_readable(fd));
     OK(f, ipalloc_registry_process(f->registry, &known_to, &f->error));
     ck_assert_uint_eq(known_to, before + 1);
-    ck_assert_uint_eq(used_of(p.pools[1]), 1);
+    ck_assert_uint_eq(used_of(s.pools[B]), 1);
     ck_assert(!is_readable(fd));
     OK(f, ipalloc_registry_process(f->registry, &known_to, NULL));
     ck_assert_uint_eq(known_to, before + 1);
-    pair_close(&p);
+    servers_close(&s);
 }
 END_TEST
 
@@ -109,6 +80,26 @@ static void stop(follower *me) {
     close(me->stop_fd);
 }
 
+/* Definitions are followed, and what was forgotten is read anew: as soon as the store can be asked,
+ * although nothing more arrives. */
+START_TEST(reading_anew_that_failed_is_asked_for_again) {
+    servers s;
+    servers_open(&s, 2, "10.96.0.0/24", WITH(0), NULL);
+    fixture *f = &s.f[B];
+    reserve(&s.f[A], s.pools[A], "Service/a", SLOT, "10.96.0.10");
+    ck_assert_int_eq(ipalloc_registry_poll_timeout_ms(f->registry), -1);
+    s.cluster.servers[B].changes_expired = true;
+    s.cluster.servers[B].scans_expire = 100;
+    IS(f, ipalloc_registry_process(f->registry, NULL, &f->error), IPALLOC_E_UNAVAILABLE);
+    s.cluster.servers[B].scans_expire = 0;
+    ck_assert_int_gt(ipalloc_registry_poll_timeout_ms(f->registry), 0);
+    OK(f, ipalloc_registry_process(f->registry, NULL, &f->error));
+    ck_assert_int_eq(ipalloc_registry_poll_timeout_ms(f->registry), -1);
+    ck_assert_uint_eq(used_of(s.pools[B]), 1);
+    servers_close(&s);
+}
+END_TEST
+
 /* For as long as a stopped machine might need. */
 static void await_used(ipalloc_pool *pool, uint64_t wanted) {
     for (int i = 0; i < 6000 && used_of(pool) != wanted; i++)
@@ -117,24 +108,24 @@ static void await_used(ipalloc_pool *pool, uint64_t wanted) {
 }
 
 START_TEST(a_follower_keeps_up_through_an_outage) {
-    pair p;
+    servers s;
     follower me;
-    pair_open(&p, "10.96.0.0/24");
-    start(&me, p.servers[1].registry);
-    reserve(&p.servers[0], p.pools[0], "Service/a", SLOT, "10.96.0.10");
-    await_used(p.pools[1], 1);
-    p.cluster.servers[1].cut = true;
-    reserve(&p.servers[0], p.pools[0], "Service/b", SLOT, "10.96.0.11");
-    size_t asked = shared_count(&p.cluster.servers[1], SHARED_PROCESS);
-    for (int i = 0; i < 6000 && shared_count(&p.cluster.servers[1], SHARED_PROCESS) == asked; i++)
+    servers_open(&s, 2, "10.96.0.0/24", WITH(0), NULL);
+    start(&me, s.f[B].registry);
+    reserve(&s.f[A], s.pools[A], "Service/a", SLOT, "10.96.0.10");
+    await_used(s.pools[B], 1);
+    s.cluster.servers[B].cut = true;
+    reserve(&s.f[A], s.pools[A], "Service/b", SLOT, "10.96.0.11");
+    size_t asked = shared_count(&s.cluster.servers[B], SHARED_PROCESS);
+    for (int i = 0; i < 6000 && shared_count(&s.cluster.servers[B], SHARED_PROCESS) == asked; i++)
         usleep(10000);
-    ck_assert_uint_eq(used_of(p.pools[1]), 1);
-    p.cluster.servers[1].cut = false;
-    eventfd_write(p.cluster.servers[1].poll_fd, 1); /* connected again */
-    await_used(p.pools[1], 2);
+    ck_assert_uint_eq(used_of(s.pools[B]), 1);
+    s.cluster.servers[B].cut = false;
+    eventfd_write(s.cluster.servers[B].poll_fd, 1); /* connected again */
+    await_used(s.pools[B], 2);
     stop(&me);
     ck_assert_status(me.status, IPALLOC_OK);
-    pair_close(&p);
+    servers_close(&s);
 }
 END_TEST
 
@@ -163,6 +154,7 @@ int main(void) {
     Suite *suite = suite_create("follow");
     TCase *tc = tcase_create("process");
     tcase_add_test(tc, what_arrives_is_applied_by_process);
+    tcase_add_test(tc, reading_anew_that_failed_is_asked_for_again);
     tcase_add_loop_test(tc, a_store_that_nobody_else_writes_to_has_nothing_to_process, 0,
                         STORE_KINDS);
     suite_add_tcase(suite, tc);
