@@ -62,6 +62,8 @@ typedef struct operation {
     uint32_t owner;
     uint64_t begin, end; /* nanoseconds; NEVER: it has not ended */
     uint64_t revision;   /* of the commit; 0: not told, or none */
+    uint64_t longest_ns; /* of the calls that it took */
+    char longest_call[16];
     uint32_t step_count;
     step steps[STEPS_MAX];
 } operation;
