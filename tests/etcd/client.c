@@ -127,8 +127,8 @@ static void own_ask(client *c, own_owner *o, unsigned slot, uint32_t number) {
     o->open[slot] = status == IPALLOC_E_UNKNOWN_OUTCOME ||
                     (o->open[slot] && status != IPALLOC_OK); /* not settled by a refusal */
     if (status == IPALLOC_OK)
-        o->held[slot] = (holding){
-            true, workload_number(workload_pool_of(slot), &g.address, g.port), g.generation};
+        o->held[slot] = (holding){true, workload_number(workload_pool_of(slot), &g.address, g.port),
+                                  g.generation};
 }
 
 static int release(client *c, uint32_t owner, const char *name, unsigned slot, const holding *h) {
@@ -162,6 +162,14 @@ static void shared(client *c) {
 
 /* ---- looks ---- */
 
+static void see_lease(client *c, const ipalloc_lease *lease) {
+    if (workload_sight(lease, operation_step(c, STEP_SEE, 0, 0, 0)))
+        return;
+    fprintf(stderr, "client %u: a lease that nobody here can have made: owner %s, %zu slots, %s\n",
+            c->index, lease->owner, lease->slot_count, lease->slots[0]);
+    abort();
+}
+
 static void lookup(client *c) {
     int pool = (int)draw(c, WORKLOAD_POOLS), status;
     uint32_t number = workload_pool_first(pool) + (uint32_t)draw(c, workload_pool_count(pool));
@@ -170,24 +178,21 @@ static void lookup(client *c) {
     operation_begin(c, OPERATION_LOOKUP, 0);
     operation_start(c);
     if (pool == POOL_PORTS)
-        TIMED(c, status, "lookup",
-              ipalloc_lookup_port(c->registry, c->pools[pool], (uint16_t)number, &lease,
-                                  &c->error));
+        TIMED(
+            c, status, "lookup",
+            ipalloc_lookup_port(c->registry, c->pools[pool], (uint16_t)number, &lease, &c->error));
     else
         TIMED(c, status, "lookup",
               ipalloc_lookup(c->registry, c->pools[pool], &address, &lease, &c->error));
     if (status == IPALLOC_E_NOT_FOUND)
         operation_step(c, STEP_FREE, pool, 0, number);
-    else if (status == IPALLOC_OK &&
-             !workload_sight(&lease, operation_step(c, STEP_SEE, pool, 0, number)))
-        abort();
+    else if (status == IPALLOC_OK)
+        see_lease(c, &lease);
     operation_end(c, status);
 }
 
 static int see_holding(void *context, const ipalloc_lease *lease) {
-    client *c = context;
-    if (!workload_sight(lease, operation_step(c, STEP_SEE, 0, 0, 0)))
-        abort();
+    see_lease(context, lease);
     return 0;
 }
 
@@ -251,6 +256,13 @@ bool client_settle(client *c) {
     return all;
 }
 
+void client_make_room(client *c) {
+    for (unsigned i = 0; i < PLAIN_OWNERS; i++)
+        for (unsigned slot = 0; slot < SLOTS; slot++)
+            if (c->owners[i].held[slot].held && draw(c, 2) == 0)
+                own_release(c, &c->owners[i], slot);
+}
+
 /* ---- a life ---- */
 
 void client_init(client *c, unsigned index, unsigned life, const char *directory, uint64_t seed) {
@@ -300,15 +312,23 @@ void client_remember(client *c) {
     }
 }
 
+/* An address that the owner has already would get the slot added, and a lease has one slot here. */
+static bool has_number(const own_owner *o, int pool, uint32_t number) {
+    for (unsigned slot = 0; slot < SLOTS; slot++)
+        if (o->held[slot].held && workload_pool_of(slot) == pool && o->held[slot].number == number)
+            return true;
+    return false;
+}
+
 static void plain(client *c) {
     own_owner *o = &c->owners[draw(c, PLAIN_OWNERS)];
     unsigned slot = (unsigned)draw(c, SLOTS - 1); /* ports: in transactions */
     int pool = workload_pool_of(slot);
     if (!settle_owner(c, o))
         return;
-    if (!o->held[slot].held && draw(c, 4) == 0)
-        own_ask(c, o, slot,
-                workload_pool_first(pool) + (uint32_t)draw(c, workload_pool_count(pool)));
+    uint32_t number = workload_pool_first(pool) + (uint32_t)draw(c, workload_pool_count(pool));
+    if (!o->held[slot].held && draw(c, 4) == 0 && !has_number(o, pool, number))
+        own_ask(c, o, slot, number);
     else if (!o->held[slot].held || draw(c, 4) == 0)
         own_ask(c, o, slot, NUMBER_UNKNOWN);
     else

@@ -34,6 +34,8 @@ void client_init(client *c, unsigned index, unsigned life, const char *directory
 void client_remember(client *c);
 /* One operation, drawn at random; what is open comes first. */
 void client_step(client *c);
+/* Release half of what it holds, so that asking again is not answered that nothing is free. */
+void client_make_room(client *c);
 /* Nothing is open any more? Else try once more; false: not yet. */
 bool client_settle(client *c);
 
@@ -57,11 +59,11 @@ void client_read_record_owner(client *c, own_owner *o);
 /* client.c */
 bool client_read_holdings(client *c, own_owner *o);
 
-#define TIMED(c, status, name, call)         \
-    do {                                     \
-        uint64_t began_ = journal_now();     \
-        status = call;                       \
-        timed(c, name, began_);              \
+#define TIMED(c, status, name, call)     \
+    do {                                 \
+        uint64_t began_ = journal_now(); \
+        status = call;                   \
+        timed(c, name, began_);          \
     } while (0)
 
 #endif

@@ -82,7 +82,8 @@ static int give_up(transaction *t, unsigned slot) {
     client *c = t->c;
     const holding *h = &t->o->held[slot];
     int pool = workload_pool_of(slot), status;
-    ipalloc_addr address = pool != POOL_PORTS ? workload_address(pool, h->number) : (ipalloc_addr){0};
+    ipalloc_addr address =
+        pool != POOL_PORTS ? workload_address(pool, h->number) : (ipalloc_addr){0};
     if (pool == POOL_PORTS)
         TIMED(c, status, "step",
               ipalloc_txn_release_port(t->txn, c->pools[pool], (uint16_t)h->number, h->generation,

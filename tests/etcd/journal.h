@@ -76,5 +76,7 @@ uint64_t journal_now(void);
 /* All operations of a journal of one client, in order; one that has no end is UNKNOWN and has the
  * steps of its last try, or of its beginning. Appended to *out (realloc'd), *count. */
 void journal_read(const char *path, operation **out, size_t *count);
+/* Those of the last ones that have ended and began at `since` or later, newest first. */
+void journal_read_since(const char *path, uint64_t since, operation **out, size_t *count);
 
 #endif

@@ -158,6 +158,12 @@ static bool holds_what_it_got(const operation *o) {
            (o->kind == OPERATION_RESERVE || o->kind == OPERATION_TRANSACTION);
 }
 
+/* An allocation that found in the end what its owner has already may have held another before. */
+static bool may_claim(const operation *o, const step *s) {
+    return s->kind == STEP_CLAIM ||
+           (s->kind == STEP_SEE && (o->kind == OPERATION_ALLOCATE || o->kind == OPERATION_RESERVE));
+}
+
 static void lay_own(line *out, const operation *const *own, size_t count, uint8_t pool) {
     for (size_t i = 0; i < count; i++) {
         const operation *o = own[i];
@@ -165,7 +171,7 @@ static void lay_own(line *out, const operation *const *own, size_t count, uint8_
             continue;
         bool stays = o->outcome == OUTCOME_UNKNOWN && o->keeps_claims;
         for (uint32_t k = 0; k < o->step_count && o->kind != OPERATION_DRY_RUN; k++) {
-            if (o->steps[k].kind != STEP_CLAIM || o->steps[k].pool != pool)
+            if (!may_claim(o, &o->steps[k]) || o->steps[k].pool != pool)
                 continue;
             put(out, o->begin, -1);
             put(out, stays ? NEVER : o->end, 1);

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CLIENTS_PER_WORKER_MAX = 8, SETTLE_SECONDS = 60 };
+enum { CLIENTS_PER_WORKER_MAX = 8, SETTLE_SECONDS = 60, THINK_MS = 20 };
 
 typedef struct worker {
     ipalloc_store *store;
@@ -41,8 +41,11 @@ static void wait_ms(long ms) {
 static void *work(void *context) {
     client *c = context;
     client_remember(c);
-    while (!atomic_load(&the_worker.stop))
+    while (!atomic_load(&the_worker.stop)) {
         client_step(c);
+        wait_ms((long)draw(c, THINK_MS));
+    }
+    client_make_room(c);
     uint64_t limit = journal_now() + SETTLE_SECONDS * UINT64_C(1000000000);
     while (!client_settle(c)) {
         if (journal_now() > limit) {

@@ -125,8 +125,8 @@ size_t workload_record_write(const holding held[SLOTS], char *out, size_t capaci
     size_t used = 0;
     for (unsigned i = 0; i < SLOTS; i++)
         if (held[i].held)
-            used += (size_t)snprintf(out + used, capacity - used, "%u %u %llu\n", i,
-                                     held[i].number, (unsigned long long)held[i].generation);
+            used += (size_t)snprintf(out + used, capacity - used, "%u %u %llu\n", i, held[i].number,
+                                     (unsigned long long)held[i].generation);
     return used;
 }
 

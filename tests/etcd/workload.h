@@ -1,10 +1,11 @@
 /*
- * workload.h: what clients do to a registry: the pools, the names, and the process that they run in.
+ * workload.h: what clients do to a registry: the pools, the names, and the process that they run
+ * in.
  *
- * A worker is a process with one registry, a thread that follows the store, and some clients, each a
- * thread with owners of its own and a share in common ones. It works until its stdin ends. A client
- * whose process was killed goes on in another: it reads its journals, and asks again for what was
- * open.
+ * A worker is a process with one registry, a thread that follows the store, and some clients, each
+ * a thread with owners of its own and a share in common ones. It works until its stdin ends. A
+ * client whose process was killed goes on in another: it reads its journals, and asks again for
+ * what was open.
  */
 #ifndef IPALLOC_TEST_ETCD_WORKLOAD_H
 #define IPALLOC_TEST_ETCD_WORKLOAD_H
@@ -19,8 +20,8 @@ enum {
     POOL_PORTS,
     WORKLOAD_POOLS,
     COOL_DOWN_MS = 400,
-    SLOTS = 4,        /* of an owner: in which pool, see workload_pool_of */
-    PLAIN_OWNERS = 4, /* of a client: one-shots */
+    SLOTS = 4,         /* of an owner: in which pool, see workload_pool_of */
+    PLAIN_OWNERS = 4,  /* of a client: one-shots */
     RECORD_OWNERS = 2, /* of a client: transactions with a record that lists what they hold */
     SHARED_OWNERS = 3, /* of all: one-shots in slot 0 */
     OWNERS_PER_CLIENT = 16,
