@@ -88,6 +88,18 @@ void crew_restart(crew *c, unsigned worker) {
     start_worker(c, worker);
 }
 
+void crew_stop(crew *c, unsigned worker) {
+    int how = 0;
+    crew_must_be_alive(c);
+    ck_assert_int_eq(kill(c->workers[worker].pid, SIGSTOP), 0);
+    ck_assert_int_eq(waitpid(c->workers[worker].pid, &how, WUNTRACED), c->workers[worker].pid);
+    ck_assert(WIFSTOPPED(how));
+}
+
+void crew_resume(crew *c, unsigned worker) {
+    ck_assert_int_eq(kill(c->workers[worker].pid, SIGCONT), 0);
+}
+
 static void show_log(const crew *c, const crew_worker *w) {
     char path[4200], text[2048];
     log_path(c, w->life, path, sizeof path);
@@ -151,20 +163,24 @@ static bool client_works_since(const crew *c, unsigned client, unsigned life, ui
     return works;
 }
 
-bool crew_works_since(crew *c, uint64_t since, unsigned seconds) {
+bool crew_others_work_since(crew *c, unsigned but, uint64_t since, unsigned seconds) {
     uint64_t limit = journal_now() + seconds * UINT64_C(1000000000);
     for (;;) {
         bool all = true;
         crew_must_be_alive(c);
         for (unsigned i = 0; i < c->worker_count; i++) {
             const crew_worker *w = &c->workers[i];
-            for (unsigned k = 0; k < w->client_count && all; k++)
+            for (unsigned k = 0; k < w->client_count && all && i != but; k++)
                 all = client_works_since(c, w->first_client + k, w->life, since);
         }
         if (all || journal_now() > limit)
             return all;
         pause_ms(POLL_MS);
     }
+}
+
+bool crew_works_since(crew *c, uint64_t since, unsigned seconds) {
+    return crew_others_work_since(c, WORKERS_MAX, since, seconds);
 }
 
 operation *crew_history(const crew *c, size_t *count) {

@@ -33,10 +33,15 @@ void crew_start(crew *c, unsigned workers);
 /* kill -9, and start another with the same clients. */
 void crew_kill(crew *c, unsigned worker);
 void crew_restart(crew *c, unsigned worker);
+/* SIGSTOP and SIGCONT. */
+void crew_stop(crew *c, unsigned worker);
+void crew_resume(crew *c, unsigned worker);
 /* Fail the test if a worker has ended by itself; shows what it said. */
 void crew_must_be_alive(crew *c);
 /* Has every client been told OK for a change that began after `since`? Waits up to `seconds`. */
 bool crew_works_since(crew *c, uint64_t since, unsigned seconds);
+/* The same but for the clients of one worker. */
+bool crew_others_work_since(crew *c, unsigned but, uint64_t since, unsigned seconds);
 /* End them all: each settles what is open, and must end with 0. */
 void crew_finish(crew *c);
 
