@@ -18,6 +18,7 @@ struct parsing {
     struct text *problem;
     const char *color;   /* auto, always, never */
     const char *columns; /* as given */
+    unsigned given;      /* of the flags about the store, one bit each */
     unsigned positional_count;
 };
 
@@ -92,15 +93,44 @@ static bool set_color(struct parsing *parsing, const char *value) {
     return true;
 }
 
+/* One of the flags about the store, if the word is one. */
+static bool parse_store(struct parsing *parsing, bool *done) {
+    struct store_flags *flags = &parsing->invocation->flags;
+    for (unsigned i = 0; store_flag_names[i] != NULL; i++) {
+        char flag[32];
+        const char *value = NULL;
+        struct text rule = {0};
+        snprintf(flag, sizeof flag, "--%s", store_flag_names[i]);
+        if (!takes_flag(parsing, flag, &value)) {
+            continue;
+        }
+        *done = true;
+        if (value == NULL || value[0] == '\0') {
+            return refuse(parsing, flag, "it needs a value");
+        }
+        if ((parsing->given & 1U << i) != 0) {
+            return refuse(parsing, flag, "it is given twice");
+        }
+        parsing->given |= 1U << i;
+        bool fine = store_flags_take(flags, store_flag_names[i], value, &rule) ||
+                    refuse(parsing, value, rule.data);
+        text_clear(&rule);
+        return fine;
+    }
+    return true;
+}
+
 /* A common option. *done tells whether it was one. */
 static bool parse_common(struct parsing *parsing, bool *done) {
     struct invocation *invocation = parsing->invocation;
     const char *word = parsing->words[parsing->at];
     const char *value = NULL;
-    *done = true;
-    if (takes_flag(parsing, "--store", &value)) {
-        return set_place_of_work(parsing, &invocation->store, "--store", value);
+    *done = false;
+    if (!parse_store(parsing, done) || *done) {
+        invocation->store = invocation->flags.url;
+        return parsing->problem->size == 0;
     }
+    *done = true;
     if (takes_flag(parsing, "--server", &value)) {
         return set_place_of_work(parsing, &invocation->server, "--server", value);
     }
@@ -193,13 +223,11 @@ static bool check_options(struct parsing *parsing) {
 }
 
 static bool check_store(struct parsing *parsing) {
-    static const char sqlite[] = "sqlite:";
     const char *store = parsing->invocation->store;
     if (text_starts_with(store, "memory:")) {
         return refuse(parsing, store, "a memory store is gone with the program that has it");
     }
-    return (text_starts_with(store, sqlite) && store[strlen(sqlite)] != '\0') ||
-           refuse(parsing, store, "a store is sqlite:PATH");
+    return store_flags_check(&parsing->invocation->flags, parsing->problem);
 }
 
 static bool check_places(struct parsing *parsing) {
@@ -211,12 +239,18 @@ static bool check_places(struct parsing *parsing) {
         text_format(parsing->problem, "usage: ipallocctl %s %s", command->name, command->usage);
         return false;
     }
+    if (command->run != NULL) {
+        return (invocation->store == NULL && invocation->server == NULL) ||
+               refuse(parsing, command->name, "its stores are words of their own, without --store");
+    }
     if ((invocation->store == NULL) == (invocation->server == NULL)) {
-        text_format(parsing->problem, "say where: --store=sqlite:PATH or --server=URL%s",
+        text_format(parsing->problem,
+                    "say where: --store=sqlite:PATH, --store=etcd:URL or --server=URL%s",
                     invocation->store != NULL ? ", not both" : "");
         return false;
     }
-    return invocation->store == NULL || check_store(parsing);
+    return invocation->store != NULL ? check_store(parsing)
+                                     : store_flags_check(&invocation->flags, parsing->problem);
 }
 
 static bool set_columns(struct parsing *parsing) {
@@ -343,7 +377,9 @@ enum arguments_result arguments_parse(int count, char **words,
     }
     decide_color(&parsing);
     make_retry(&parsing, retry);
-    invocation->operation = admin_find(invocation->command->operation);
+    if (invocation->command->operation != NULL) {
+        invocation->operation = admin_find(invocation->command->operation);
+    }
     invocation->retry = retry->data;
     invocation->dry_run = json_object_get_boolean(json_member(invocation->arguments, "dryRun"));
     return ARGUMENTS_RUN;

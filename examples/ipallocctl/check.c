@@ -18,7 +18,7 @@ const struct command command_check = {
     .name = "check",
     .operation = "check",
     .summary = "prove that all records agree with each other",
-    .usage = "(--store=sqlite:PATH | --server=URL) [-o table|json]",
+    .usage = "(--store=STORE | --server=URL) [-o table|json]",
     .help =
         "Every lease has its place in a range and its line in its owner's record, nothing else\n"
         "does, and the counts add up. What is found wrong is named, and the exit code is 1.\n"

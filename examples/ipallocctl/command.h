@@ -9,6 +9,7 @@
 #define IPALLOCCTL_COMMAND_H
 
 #include "admin.h"
+#include "store_flags.h"
 
 #include <stdio.h>
 
@@ -22,8 +23,9 @@ enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2 };
 struct invocation {
     const struct command *command;
     const struct admin_operation *operation; /* the command's, or what its prepare chose */
-    const char *store;  /* a URL for ipalloc_store_open; NULL if a server is asked */
-    const char *server; /* http://... */
+    const char *store;                       /* flags.url; NULL if a server is asked */
+    struct store_flags flags;                /* how to open it */
+    const char *server;                      /* http://... */
     bool json;
     bool color;
     bool ascii;
@@ -54,6 +56,9 @@ struct command {
     const char *positionals[COMMAND_POSITIONALS_MAX]; /* arguments; a leading '?' if it may miss */
     struct command_option options[COMMAND_OPTIONS_MAX];
     const char *const *headings; /* of its table; ends with NULL; NULL: show_item prints freely */
+    /* Do it all, on what `positionals` name: such a command takes neither --store nor --server, has
+     * no operation, and nothing below is asked for. The exit code, with what is wrong. */
+    int (*run)(struct invocation *invocation, struct text *problem);
     /* Fill in more arguments, from files for instance. The exit code: EXIT_DONE to go on, else with
      * what is wrong. */
     int (*prepare)(struct invocation *invocation, struct text *problem);
@@ -67,8 +72,8 @@ struct command {
 };
 
 extern const struct command command_accept, command_allocate, command_backup, command_check,
-    command_export, command_import, command_exclude, command_include, command_list, command_map,
-    command_pools, command_release, command_repair, command_reserve, command_show;
+    command_copy, command_export, command_import, command_exclude, command_include, command_list,
+    command_map, command_pools, command_release, command_repair, command_reserve, command_show;
 
 /* --- arguments.c -------------------------------------------------------------------------------
  */

@@ -18,7 +18,7 @@ const struct command command_exclude = {
     .operation = "exclude",
     .summary = "never give out these addresses",
     .usage = "ADDRESS|FIRST-LAST|CIDR [--pool POOL] [--dry-run]\n"
-             "       (--store=sqlite:PATH | --server=URL) [-o table|json]",
+             "       (--store=STORE | --server=URL) [-o table|json]",
     .help = "Kept in the store. Refused while one of them is held, which is named.\n"
             "\n"
             "  ipallocctl exclude 10.96.0.32/28 --store=sqlite:services.db\n",
@@ -34,7 +34,7 @@ const struct command command_include = {
     .operation = "include",
     .summary = "undo exclude",
     .usage = "ADDRESS|FIRST-LAST|CIDR [--pool POOL] [--dry-run]\n"
-             "       (--store=sqlite:PATH | --server=URL) [-o table|json]",
+             "       (--store=STORE | --server=URL) [-o table|json]",
     .help = "Give these addresses out again. Refused where one was not excluded.\n"
             "\n"
             "  ipallocctl include 10.96.0.40-10.96.0.47 --store=sqlite:services.db\n",

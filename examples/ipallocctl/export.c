@@ -340,7 +340,7 @@ const struct command command_export = {
     .name = "export",
     .operation = "export",
     .summary = "everything as JSON, or as a Kubernetes cluster stores it",
-    .usage = "[--kubernetes DIRECTORY [--pool POOL]] (--store=sqlite:PATH | --server=URL)",
+    .usage = "[--kubernetes DIRECTORY [--pool POOL]] (--store=STORE | --server=URL)",
     .help =
         "Pools, leases and records as one JSON document on standard output, which import makes\n"
         "the same again; generations and times are left out (backup makes an exact copy).\n"

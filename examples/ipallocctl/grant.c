@@ -19,7 +19,7 @@ const struct command command_allocate = {
     .name = "allocate",
     .operation = "allocate",
     .summary = "give an owner any free address or port of a pool",
-    .usage = "POOL --owner OWNER --slot SLOT [--dry-run] (--store=sqlite:PATH | --server=URL)\n"
+    .usage = "POOL --owner OWNER --slot SLOT [--dry-run] (--store=STORE | --server=URL)\n"
              "       [-o table|json]",
     .help =
         "The same owner asking again for the same slot gets the same one. With --dry-run nothing\n"
@@ -40,7 +40,7 @@ const struct command command_reserve = {
     .operation = "reserve",
     .summary = "give an owner this address or port",
     .usage = "ADDRESS|PORT --owner OWNER --slot SLOT [--pool POOL] [--dry-run]\n"
-             "       (--store=sqlite:PATH | --server=URL) [-o table|json]",
+             "       (--store=STORE | --server=URL) [-o table|json]",
     .help =
         "Refused if somebody else holds it, who is then named. A port that is in several pools\n"
         "needs --pool.\n"

@@ -49,7 +49,7 @@ const struct command command_import = {
     .name = "import",
     .operation = "import",
     .summary = "take over what an export or a Kubernetes cluster says is held",
-    .usage = "FILE|DIRECTORY|- [--define] [--dry-run] (--store=sqlite:PATH | --server=URL)\n"
+    .usage = "FILE|DIRECTORY|- [--define] [--dry-run] (--store=STORE | --server=URL)\n"
              "       [-o table|json]",
     .help = "Reads exports of ipallocctl; RangeAllocation, IPAddress and ServiceCIDR objects of\n"
             "Kubernetes as etcd has them (etcdctl get KEY --print-value-only, or -w json) or as "

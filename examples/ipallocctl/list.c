@@ -19,7 +19,7 @@ const struct command command_list = {
     .name = "list",
     .operation = "list",
     .summary = "what is held, and by whom",
-    .usage = "[--pool POOL] [--owner OWNER] (--store=sqlite:PATH | --server=URL) [-o table|json]",
+    .usage = "[--pool POOL] [--owner OWNER] (--store=STORE | --server=URL) [-o table|json]",
     .help = "The leases in order of pool and address. An OWNER that ends in * stands for all that\n"
             "begin like it.\n"
             "\n"

@@ -9,8 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <string.h>
-
 struct opened {
     ipalloc_store *store;
     ipalloc_registry *registry;
@@ -28,8 +26,8 @@ static void close_both(struct opened *opened) {
     *opened = (struct opened){0};
 }
 
-/* A store that a trial would have to make is tried in memory, where its directory is fit for it. */
-static const char *where_to_try(const struct invocation *invocation, bool defines) {
+/* Would a trial have to make this file? One whose directory is not fit for it is not tried. */
+static bool makes_file(const struct invocation *invocation) {
     const char *path = invocation->store + strlen("sqlite:");
     const char *slash = strrchr(path, '/');
     struct text directory = {0};
@@ -38,24 +36,39 @@ static const char *where_to_try(const struct invocation *invocation, bool define
     } else {
         text_add(&directory, ".");
     }
-    bool makes = defines && invocation->dry_run && access(path, F_OK) != 0 &&
-                 access(directory.data, W_OK | X_OK) == 0;
+    bool makes = access(path, F_OK) != 0 && access(directory.data, W_OK | X_OK) == 0;
     text_clear(&directory);
-    return makes ? "memory:" : invocation->store;
+    return makes;
+}
+
+static int open_store(const struct store_flags *flags, const ipalloc_store_options *options,
+                      struct opened *opened, ipalloc_error *error) {
+    int status = store_flags_open(flags, options, &opened->store, error);
+    if (status == IPALLOC_OK) {
+        status = ipalloc_registry_open(opened->store, NULL, &opened->registry, error);
+    }
+    return status;
+}
+
+/* A store that a trial would have to make is tried in memory. */
+static int try_in_memory(struct opened *opened, ipalloc_error *error) {
+    static const struct store_flags memory = {.url = "memory:"};
+    return open_store(&memory, NULL, opened, error);
 }
 
 static int try_to_open(const struct invocation *invocation, bool writes, struct opened *opened,
                        ipalloc_error *error) {
     /* A store is made only where its pools are to be defined too. */
     bool defines = json_member_truth(invocation->arguments, "define", false);
-    const char *store = where_to_try(invocation, defines);
-    bool in_memory = store != invocation->store;
-    ipalloc_store_options options = {.size = sizeof options,
-                                     .read_only = !writes && !in_memory,
-                                     .must_exist = !(writes && defines) && !in_memory};
-    int status = ipalloc_store_open(store, &options, &opened->store, error);
-    if (status == IPALLOC_OK) {
-        status = ipalloc_registry_open(opened->store, NULL, &opened->registry, error);
+    bool tries = defines && invocation->dry_run;
+    ipalloc_store_options options = {
+        .size = sizeof options, .read_only = !writes, .must_exist = !(writes && defines)};
+    if (tries && store_flags_is_sqlite(invocation->store) && makes_file(invocation)) {
+        return try_in_memory(opened, error);
+    }
+    int status = open_store(&invocation->flags, &options, opened, error);
+    if (tries && store_flags_is_etcd(invocation->store) && status == IPALLOC_E_NOT_FOUND) {
+        return try_in_memory(opened, error);
     }
     return status;
 }
@@ -73,7 +86,7 @@ static int open_both(const struct invocation *invocation, bool writes, struct op
         return status;
     }
     say(problem, status, &error);
-    if (status == IPALLOC_E_BUSY && writes) {
+    if (status == IPALLOC_E_BUSY && writes && store_flags_is_sqlite(invocation->store)) {
         text_format(problem, "; ask it to do that, at the address where it serves: %s",
                     invocation->retry);
     }

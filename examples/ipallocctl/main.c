@@ -9,15 +9,31 @@
 
 /* In the order of --help. */
 static const struct command *const commands[] = {
-    &command_pools,   &command_list,    &command_show,     &command_map,
-    &command_check,   &command_reserve, &command_allocate, &command_release,
-    &command_exclude, &command_include, &command_repair,   &command_import,
-    &command_export,  &command_backup,  &command_accept,   NULL,
+    &command_pools,
+    &command_list,
+    &command_show,
+    &command_map,
+    &command_check,
+    &command_reserve,
+    &command_allocate,
+    &command_release,
+    &command_exclude,
+    &command_include,
+    &command_repair,
+    &command_import,
+    &command_export,
+    &command_backup,
+    &command_copy,
+    &command_accept,
+    NULL,
 };
 
 static const char common_help[] =
     "Common options:\n"
     "  --store=sqlite:PATH     the store; what only looks works beside the process that owns it\n"
+    "  --store=etcd:URL[,URL...][/PREFIX]   the store; everything works beside the servers on it.\n"
+    "                          With --etcd-cafile, --etcd-certfile, --etcd-keyfile, --etcd-user,\n"
+    "                          --etcd-password-file, --etcd-timeout as ipalloc-apiserver's\n"
     "  --server=URL            ask the ipalloc-apiserver that owns the store, for instance\n"
     "                          http://127.0.0.1:8001. It listens on loopback unless told "
     "otherwise,\n"
@@ -48,6 +64,9 @@ static void print_command_help(const struct command *command) {
 
 static int run(struct invocation *invocation, struct text *problem) {
     const struct command *command = invocation->command;
+    if (command->run != NULL) {
+        return command->run(invocation, problem);
+    }
     int code = command->prepare != NULL ? command->prepare(invocation, problem) : EXIT_DONE;
     if (code != EXIT_DONE) {
         return code;

@@ -333,7 +333,7 @@ const struct command command_map = {
     .operation = "map",
     .summary = "draw a pool, or a part of it",
     .usage = "POOL|CIDR [--ascii] [--color=WHEN] [--columns=N]\n"
-             "       (--store=sqlite:PATH | --server=URL) [-o table|json]",
+             "       (--store=STORE | --server=URL) [-o table|json]",
     .help =
         "One mark for each address as long as they fit, else one for a block of them, filled by\n"
         "how much of it is held. A CIDR inside a range is drawn closer.\n"

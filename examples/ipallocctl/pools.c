@@ -31,7 +31,7 @@ const struct command command_pools = {
     .name = "pools",
     .operation = "pools",
     .summary = "the pools and their ranges, with counts",
-    .usage = "(--store=sqlite:PATH | --server=URL) [-o table|json]",
+    .usage = "(--store=STORE | --server=URL) [-o table|json]",
     .help =
         "One line for each range: how many addresses or ports it has, how many of them are used,\n"
         "rest after a release, or are excluded, and what is free in its static and its dynamic\n"

@@ -27,7 +27,7 @@ const struct command command_release = {
     .operation = "release",
     .summary = "take back what an owner holds",
     .usage = "(ADDRESS|PORT | --all) --owner OWNER [--generation N] [--pool POOL] [--dry-run]\n"
-             "       (--store=sqlite:PATH | --server=URL) [-o table|json]",
+             "       (--store=STORE | --server=URL) [-o table|json]",
     .help =
         "Only what this owner holds is released; anybody else's is refused and its holder named.\n"
         "What a living Service names is refused too: change or delete the Service instead. What\n"

@@ -107,7 +107,7 @@ const struct command command_repair = {
     .operation = "repair",
     .summary = "compare leases with the Services that should name them",
     .usage = "(--report | --apply FILE|-) [--grace SECONDS] [--dry-run]\n"
-             "       (--store=sqlite:PATH | --server=URL) [-o table|json]",
+             "       (--store=STORE | --server=URL) [-o table|json]",
     .help =
         "--report changes no lease. It finds leases that their Service does not name (leaks),\n"
         "addresses that a Service names without a lease (missing), and what is only reported:\n"

@@ -50,7 +50,7 @@ const struct command command_show = {
     .name = "show",
     .operation = "show",
     .summary = "all that is known of one address or port",
-    .usage = "ADDRESS|PORT [--pool POOL] (--store=sqlite:PATH | --server=URL) [-o table|json]",
+    .usage = "ADDRESS|PORT [--pool POOL] (--store=STORE | --server=URL) [-o table|json]",
     .help =
         "Who holds it, or why it is not given out: it cools after a release, it is excluded, or\n"
         "it is an end of its range. A port that is in several pools is shown for each.\n"

@@ -23,7 +23,7 @@ const struct command command_backup = {
     .name = "backup",
     .operation = "backup",
     .summary = "make a consistent copy of the store",
-    .usage = "PATH (--store=sqlite:PATH | --server=URL) [-o table|json]",
+    .usage = "PATH (--store=STORE | --server=URL) [-o table|json]",
     .help = "Commits go on meanwhile. The file must not exist. With --server it is made by the\n"
             "server, where that runs. A copy allocates nothing until it is accepted, so that the\n"
             "original and the copy never both give out addresses.\n"
@@ -38,7 +38,7 @@ const struct command command_accept = {
     .name = "accept",
     .operation = "accept",
     .summary = "say that a copied or restored store is the one truth now",
-    .usage = "[--dry-run] --store=sqlite:PATH [-o table|json]",
+    .usage = "[--dry-run] --store=STORE [-o table|json]",
     .help = "Until then it allocates nothing. Do it only when the original no longer runs.\n"
             "\n"
             "  ipallocctl accept --store=sqlite:services.db\n",

@@ -354,7 +354,11 @@ int ipalloc_store_backup(ipalloc_store *store, const char *path, ipalloc_error *
     if (path == NULL || path[0] == '\0')
         return error_set(error, IPALLOC_E_INVALID, "backup: no path was given");
     if (store->methods.backup == NULL)
-        return error_set(error, IPALLOC_E_INVALID, "backup: this kind of store has no files");
+        return error_set(
+            error, IPALLOC_E_INVALID,
+            "backup: this kind of store has no files of its own. An etcd is backed up "
+            "by etcdctl snapshot save FILE; ipallocctl copy etcd:... sqlite:PATH makes "
+            "a copy that can be read, and served from, without etcd");
     return store->methods.backup(store->self, path, error);
 }
 

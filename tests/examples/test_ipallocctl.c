@@ -60,16 +60,30 @@ static const struct {
 } wrong_lines[] = {
     {"", "say what to do"},
     {"frobnicate --store=sqlite:x", "\"frobnicate\": no such command"},
-    {"pools", "say where: --store=sqlite:PATH or --server=URL"},
+    {"pools", "say where: --store=sqlite:PATH, --store=etcd:URL or --server=URL"},
     {"pools --store=sqlite:x --server=http://127.0.0.1:1", "or --server=URL, not both"},
-    {"pools --store=services.db", "\"services.db\": a store is sqlite:PATH"},
-    {"pools --store=sqlite:", "\"sqlite:\": a store is sqlite:PATH"},
+    {"pools --store=services.db", "\"services.db\": it must be memory:, sqlite:PATH or etcd:URL"},
+    {"pools --store=sqlite:", "\"sqlite:\": it must be memory:, sqlite:PATH or etcd:URL"},
     {"pools -oyaml --store=sqlite:x", "no such option here"},
     {"release --owner=o --store=sqlite:x", "either ADDRESS|PORT, or --all"},
     {"release 1.2.3.4 --all --owner=o --store=sqlite:x", "either ADDRESS|PORT, or --all"},
     {"pools -ojson --store=memory:", "a memory store is gone with the program"},
     {"pools --store", "\"--store\": it needs a value"},
     {"pools --store=sqlite:x --store=sqlite:y", "it is given twice"},
+    {"pools --store=etcd:127.0.0.1:2379", "it must be etcd:http://HOST:PORT"},
+    {"pools --store=sqlite:x --etcd-user=root", "--etcd-user: it is for --store=etcd:..."},
+    {"pools --store=etcd:http://h:1 --etcd-user=root", "it needs --etcd-password-file, too"},
+    {"pools --store=etcd:http://h:1 --etcd-user=a --etcd-user=b", "it is given twice"},
+    {"pools --store=etcd:http://h:1 --etcd-timeout=soon", "it must be a time from 1ms to 10m"},
+    {"pools --server=http://h:1 --etcd-timeout=1s", "--etcd-timeout: it is for --store=etcd:..."},
+    {"copy", "usage: ipallocctl copy FROM TO"},
+    {"copy sqlite:a", "usage: ipallocctl copy FROM TO"},
+    {"copy sqlite:a sqlite:b sqlite:c", "\"sqlite:c\": one word too many"},
+    {"copy sqlite:a b", "\"b\": it must be memory:, sqlite:PATH or etcd:URL"},
+    {"copy memory: sqlite:b", "a memory store is gone with the program"},
+    {"copy sqlite:a sqlite:a", "\"sqlite:a\": it is both FROM and TO"},
+    {"copy sqlite:a sqlite:b --store=sqlite:c", "its stores are words of their own"},
+    {"copy sqlite:a sqlite:b --etcd-user=root", "--etcd-user: it is for --store=etcd:..."},
     {"pools extra --store=sqlite:x", "\"extra\": one word too many"},
     {"pools --pool=p --store=sqlite:x", "no such option here"},
     {"list --pool=a --pool=b --store=sqlite:x", "\"--pool\": it is given twice"},
@@ -92,9 +106,9 @@ START_TEST(a_wrong_line_is_one_clear_line_and_exit_2) {
 }
 END_TEST
 
-static const char *const commands[] = {"pools",   "list",     "show",    "map",     "check",
-                                       "reserve", "allocate", "release", "exclude", "include",
-                                       "repair",  "import",   "export",  "backup",  "accept"};
+static const char *const commands[] = {
+    "pools",   "list",    "show",   "map",    "check",  "reserve", "allocate", "release",
+    "exclude", "include", "repair", "import", "export", "backup",  "copy",     "accept"};
 
 START_TEST(every_command_has_help_with_an_example) {
     char example[64];

@@ -1,0 +1,87 @@
+/* copy_count.c: what a store holds, by kind; see copy.h. */
+#include "copy.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PAGE_ENTRIES 10000
+
+struct counting {
+    struct copy_counts *counts;
+    char last[IPALLOC_KEY_MAX]; /* key that was seen */
+    size_t last_size;
+    size_t seen; /* on this page */
+};
+
+static void count_kind(struct copy_counts *counts, const char *name, size_t length) {
+    size_t last = counts->kind_count;
+    if (length >= COPY_KIND_TEXT) {
+        name = "other";
+        length = strlen(name);
+    }
+    if (last > 0 && strlen(counts->kinds[last - 1].name) == length &&
+        memcmp(counts->kinds[last - 1].name, name, length) == 0) {
+        counts->kinds[last - 1].count++; /* keys come in order */
+        return;
+    }
+    if (last == COPY_KINDS_MAX) {
+        snprintf(counts->kinds[last - 1].name, COPY_KIND_TEXT, "other");
+        counts->kinds[last - 1].count++;
+        return;
+    }
+    memcpy(counts->kinds[last].name, name, length);
+    counts->kinds[last].name[length] = '\0';
+    counts->kinds[last].count = 1;
+    counts->kind_count++;
+}
+
+static int see(void *context, const ipalloc_entry *entry) {
+    struct counting *counting = context;
+    struct copy_counts *counts = counting->counts;
+    const char *key = entry->key.data;
+    memcpy(counting->last, key, entry->key.size);
+    counting->last_size = entry->key.size;
+    counting->seen++;
+    if (entry->key.size == strlen(IPALLOC_COPY_MARK) &&
+        memcmp(key, IPALLOC_COPY_MARK, entry->key.size) == 0) {
+        counts->unfinished = true;
+        return IPALLOC_OK;
+    }
+    const char *end = memchr(key, '/', entry->key.size);
+    count_kind(counts, key, end != NULL ? (size_t)(end - key) : entry->key.size);
+    counts->entries++;
+    counts->bytes += entry->key.size + entry->value.size;
+    return IPALLOC_OK;
+}
+
+int copy_count(ipalloc_store *store, struct copy_counts *counts, ipalloc_error *error) {
+    struct counting counting = {.counts = counts};
+    int status;
+    *counts = (struct copy_counts){0};
+    do {
+        char after[IPALLOC_KEY_MAX];
+        size_t size = counting.last_size;
+        memcpy(after, counting.last, size);
+        counting.seen = 0;
+        status = ipalloc_store_scan(store, (ipalloc_bytes){NULL, 0}, (ipalloc_bytes){after, size},
+                                    PAGE_ENTRIES, see, &counting, NULL, error);
+    } while (status == IPALLOC_OK && counting.seen == PAGE_ENTRIES);
+    return status;
+}
+
+struct json_object *copy_counts_value(const struct copy_counts *counts) {
+    struct json_object *value = json_object_new_object();
+    for (size_t i = 0; i < counts->kind_count; i++) {
+        json_set_number(value, counts->kinds[i].name, (int64_t)counts->kinds[i].count);
+    }
+    return value;
+}
+
+void copy_counts_print(const struct copy_counts *counts) {
+    printf("%-14s %12s\n", "KIND", "RECORDS");
+    for (size_t i = 0; i < counts->kind_count; i++) {
+        printf("%-14s %12" PRIu64 "\n", counts->kinds[i].name, counts->kinds[i].count);
+    }
+    printf("%-14s %12" PRIu64 "\n", "all", counts->entries);
+}
