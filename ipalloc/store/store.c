@@ -62,7 +62,8 @@ typedef int (*open_function)(const store_opening *opening, ipalloc_error *error)
 static const struct {
     const char *scheme;
     open_function open;
-} KINDS[] = {{"memory:", memory_store_open}, {"sqlite:", sqlite_store_open}};
+} KINDS[] = {
+    {"memory:", memory_store_open}, {"sqlite:", sqlite_store_open}, {"etcd:", etcd_store_open}};
 
 static open_function find_kind(const char *url, const char **rest) {
     for (size_t i = 0; i < sizeof KINDS / sizeof KINDS[0]; i++) {
@@ -99,9 +100,10 @@ int store_open_with(const char *url, const ipalloc_store_options *options,
     open_function open = find_kind(url, &rest);
     if (open == NULL) {
         char quoted[128];
-        return error_set(error, IPALLOC_E_INVALID,
-                         "store \"%s\": the URL must be memory: or sqlite:PATH",
-                         text_quote(url, strlen(url), quoted, sizeof quoted));
+        return error_set(
+            error, IPALLOC_E_INVALID,
+            "store \"%s\": the URL must be memory:, sqlite:PATH or etcd:http://HOST/PREFIX",
+            text_quote(url, strlen(url), quoted, sizeof quoted));
     }
     ipalloc_store *store = NULL;
     status = make_handle(given.hooks, &store, error);

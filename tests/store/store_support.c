@@ -9,6 +9,8 @@
 
 enum { TEXT_BUFFERS = 4, TEXT_MAX = 4096 };
 
+uint64_t revision_zero;
+
 static char *next_buffer(void) {
     static char buffers[TEXT_BUFFERS][TEXT_MAX];
     static unsigned next;
@@ -38,7 +40,7 @@ ipalloc_op if_absent(ipalloc_op op) {
 
 ipalloc_op if_revision(ipalloc_op op, uint64_t revision) {
     op.condition = IPALLOC_IF_REVISION;
-    op.revision = revision;
+    op.revision = revision != 0 ? revision_zero + revision : 0;
     return op;
 }
 
@@ -52,7 +54,7 @@ ipalloc_batch commit(ipalloc_store *store, const ipalloc_op *ops, size_t count) 
 uint64_t must_commit(ipalloc_store *store, const ipalloc_op *ops, size_t count) {
     ipalloc_batch batch = commit(store, ops, count);
     ck_assert_status(batch.status, IPALLOC_OK);
-    return batch.revision;
+    return batch.revision - revision_zero;
 }
 
 uint64_t put(ipalloc_store *store, const char *key, const char *value) {
@@ -71,13 +73,15 @@ int write_down(void *context, const ipalloc_entry *entry) {
     w->count++;
     snprintf(w->text + length, sizeof w->text - length, "%.*s%s%.*s@%llu ", (int)entry->key.size,
              (const char *)entry->key.data, entry->deleted ? "!" : "=", (int)entry->value.size,
-             (const char *)entry->value.data, (unsigned long long)entry->revision);
+             (const char *)entry->value.data,
+             (unsigned long long)(entry->revision - revision_zero));
     return w->stop_at != 0 && w->count == w->stop_at ? STOPPED : IPALLOC_OK;
 }
 
 static int write_value(void *context, const ipalloc_entry *entry) {
     snprintf(context, TEXT_MAX, "%.*s@%llu", (int)entry->value.size,
-             (const char *)entry->value.data, (unsigned long long)entry->revision);
+             (const char *)entry->value.data,
+             (unsigned long long)(entry->revision - revision_zero));
     return IPALLOC_OK;
 }
 
@@ -109,9 +113,11 @@ const char *scan_text(ipalloc_store *store, const char *prefix) {
 const char *changes_text(ipalloc_store *store, uint64_t since) {
     walk w = {0};
     ipalloc_error error;
-    ck_assert_status_error(
-        ipalloc_store_changes(store, since, (ipalloc_bytes){0}, 0, write_down, &w, NULL, &error),
-        IPALLOC_OK, &error);
+    uint64_t last = info_of(store).revision + revision_zero;
+    ck_assert_status_error(ipalloc_store_reach(store, last, &error), IPALLOC_OK, &error);
+    ck_assert_status_error(ipalloc_store_changes(store, revision_zero + since, (ipalloc_bytes){0},
+                                                 0, write_down, &w, NULL, &error),
+                           IPALLOC_OK, &error);
     return keep_text(&w);
 }
 
@@ -119,6 +125,8 @@ ipalloc_store_info info_of(ipalloc_store *store) {
     ipalloc_store_info info = {.size = sizeof info};
     ipalloc_error error;
     ck_assert_status_error(ipalloc_store_get_info(store, &info, &error), IPALLOC_OK, &error);
+    info.revision -= revision_zero;
+    info.oldest_change -= revision_zero;
     return info;
 }
 

@@ -8,6 +8,10 @@
 
 #include <ipalloc/store.h>
 
+/* The revision that the store had when it was opened: 0 in new memory and sqlite stores. All
+ * revisions below are counted from it. */
+extern uint64_t revision_zero;
+
 /* Bytes of a literal or a NUL-terminated text. */
 ipalloc_bytes text_bytes(const char *text);
 
@@ -15,7 +19,7 @@ ipalloc_op op_put(const char *key, const char *value);
 ipalloc_op op_delete(const char *key);
 ipalloc_op op_check(const char *key);
 ipalloc_op if_absent(ipalloc_op op);
-ipalloc_op if_revision(ipalloc_op op, uint64_t revision);
+ipalloc_op if_revision(ipalloc_op op, uint64_t revision); /* 0 is 0 */
 
 /* Commit one batch; its outcome is returned, a failed call fails the test. */
 ipalloc_batch commit(ipalloc_store *store, const ipalloc_op *ops, size_t count);
@@ -35,7 +39,7 @@ int write_down(void *context, const ipalloc_entry *entry);
 /* "value@revision", or "absent"; static buffers, four deep. */
 const char *value_of(ipalloc_store *store, const char *key);
 const char *scan_text(ipalloc_store *store, const char *prefix);
-const char *changes_text(ipalloc_store *store, uint64_t since);
+const char *changes_text(ipalloc_store *store, uint64_t since); /* all there are by now */
 ipalloc_store_info info_of(ipalloc_store *store);
 
 /* Open or fail the test. */

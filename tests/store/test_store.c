@@ -3,12 +3,17 @@
  */
 #include "store_support.h"
 
+#include "base/atomic.h"
 #include "store/store.h"
+#ifdef ON_ETCD
+#include "../etcd/cluster.h"
+#endif
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* --- the kinds -----------------------------------------------------------------------------------
  */
@@ -46,6 +51,7 @@ static const ipalloc_store_methods OWN = {.size = sizeof OWN,
 
 static const char *directory;
 
+#ifndef ON_ETCD
 static ipalloc_store *open_memory(const ipalloc_store_options *options) {
     return open_store("memory:", options);
 }
@@ -62,15 +68,100 @@ static ipalloc_store *open_sqlite(const ipalloc_store_options *options) {
     return open_store(sqlite_url(directory, "store.db"), options);
 }
 #endif
+#endif
+
+#ifdef ON_ETCD
+static etcd_cluster *cluster; /* one for all tests: each has a prefix of its own */
+
+static void start_cluster(void) {
+    cluster = etcd_start(NULL);
+}
+
+static void stop_cluster(void) {
+    etcd_stop(cluster);
+}
+
+static const char *fresh_prefix(void) {
+    static char prefix[64];
+    static unsigned used;
+    snprintf(prefix, sizeof prefix, "/test/%d/%u", (int)getpid(), used++);
+    return prefix;
+}
+
+static ipalloc_store *open_etcd(const ipalloc_store_options *options) {
+    return open_store(etcd_url(cluster, fresh_prefix()), options);
+}
+
+/* Two servers on one store: what the one commits the other reads, and the other way round. */
+typedef struct pair {
+    ipalloc_store *one, *other;
+    atomic_word commits;
+} pair;
+
+static int pair_get(void *self, ipalloc_bytes key, ipalloc_visit visit, void *context,
+                    ipalloc_error *error) {
+    return ipalloc_store_get(((pair *)self)->other, key, visit, context, error);
+}
+static int pair_scan(void *self, ipalloc_bytes prefix, ipalloc_bytes after, size_t limit,
+                     ipalloc_visit visit, void *context, uint64_t *at, ipalloc_error *error) {
+    return ipalloc_store_scan(((pair *)self)->other, prefix, after, limit, visit, context, at,
+                              error);
+}
+static int pair_commit(void *self, ipalloc_batch *batches, size_t count, ipalloc_error *error) {
+    pair *p = self;
+    ipalloc_store *by = atomic_add_relaxed(&p->commits, 1) % 3 == 0 ? p->other : p->one;
+    return ipalloc_store_commit(by, batches, count, error);
+}
+static int pair_changes(void *self, uint64_t since, ipalloc_bytes prefix, size_t limit,
+                        ipalloc_visit visit, void *context, uint64_t *up_to, ipalloc_error *error) {
+    return ipalloc_store_changes(((pair *)self)->other, since, prefix, limit, visit, context, up_to,
+                                 error);
+}
+static int pair_info(void *self, ipalloc_store_info *out, ipalloc_error *error) {
+    return ipalloc_store_get_info(((pair *)self)->other, out, error);
+}
+static int pair_reach(void *self, uint64_t revision, ipalloc_error *error) {
+    return ipalloc_store_reach(((pair *)self)->other, revision, error);
+}
+static void pair_close(void *self) {
+    pair *p = self;
+    ipalloc_store_close(p->one);
+    ipalloc_store_close(p->other);
+    free(p);
+}
+
+static ipalloc_store *open_pair(const ipalloc_store_options *options) {
+    static const ipalloc_store_methods methods = {.size = sizeof methods,
+                                                  .get = pair_get,
+                                                  .scan = pair_scan,
+                                                  .commit = pair_commit,
+                                                  .changes = pair_changes,
+                                                  .info = pair_info,
+                                                  .reach = pair_reach,
+                                                  .close = pair_close};
+    const char *url = etcd_url(cluster, fresh_prefix());
+    pair *p = calloc(1, sizeof *p);
+    p->one = open_store(url, options);
+    p->other = open_store(url, options);
+    ipalloc_store *out;
+    ck_assert_status(ipalloc_store_create(&methods, p, NULL, &out, NULL), IPALLOC_OK);
+    return out;
+}
+#endif
 
 static const struct {
     const char *name;
     ipalloc_store *(*open)(const ipalloc_store_options *options);
 } KINDS[] = {
+#ifdef ON_ETCD
+    {"etcd", open_etcd},
+    {"two on one etcd", open_pair},
+#else
     {"memory", open_memory},
     {"own", open_own},
 #ifdef WITH_SQLITE
     {"sqlite", open_sqlite},
+#endif
 #endif
 };
 enum { KIND_COUNT = sizeof KINDS / sizeof KINDS[0] };
@@ -86,8 +177,20 @@ static void tear_down(void) {
     test_directory_remove(directory);
 }
 
+static void begin_with(int kind, const ipalloc_store_options *options) {
+    store = KINDS[kind].open(options);
+    revision_zero = 0;
+    revision_zero = info_of(store).revision;
+}
+
 static void begin(int kind) {
-    store = KINDS[kind].open(NULL);
+    begin_with(kind, NULL);
+}
+
+/* All that was committed is among the changes. */
+static void reach_last(void) {
+    uint64_t last = info_of(store).revision + revision_zero;
+    ck_assert_status(ipalloc_store_reach(store, last, NULL), IPALLOC_OK);
 }
 
 /* --- single keys ---------------------------------------------------------------------------------
@@ -169,7 +272,7 @@ START_TEST(every_condition_holds_exactly_when_it_should) {
                 uint64_t before = state > 0 ? put(store, "k/", "old") : info_of(store).revision;
                 ipalloc_op op = {.kind = op_kinds[k],
                                  .condition = table[row].condition,
-                                 .revision = state == 2 ? before - 1 : before,
+                                 .revision = revision_zero + (state == 2 ? before - 1 : before),
                                  .key = text_bytes("k/")};
                 if (op.kind == IPALLOC_OP_PUT)
                     op.value = text_bytes("new");
@@ -223,13 +326,18 @@ START_TEST(independent_batches_are_judged_each_on_its_own) {
                                {.ops = &second, .op_count = 1},
                                {.ops = &third, .op_count = 1}};
     ck_assert_status(ipalloc_store_commit(store, batches, 3, NULL), IPALLOC_OK);
-    ck_assert_status(batches[0].status, IPALLOC_OK);
-    ck_assert_status(batches[1].status, IPALLOC_E_CONFLICT);
-    ck_assert_uint_eq(batches[1].failed_op, 0);
+    /* Which comes first is the store's business. */
+    int loser = batches[0].status == IPALLOC_OK;
+    ck_assert_status(batches[1 - loser].status, IPALLOC_OK);
+    ck_assert_status(batches[loser].status, IPALLOC_E_CONFLICT);
+    ck_assert_uint_eq(batches[loser].failed_op, 0);
     ck_assert_status(batches[2].status, IPALLOC_OK);
-    ck_assert_uint_eq(batches[0].revision, 1);
-    ck_assert_uint_eq(batches[2].revision, 2);
-    ck_assert_str_eq(scan_text(store, ""), "a/=1@1 b/=3@2 ");
+    uint64_t won = batches[1 - loser].revision - revision_zero;
+    ck_assert_uint_eq(won + (batches[2].revision - revision_zero), 1 + 2);
+    char expected[64];
+    snprintf(expected, sizeof expected, "a/=%d@%d b/=3@%d ", loser == 1 ? 1 : 2, (int)won,
+             3 - (int)won);
+    ck_assert_str_eq(scan_text(store, ""), expected);
 }
 END_TEST
 
@@ -391,7 +499,7 @@ START_TEST(an_older_programs_info_is_filled_as_far_as_it_reaches) {
     info.size = offsetof(ipalloc_store_info, oldest_change);
     ck_assert_status(ipalloc_store_get_info(store, &info, NULL), IPALLOC_OK);
     ck_assert_uint_eq(info.size, offsetof(ipalloc_store_info, oldest_change));
-    ck_assert_uint_eq(info.revision, 1);
+    ck_assert_uint_eq(info.revision, revision_zero + 1);
     ck_assert_uint_eq(info.oldest_change, 0x5555555555555555);
 }
 END_TEST
@@ -439,7 +547,7 @@ START_TEST(scan_tells_its_revision_and_stops_when_told) {
     ck_assert_status(ipalloc_store_scan(store, (ipalloc_bytes){0}, (ipalloc_bytes){0}, 0,
                                         write_down, &w, &at, NULL),
                      STOPPED);
-    ck_assert_uint_eq(at, 3);
+    ck_assert_uint_eq(at - revision_zero, 3);
     ck_assert_str_eq(w.text, "a/=1@1 b/=2@2 ");
 }
 END_TEST
@@ -515,14 +623,17 @@ START_TEST(changes_come_in_order_since_a_revision_and_under_a_prefix) {
     };
     begin(_i);
     three_batches();
+    reach_last();
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         walk w = {0};
         uint64_t up_to = 99;
-        ck_assert_status(ipalloc_store_changes(store, table[i].since, text_bytes(table[i].prefix),
-                                               table[i].limit, write_down, &w, &up_to, NULL),
+        ck_assert_status(ipalloc_store_changes(store, revision_zero + table[i].since,
+                                               text_bytes(table[i].prefix), table[i].limit,
+                                               write_down, &w, &up_to, NULL),
                          IPALLOC_OK);
-        ck_assert_msg(strcmp(w.text, table[i].expected) == 0 && up_to == table[i].up_to,
-                      "row %zu: \"%s\" up to %llu", i, w.text, (unsigned long long)up_to);
+        ck_assert_msg(
+            strcmp(w.text, table[i].expected) == 0 && up_to - revision_zero == table[i].up_to,
+            "row %zu: \"%s\" up to %llu", i, w.text, (unsigned long long)(up_to - revision_zero));
     }
 }
 END_TEST
@@ -530,25 +641,29 @@ END_TEST
 START_TEST(a_stopped_walk_of_changes_is_complete_to_the_batch_before) {
     begin(_i);
     three_batches();
+    reach_last();
     walk w = {.stop_at = 5};
     uint64_t up_to = 99;
-    ck_assert_status(
-        ipalloc_store_changes(store, 0, (ipalloc_bytes){0}, 0, write_down, &w, &up_to, NULL),
-        STOPPED);
+    ck_assert_status(ipalloc_store_changes(store, revision_zero, (ipalloc_bytes){0}, 0, write_down,
+                                           &w, &up_to, NULL),
+                     STOPPED);
     ck_assert_uint_eq(w.count, 5);
-    ck_assert_uint_eq(up_to, 2);
+    ck_assert_uint_eq(up_to - revision_zero, 2);
 }
 END_TEST
 
 START_TEST(a_revision_that_has_not_been_is_invalid) {
     begin(_i);
     put(store, "a/", "v");
+    reach_last();
     walk w = {0};
     ipalloc_error error;
-    ck_assert_status(
-        ipalloc_store_changes(store, 2, (ipalloc_bytes){0}, 0, write_down, &w, NULL, &error),
-        IPALLOC_E_INVALID);
-    ck_assert_ptr_nonnull(strstr(error.message, "revision 2"));
+    char words[40];
+    snprintf(words, sizeof words, "revision %llu", (unsigned long long)(revision_zero + 2));
+    ck_assert_status(ipalloc_store_changes(store, revision_zero + 2, (ipalloc_bytes){0}, 0,
+                                           write_down, &w, NULL, &error),
+                     IPALLOC_E_INVALID);
+    ck_assert_ptr_nonnull(strstr(error.message, words));
     ck_assert_status(
         ipalloc_store_changes(store, UINT64_MAX, (ipalloc_bytes){0}, 0, write_down, &w, NULL, NULL),
         IPALLOC_E_INVALID);
@@ -556,33 +671,37 @@ START_TEST(a_revision_that_has_not_been_is_invalid) {
 END_TEST
 
 START_TEST(changes_older_than_those_kept_are_expired) {
-    store = KINDS[_i].open(
-        &(ipalloc_store_options){.size = sizeof(ipalloc_store_options), .changes_kept = 10});
+    begin_with(_i,
+               &(ipalloc_store_options){.size = sizeof(ipalloc_store_options), .changes_kept = 10});
     for (int i = 0; i < 100; i++)
         put(store, "a/", "v");
+    reach_last();
     uint64_t oldest = info_of(store).oldest_change;
     ck_assert_uint_eq(oldest, 90);
     walk w = {0};
-    ck_assert_status(
-        ipalloc_store_changes(store, oldest, (ipalloc_bytes){0}, 0, write_down, &w, NULL, NULL),
-        IPALLOC_OK);
+    ck_assert_status(ipalloc_store_changes(store, revision_zero + oldest, (ipalloc_bytes){0}, 0,
+                                           write_down, &w, NULL, NULL),
+                     IPALLOC_OK);
     ck_assert_uint_eq(w.count, 10);
     ipalloc_error error;
-    ck_assert_status(ipalloc_store_changes(store, oldest - 1, (ipalloc_bytes){0}, 0, write_down, &w,
-                                           NULL, &error),
+    ck_assert_status(ipalloc_store_changes(store, revision_zero + oldest - 1, (ipalloc_bytes){0}, 0,
+                                           write_down, &w, NULL, &error),
                      IPALLOC_E_EXPIRED);
-    ck_assert_ptr_nonnull(strstr(error.message, "oldest is 90"));
+    char words[40];
+    snprintf(words, sizeof words, "oldest is %llu", (unsigned long long)(revision_zero + 90));
+    ck_assert_ptr_nonnull(strstr(error.message, words));
     ck_assert_str_eq(value_of(store, "a/"), "v@100");
 }
 END_TEST
 
 START_TEST(a_batch_larger_than_what_is_kept_keeps_the_store_going) {
-    store = KINDS[_i].open(
-        &(ipalloc_store_options){.size = sizeof(ipalloc_store_options), .changes_kept = 1});
+    begin_with(_i,
+               &(ipalloc_store_options){.size = sizeof(ipalloc_store_options), .changes_kept = 1});
     for (int i = 0; i < 3; i++) {
         ipalloc_op ops[] = {op_put("a/", "1"), op_put("b/", "2"), op_put("c/", "3")};
         must_commit(store, ops, 3);
     }
+    reach_last();
     ck_assert_uint_eq(info_of(store).revision, 3);
     ck_assert_uint_ge(info_of(store).oldest_change, 2);
     ck_assert_str_eq(changes_text(store, 3), "");
@@ -606,7 +725,7 @@ typedef struct committer {
 static int try_commit(const ipalloc_op *op, uint64_t *revision) {
     ipalloc_batch batch = {.ops = op, .op_count = 1};
     int status = ipalloc_store_commit(store, &batch, 1, NULL);
-    *revision = batch.revision;
+    *revision = batch.revision - revision_zero;
     return status == IPALLOC_OK ? batch.status : status;
 }
 
@@ -700,8 +819,8 @@ START_TEST(a_scan_beside_commits_sees_whole_batches) {
     must_commit(store, ops, 2);
     committer mover = {0};
     ck_assert_int_eq(pthread_create(&mover.thread, NULL, move_mark, &mover), 0);
-    uint64_t at = 0, last = 0;
-    while (last <= ROUNDS * 2) {
+    uint64_t at = 0, last = revision_zero;
+    while (last <= revision_zero + ROUNDS * 2) {
         uint64_t sums[2] = {0};
         ck_assert_status(ipalloc_store_scan(store, text_bytes("m/"), (ipalloc_bytes){0}, 0,
                                             count_values, sums, &at, NULL),
@@ -879,9 +998,16 @@ END_TEST
 #endif
 
 int main(void) {
+#ifdef ON_ETCD
+    if (!etcd_is_here())
+        return 77;
+#endif
     Suite *suite = suite_create("store");
     TCase *every = tcase_create("every kind");
     tcase_set_timeout(every, 120);
+#ifdef ON_ETCD
+    tcase_add_unchecked_fixture(every, start_cluster, stop_cluster);
+#endif
     tcase_add_checked_fixture(every, set_up, tear_down);
     const TTest *const tests[] = {
         a_new_store_is_empty_at_revision_0,
