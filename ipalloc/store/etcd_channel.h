@@ -77,10 +77,10 @@ typedef struct stream_listener {
     void (*ended)(void *context, int grpc_code, const char *why);
 } stream_listener;
 
-/* Connects if need be, at most for the channel's timeout; with `wait` false only as far as can be
- * done without waiting. OK; UNAVAILABLE; NOMEM. */
+/* Connects if need be, in `wait_ms` at most; 0: only as far as can be done without waiting. OK;
+ * UNAVAILABLE; NOMEM. */
 int channel_stream_open(etcd_channel *channel, const char *method, ipalloc_bytes request,
-                        const stream_listener *listener, bool wait, channel_stream **out,
+                        const stream_listener *listener, uint64_t wait_ms, channel_stream **out,
                         ipalloc_error *error);
 /* Send one more message on it. OK; UNAVAILABLE (it is over); NOMEM. */
 int channel_stream_send(etcd_channel *channel, channel_stream *stream, ipalloc_bytes request,

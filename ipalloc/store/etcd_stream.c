@@ -51,12 +51,12 @@ static void append_message(text_buffer *out, ipalloc_bytes request) {
 }
 
 /* The lock is held before and behind. */
-static int wait_till_open(etcd_channel *channel, bool wait, ipalloc_error *error) {
+static int wait_till_open(etcd_channel *channel, uint64_t wait_ms, ipalloc_error *error) {
     uint64_t begun = hooks_monotonic_ms(channel->hooks);
     opening o = {channel, channel->give_ups};
-    if (wait && !can_open(channel)) {
+    if (wait_ms > 0 && !can_open(channel)) {
         waiter w = {.is_done = opening_is_over, .context = &o};
-        if (reader_wait(channel, &w, begun + channel->timeout_ms))
+        if (reader_wait(channel, &w, begun + wait_ms))
             lock_take(&channel->lock);
     }
     if (can_open(channel))
@@ -67,8 +67,9 @@ static int wait_till_open(etcd_channel *channel, bool wait, ipalloc_error *error
                      tried);
 }
 
-static int submit(etcd_channel *channel, channel_stream *stream, bool wait, ipalloc_error *error) {
-    int status = wait_till_open(channel, wait, error);
+static int submit(etcd_channel *channel, channel_stream *stream, uint64_t wait_ms,
+                  ipalloc_error *error) {
+    int status = wait_till_open(channel, wait_ms, error);
     if (status == IPALLOC_OK && h2_submit(channel, &stream->x) != IPALLOC_OK)
         status = error_no_memory(error);
     if (status == IPALLOC_OK) {
@@ -85,7 +86,7 @@ static void free_stream(etcd_channel *channel, channel_stream *stream) {
 }
 
 int channel_stream_open(etcd_channel *channel, const char *method, ipalloc_bytes request,
-                        const stream_listener *listener, bool wait, channel_stream **out,
+                        const stream_listener *listener, uint64_t wait_ms, channel_stream **out,
                         ipalloc_error *error) {
     channel_stream *stream = hooks_alloc_zeroed(channel->hooks, sizeof *stream);
     if (stream == NULL)
@@ -97,7 +98,7 @@ int channel_stream_open(etcd_channel *channel, const char *method, ipalloc_bytes
     append_message(&stream->x.outbox, request);
     lock_take(&channel->lock);
     int status =
-        stream->x.outbox.failed ? error_no_memory(error) : submit(channel, stream, wait, error);
+        stream->x.outbox.failed ? error_no_memory(error) : submit(channel, stream, wait_ms, error);
     if (status != IPALLOC_OK)
         free_stream(channel, stream);
     else

@@ -158,7 +158,7 @@ START_TEST(a_watch_sees_what_is_put_and_ends_with_its_server) {
     ipalloc_error error = {0};
     hand_message m = hand_watch("/w/", "/w0");
     ck_assert_status_error(channel_stream_open(channel, HAND_WATCH, hand_request(&m), &listener,
-                                               true, &stream, &error),
+                                               5000, &stream, &error),
                            IPALLOC_OK, &error);
     must_put(channel, "/w/key", "x");
     ck_assert_status_error(channel_drive(channel, key_was_seen, &s, 10000, &error), IPALLOC_OK,
