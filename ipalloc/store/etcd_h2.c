@@ -236,9 +236,20 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return 0;
 }
 
+/* The server has said its last word, but our side of a call that goes on is still open: without a
+ * word from us it would stay so. (etcd resets it as well; what is between us need not.) */
+static void end_our_side(nghttp2_session *session, const nghttp2_frame *frame) {
+    const exchange *x = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+    bool last = (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
+                (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    if (last && x != NULL && x->goes_on)
+        (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                                        NGHTTP2_NO_ERROR);
+}
+
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user_data) {
-    (void)session;
     etcd_channel *channel = user_data;
+    end_our_side(session, frame);
     if (frame->hd.type == NGHTTP2_SETTINGS && channel->phase == PHASE_GREETING)
         dial_greeted(channel);
     if (frame->hd.type == NGHTTP2_GOAWAY && !channel->draining) {

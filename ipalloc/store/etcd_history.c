@@ -52,10 +52,13 @@ static int take_late(const etcd_history *history, const ipalloc_entry *event) {
     return find_told(history, event) == NOT_TOLD ? IPALLOC_E_EXPIRED : IPALLOC_OK;
 }
 
-/* Without memory, what is kept is the first to go. */
-static int forget(etcd_history *history) {
+void history_forget(etcd_history *history) {
     history_cut(history);
     ring_forget(&history->ring, history->hooks, history->complete);
+}
+
+static int without_memory(etcd_history *history) {
+    history_forget(history);
     return IPALLOC_E_NOMEM;
 }
 
@@ -64,10 +67,10 @@ static int keep(etcd_history *history, const ipalloc_entry *event) {
                      .key = event->key,
                      .value = event->value};
     if (ring_reserve(&history->ring, history->hooks, 1) != IPALLOC_OK)
-        return forget(history);
+        return without_memory(history);
     record *change = record_make(history->hooks, &op);
     if (change == NULL)
-        return forget(history);
+        return without_memory(history);
     change->revision = event->revision;
     ring_push(&history->ring, history->hooks, change);
     record_release(history->hooks, change); /* the ring has a reference of its own */

@@ -30,13 +30,16 @@ void history_init(etcd_history *history, const hooks *h, uint64_t kept_max, uint
 void history_free(etcd_history *history);
 
 /* One event. An empty key: none of the caller's keys; only its revision counts. OK; EXPIRED (this
- * should have been told before: something may be missing, see history_gap); NOMEM (everything was
- * forgotten, and this revision must be told again: see history_cut). */
+ * should have been told before: something may be missing, see history_gap); NOMEM (see
+ * history_forget, which was done). */
 int history_take(etcd_history *history, const ipalloc_entry *event);
 /* A message is over; `fragment`: its last revision goes on in the next one. */
 void history_message_over(etcd_history *history, bool fragment);
 /* The watch is over, perhaps in the middle of a revision. The next one starts at `complete`. */
 void history_cut(etcd_history *history);
+/* Memory is wanted: forget all changes. Whoever has read up to `complete` loses nothing by that;
+ * what was coming in must be told again. */
+void history_forget(etcd_history *history);
 /* Changes may have been missed. What follows begins after `revision`, or after `complete` where
  * that is later. Whoever has read up to `complete` so far, or less, must read everything again, and
  * if nothing newer exists yet, so must those who did. */

@@ -17,6 +17,7 @@ struct channel_stream {
 
 static void stream_message(etcd_channel *channel, exchange *x) {
     channel_stream *stream = (channel_stream *)(void *)x;
+    dial_worked(channel);
     reader_notify(channel);
     stream->listener.message(stream->listener.context, x->reader.body, x->reader.size);
 }
