@@ -133,8 +133,8 @@ typedef struct ipalloc_repair_report ipalloc_repair_report;
  * on too; its sightings are not stored, and the summary says why. Cost: one reading of all leases
  * and sightings, a few hundred bytes for each claim and line.
  * OK; INVALID (live, options, or what was listed); CONFLICT (another report was storing sightings
- * at the same time: run it again); CORRUPT (names the record); IO; UNAVAILABLE; UNKNOWN_OUTCOME;
- * NOMEM; what live->list answers. */
+ * at the same time: run it again); EXPIRED (an etcd was compacted while it was read: run it again);
+ * CORRUPT (names the record); IO; UNAVAILABLE; UNKNOWN_OUTCOME; NOMEM; what live->list answers. */
 IPALLOC_API int ipalloc_repair(ipalloc_registry *registry, const ipalloc_live_set *live,
                                const ipalloc_repair_options *options, ipalloc_repair_report **out,
                                ipalloc_error *error);

@@ -98,7 +98,8 @@ typedef struct ipalloc_store_methods {
                ipalloc_error *error);
     /* Visit, in key order and at one revision (stored to *at_revision, may be NULL), the entries
      * whose key starts with `prefix` and is greater than `after` (empty: from the first). At most
-     * `limit` of them (0: all). */
+     * `limit` of them (0: all). EXPIRED: that revision was
+     * forgotten half-way (another program has compacted the store): begin anew. */
     int (*scan)(void *self, ipalloc_bytes prefix, ipalloc_bytes after, size_t limit,
                 ipalloc_visit visit, void *context, uint64_t *at_revision, ipalloc_error *error);
     /* Commit independent batches; each is durable when this returns OK, and each has its own

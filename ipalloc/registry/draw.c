@@ -171,6 +171,10 @@ static int consider_cooling(void *context, const ipalloc_entry *entry) {
     return IPALLOC_OK;
 }
 
+static void consider_anew(void *context) {
+    ((oldest_cooling *)context)->found = false;
+}
+
 /* Claim `p`, which was seen cooling; DRAW_AGAIN where somebody was faster, or its rest is over. */
 static int take_cooling_place(draw *d, const place *p) {
     range_offset offset;
@@ -191,8 +195,11 @@ static int take_cooling_place(draw *d, const place *p) {
 static int take_cooling(draw *d) {
     record_key prefix = key_of_pool_cooling(d->pool->name);
     oldest_cooling o = {.draw = d, .prefix_length = prefix.length};
-    int status = ipalloc_store_scan(d->txn->registry->store, bytes_of_key(&prefix),
-                                    (ipalloc_bytes){0}, 0, consider_cooling, &o, NULL, d->error);
+    registry_walk walk = {.prefix = bytes_of_key(&prefix),
+                          .visit = consider_cooling,
+                          .context = &o,
+                          .restart = consider_anew};
+    int status = registry_scan(d->txn->registry, &walk, d->error);
     if (status != IPALLOC_OK)
         return status;
     d->took_cooling = o.found;

@@ -165,8 +165,11 @@ int ipalloc_list_at(ipalloc_registry *registry, ipalloc_pool *pool, ipalloc_leas
     record_key prefix = lease_prefix(pool);
     held_back h;
     held_back_init(&h, registry, PREFIX_LEASE, list_entry, &l);
-    status = ipalloc_store_scan(registry->store, bytes_of_key(&prefix), (ipalloc_bytes){0}, 0,
-                                held_back_visit, &h, at_revision, error);
+    registry_walk walk = {.prefix = bytes_of_key(&prefix),
+                          .visit = held_back_visit,
+                          .context = &h,
+                          .at_revision = at_revision};
+    status = registry_scan(registry, &walk, error);
     return held_back_finish(&h, held_back_catch_up(&h, status, error));
 }
 
@@ -240,8 +243,8 @@ int ipalloc_list_cooling(ipalloc_registry *registry, ipalloc_pool *pool,
     held_back h;
     held_back_init(&h, registry, PREFIX_COOLING, list_cooling, &l);
     gate_enter(&registry->gate);
-    status = ipalloc_store_scan(registry->store, prefix, (ipalloc_bytes){0}, 0, held_back_visit, &h,
-                                NULL, error);
+    registry_walk walk = {.prefix = prefix, .visit = held_back_visit, .context = &h};
+    status = registry_scan(registry, &walk, error);
     gate_leave(&registry->gate);
     status = held_back_catch_up(&h, status, error);
     gate_enter(&registry->gate);
@@ -366,8 +369,13 @@ int ipalloc_record_scan(ipalloc_registry *registry, const char *prefix, const ch
     ipalloc_bytes from = {0};
     if (after != NULL && after[0] != '\0')
         from = bytes_of_full_key(&full_after);
-    return ipalloc_store_scan(registry->store, bytes_of_full_key(&full), from, limit, visit_record,
-                              &walk, at_revision, error);
+    registry_walk all = {.prefix = bytes_of_full_key(&full),
+                         .after = from,
+                         .limit = limit,
+                         .visit = visit_record,
+                         .context = &walk,
+                         .at_revision = at_revision};
+    return registry_scan(registry, &all, error);
 }
 
 int ipalloc_record_changes(ipalloc_registry *registry, uint64_t since, const char *prefix,

@@ -9,7 +9,7 @@
  *   activity.c   counters of a range       validate.c  store against memory
  *   txn_record.c its records               live.c      what owners' records list
  *   repair*.c    leases against records    sighting.c  what was seen to leak
- *   conditions.c a batch's, by reading     follow.c    for event loops
+ *   conditions.c a batch's, by reading     scan.c      walks that may begin anew     follow.c    for event loops
  *
  * Locks: the gate (many together, or one alone), and inside it the claim table's mutex and the
  * small mutexes below. Nobody waits for the gate while holding a mutex. Ranges are lock-free by
@@ -128,6 +128,21 @@ int registry_commit_settled(ipalloc_registry *registry, ipalloc_batch *batch, ip
  * its *revision. */
 int registry_settle(ipalloc_registry *registry, uint64_t ticket, bool *happened,
                     uint64_t *revision);
+
+/* --- scan.c ----------------------------------------------------------------------------------- */
+
+typedef struct registry_walk {
+    ipalloc_bytes prefix, after;
+    size_t limit;
+    ipalloc_visit visit;
+    void *context;
+    void (*restart)(void *context); /* make it as it was; NULL: that cannot be */
+    uint64_t *at_revision;          /* may be NULL */
+} registry_walk;
+
+/* ipalloc_store_scan, begun anew where the store has forgotten what it was reading. EXPIRED: too
+ * often, or something was visited and cannot be restarted. */
+int registry_scan(ipalloc_registry *registry, const registry_walk *walk, ipalloc_error *error);
 
 /* --- unknown.c -------------------------------------------------------------------------------- */
 

@@ -5,13 +5,14 @@
  * store that has stopped writing its log may hold the batch, which the next opening finds there.
  *
  * Stranded transactions are settled by one thread at a time, a few on its way, outside the gate and
- * all locks; after a failure nobody tries for a while.
+ * all locks. After a failure nobody tries for as long again as it took: a store that lets everybody
+ * wait holds up one caller at a time, and not all the time.
  */
 #include "registry/unknown.h"
 
 #include <string.h>
 
-enum { STRANDED_AT_ONCE = 2, STRANDED_PAUSE_MS = 1000 };
+enum { STRANDED_AT_ONCE = 2 };
 
 /* --- by reading ------------------------------------------------------------------------------- */
 
@@ -198,13 +199,14 @@ static bool settle_one(ipalloc_registry *registry, const char *owner) {
     ipalloc_txn *txn = take(registry, owner);
     if (txn == NULL)
         return false;
+    uint64_t start_ms = hooks_monotonic_ms(&registry->hooks);
     bool ended = end_unknown(txn);
     pthread_mutex_lock(&registry->stranded_mutex);
     registry->stranded_busy = false;
     if (!ended) {
         append(registry, txn);
-        registry->stranded_again_ms =
-            later_ms(hooks_monotonic_ms(&registry->hooks), STRANDED_PAUSE_MS);
+        uint64_t now_ms = hooks_monotonic_ms(&registry->hooks);
+        registry->stranded_again_ms = later_ms(now_ms, now_ms - start_ms);
     }
     pthread_mutex_unlock(&registry->stranded_mutex);
     return ended;

@@ -112,6 +112,7 @@ static int wrapped_settle(void *self, uint64_t ticket, bool *happened, uint64_t 
                           ipalloc_error *error) {
     wrapped_store *w = self;
     (void)error;
+    call_once(w, &w->before_settle);
     if (w->reads_fail || w->settle_fails)
         return IPALLOC_E_UNAVAILABLE;
     ck_assert_uint_le(ticket, w->last_ticket);

@@ -34,6 +34,7 @@ typedef struct wrapped_store {
     void *before_context;
     void (*before_scan)(void *context);    /* called once, before the next scan of leases */
     void (*before_changes)(void *context); /* called once, before changes are read next */
+    void (*before_settle)(void *context);  /* called once, before the next settle */
     void (*before_get)(void *context);     /* called once, before the next get but `gets_left` */
     int gets_left;
     _Atomic uint64_t timeout_ms; /* of the last batch */

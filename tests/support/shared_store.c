@@ -17,7 +17,8 @@ enum batch_state { BATCH_LATE, BATCH_HAPPENED, BATCH_NEVER };
 
 struct shared_batch {
     shared_batch *next; /* in the order of sending */
-    uint64_t ticket;    /* 0: nobody will ask */
+    uint64_t ticket;
+    const shared_server *server; /* NULL: closed, nobody will ask */
     enum batch_state state;
     uint64_t revision;
     ipalloc_op *ops; /* copied; late ones only */
@@ -58,11 +59,27 @@ static void free_batch(shared_batch *batch) {
     free(batch);
 }
 
-static shared_batch *remember(shared_cluster *cluster, enum batch_state state) {
+/* What nobody will ask about any more, and cannot happen. */
+static void forget_unasked(shared_cluster *cluster) {
+    shared_batch **link = &cluster->batches;
+    while (*link != NULL) {
+        shared_batch *batch = *link;
+        if (batch->server != NULL || batch->state == BATCH_LATE) {
+            link = &batch->next;
+            continue;
+        }
+        *link = batch->next;
+        free_batch(batch);
+    }
+}
+
+static shared_batch *remember(const shared_server *server, enum batch_state state) {
+    shared_cluster *cluster = server->cluster;
     shared_batch *batch = calloc(1, sizeof *batch);
     shared_batch **link = &cluster->batches;
     batch->ticket = ++cluster->last_ticket;
     batch->state = state;
+    batch->server = server->no_tickets ? NULL : server;
     while (*link != NULL)
         link = &(*link)->next;
     *link = batch;
@@ -125,7 +142,7 @@ static int commit_with_fate(shared_server *server, ipalloc_batch *batch, ipalloc
             return status;
         state = batch->status == IPALLOC_OK ? BATCH_HAPPENED : BATCH_NEVER;
     }
-    shared_batch *unknown = remember(cluster, state);
+    shared_batch *unknown = remember(server, state);
     unknown->revision = batch->revision;
     if (state == BATCH_LATE)
         copy_ops(unknown, batch);
@@ -318,6 +335,10 @@ static void shared_end(void *self) {
     shared_server *server = self;
     shared_cluster *cluster = server->cluster;
     pthread_mutex_lock(&cluster->mutex);
+    for (shared_batch *b = cluster->batches; b != NULL; b = b->next)
+        if (b->server == server)
+            b->server = NULL;
+    forget_unasked(cluster);
     close(server->poll_fd);
     server->cluster = NULL;
     server->handle = NULL;
@@ -396,6 +417,7 @@ size_t shared_deliver(shared_cluster *cluster) {
     for (shared_batch *b = cluster->batches; b != NULL; b = b->next)
         if (b->state == BATCH_LATE)
             happened += deliver(cluster, b);
+    forget_unasked(cluster);
     pthread_mutex_unlock(&cluster->mutex);
     return happened;
 }
@@ -408,6 +430,7 @@ size_t shared_deliver_one(shared_cluster *cluster) {
     while (b != NULL && (b->state != BATCH_LATE || skip-- > 0))
         b = b->next;
     size_t happened = b != NULL ? deliver(cluster, b) : 0;
+    forget_unasked(cluster);
     pthread_mutex_unlock(&cluster->mutex);
     return happened;
 }
