@@ -4,7 +4,7 @@
  * May use: base/, the channel, the history. Where it starts is the revision that is known to be
  * complete, not the one behind it: what comes of it is known, but if history was forgotten up to
  * the next one, etcd refuses to start here, whereas it would start there and leave out the keys
- * that were deleted in it (before 3.4.34 and 3.5.15). Where history is forgotten, the feed goes on
+ * that were deleted in it (before 3.4.36 and 3.5.18). Where history is forgotten, the feed goes on
  * at the newest revision that is known: whoever knows less has to read everything anyway.
  */
 #include "store/etcd_store.h"
