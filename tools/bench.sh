@@ -6,6 +6,8 @@
 #   ./dev bench --instructions [CASE] instructions of a pair, counted by valgrind
 #   ./dev bench api [ARGUMENTS]       Services made through ipalloc-apiserver, against bare SQLite,
 #                                     into bench/results/api.md
+#   ./dev bench etcd                  allocations on an etcd of one member and of three, by one, two
+#                                     and four servers, into bench/results/etcd.md
 #   ./dev bench ARGUMENTS             ipalloc-bench with these arguments; nothing is written
 set -euo pipefail
 . tools/common.sh
@@ -17,8 +19,8 @@ RESULTS=bench/results
 build_release() {
     install_missing "${BUILD_NEEDS[@]}"
     install_welcome "${BENCH_WELCOME[@]}"
-    configure build-release -Dbuildtype=release -Dsqlite=enabled -Dbench=enabled -Dtests=disabled \
-        -Dexamples=enabled >&2
+    configure build-release -Dbuildtype=release -Dsqlite=enabled -Detcd=enabled -Dbench=enabled \
+        -Dtests=disabled -Dexamples=enabled >&2
     compile build-release >&2
 }
 
@@ -36,6 +38,24 @@ measure_api() {
         chmod 644 "$table"
         mv "$table" "$RESULTS/api.md"
     fi
+}
+
+# Tables of both clusters, one after the other.
+measure_etcd() {
+    local table members
+    install_missing "command:etcd etcd-server" "command:curl curl"
+    build_release
+    mkdir -p "$RESULTS"
+    table=$(mktemp "$RESULTS/.running-XXXXXX")
+    # shellcheck disable=SC2064 # this very file
+    trap "rm -f '$table'" EXIT
+    for members in 1 3; do
+        printf '### etcd of %d %s\n\n' "$members" "$([ "$members" = 1 ] && echo member || echo members)"
+        bash bench/etcd/run.sh "$members" build-release/bench/ipalloc-bench-etcd
+        printf '\n'
+    done | tee "$table"
+    chmod 644 "$table"
+    mv "$table" "$RESULTS/etcd.md"
 }
 
 # Plots are welcome, not needed: without gnuplot the table of budgets is all.
@@ -85,6 +105,9 @@ main() {
     api)
         shift
         measure_api "$@"
+        ;;
+    etcd)
+        measure_etcd
         ;;
     --instructions)
         shift
