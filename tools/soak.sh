@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # soak.sh: `./dev soak`: the long forms. Takes hours; SOAK_SCALE (percent of the usual loops, 1000 by
-# default) sets how many.
+# default) sets how many. `./dev soak etcd`: half an hour of faults against three etcd members
+# (SOAK_SECONDS), and nothing else; its summary is what the README shows.
 #
 # clang and its sanitizers, release builds, long random loops, all mutants, and a fresh Debian root in
 # which the two commands of the README must work.
@@ -59,6 +60,17 @@ contracts() {
     (install_missing "${CONTRACT_NEEDS[@]}") && bash tests/proof/frama.sh
 }
 
+# NEMESIS_KEEP: where the journals of a run go that broke something.
+nemesis() {
+    CC=gcc configure build "${EVERYTHING[@]}" && ninja -C build tests/etcd/test_nemesis &&
+        NEMESIS_SECONDS=${SOAK_SECONDS:-1800} CK_VERBOSITY=normal build/tests/etcd/test_nemesis
+}
+
+soak_etcd() {
+    install_missing "${BUILD_NEEDS[@]}" "${TEST_NEEDS[@]}"
+    nemesis || die "the nemesis found something, or did not get to the end"
+}
+
 fresh_debian() {
     if [ "$(id -u)" -ne 0 ]; then
         say "only root can make a Debian root: skipped"
@@ -68,6 +80,14 @@ fresh_debian() {
 }
 
 main() {
+    case ${1:-} in
+    "") ;;
+    etcd)
+        soak_etcd
+        return
+        ;;
+    *) die "there is no soak '$1': nothing for everything, or etcd" ;;
+    esac
     install_missing "${BUILD_NEEDS[@]}" "${TEST_NEEDS[@]}" "${SOAK_NEEDS[@]}"
     stage "everything of ./dev test" bash tools/test.sh
     stage "clang" suite build-clang clang 100
@@ -76,6 +96,7 @@ main() {
     stage "clang with TSan" suite build-clang-tsan clang 100 -Db_sanitize=thread -Db_lundef=false
     stage "gcc, long loops" suite build gcc "$SCALE"
     stage "gcc, release, long loops" suite build-soak gcc "$SCALE" -Dbuildtype=release
+    stage "half an hour of faults on etcd" nemesis
     stage "valgrind" valgrind_suite
     stage "contracts of the bitmap, by Frama-C" contracts
     stage "a fresh Debian root" fresh_debian

@@ -40,12 +40,14 @@ const ipalloc_hooks *registry_user_hooks(const ipalloc_registry *registry) {
 }
 
 int registry_send_batch(ipalloc_registry *registry, ipalloc_batch *batch, ipalloc_error *error) {
+    if (error != NULL)
+        error->status = IPALLOC_OK; /* to be told if the store says something */
     int status = ipalloc_store_commit(registry->store, batch, 1, error);
     if (status != IPALLOC_OK)
         return status;
     if (batch->status == IPALLOC_E_CONFLICT)
         error_set(error, IPALLOC_E_CONFLICT, "the store has moved on");
-    else if (batch->status != IPALLOC_OK)
+    else if (batch->status != IPALLOC_OK && (error == NULL || error->status != batch->status))
         error_set(error, batch->status, "the commit failed: %s", ipalloc_strerror(batch->status));
     return batch->status;
 }

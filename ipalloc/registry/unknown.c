@@ -82,10 +82,10 @@ static int read_outcome(ipalloc_txn *txn, bool *happened, uint64_t *at) {
 /* --- asking ----------------------------------------------------------------------------------- */
 
 /* OK: it is known now: *happened, and if so its revision. Else it is as unknown as before. */
-static int ask(ipalloc_txn *txn, bool *happened, uint64_t *at) {
+static int ask(ipalloc_txn *txn, bool *happened, uint64_t *at, ipalloc_error *tried) {
     if (txn->ticket == 0)
         return read_outcome(txn, happened, at);
-    return registry_settle(txn->registry, txn->ticket, happened, at);
+    return ipalloc_store_settle(txn->registry->store, txn->ticket, happened, at, tried);
 }
 
 static int stay_unknown(ipalloc_txn *txn, uint64_t ticket, ipalloc_error *error) {
@@ -96,12 +96,25 @@ static int stay_unknown(ipalloc_txn *txn, uint64_t ticket, ipalloc_error *error)
                      "abort");
 }
 
+/* The same, with what the store says that it has tried. */
+static int stay_unknown_after(ipalloc_txn *txn, uint64_t ticket, const ipalloc_error *tried,
+                              ipalloc_error *error) {
+    ipalloc_error copy = *tried; /* it may be `error` */
+    stay_unknown(txn, ticket, error);
+    if (copy.status == IPALLOC_OK || copy.message[0] == '\0')
+        return IPALLOC_E_UNKNOWN_OUTCOME;
+    return error_set(error, IPALLOC_E_UNKNOWN_OUTCOME,
+                     "it is not known whether the commit took effect: commit again to find out, or "
+                     "abort (%s)",
+                     copy.message);
+}
+
 /* Where nothing happens late it is read; what did not happen then is not sent again, because a
  * store that has lost it has failed. */
 static int resolve_by_reading(ipalloc_txn *txn, uint64_t *revision, ipalloc_error *error) {
     bool happened;
     uint64_t at;
-    if (ask(txn, &happened, &at) != IPALLOC_OK)
+    if (ask(txn, &happened, &at, NULL) != IPALLOC_OK)
         return stay_unknown(txn, 0, error);
     if (happened)
         return commit_confirm(txn, at, revision);
@@ -111,7 +124,8 @@ static int resolve_by_reading(ipalloc_txn *txn, uint64_t *revision, ipalloc_erro
 
 int unknown_begin(ipalloc_txn *txn, uint64_t ticket, uint64_t *revision, ipalloc_error *error) {
     if (ticket != 0)
-        return stay_unknown(txn, ticket, error);
+        return error != NULL ? stay_unknown_after(txn, ticket, error, error)
+                             : stay_unknown(txn, ticket, error);
     txn->ticket = 0;
     return resolve_by_reading(txn, revision, error);
 }
@@ -121,8 +135,9 @@ int unknown_resolve(ipalloc_txn *txn, uint64_t *revision, ipalloc_error *error) 
     uint64_t at;
     if (txn->ticket == 0)
         return resolve_by_reading(txn, revision, error);
-    if (ask(txn, &happened, &at) != IPALLOC_OK)
-        return stay_unknown(txn, txn->ticket, error);
+    ipalloc_error tried = {0};
+    if (ask(txn, &happened, &at, &tried) != IPALLOC_OK)
+        return stay_unknown_after(txn, txn->ticket, &tried, error);
     return happened ? commit_confirm(txn, at, revision) : commit_send_again(txn, revision, error);
 }
 
@@ -130,7 +145,7 @@ int unknown_resolve(ipalloc_txn *txn, uint64_t *revision, ipalloc_error *error) 
 static bool end_unknown(ipalloc_txn *txn) {
     bool happened;
     uint64_t at;
-    if (ask(txn, &happened, &at) != IPALLOC_OK)
+    if (ask(txn, &happened, &at, NULL) != IPALLOC_OK)
         return false;
     if (happened)
         commit_confirm(txn, at, NULL);

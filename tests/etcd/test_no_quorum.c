@@ -1,0 +1,178 @@
+/*
+ * test_no_quorum.c: two of three members are gone. Every call says so, names each endpoint and why,
+ * and ends within its time; once they are back, everything works.
+ */
+#include "cluster.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { MEMBERS = 3, DEADLINE_MS = 1500, GRACE_MS = 500, LOADED_MS = 2500 };
+
+static const char SLOT[] = "clusterIP/IPv4";
+
+typedef struct world {
+    etcd_cluster *cluster;
+    ipalloc_store *store;
+    ipalloc_registry *registry;
+    ipalloc_pool *pool;
+    ipalloc_grant held;
+    ipalloc_error error;
+} world;
+
+static void world_open(world *w) {
+    ipalloc_store_options with = {.size = sizeof with, .timeout_ms = DEADLINE_MS};
+    ipalloc_cidr ranges[] = {cidr("10.96.0.0/24")};
+    ipalloc_pool_definition d = {
+        .size = sizeof d, .kind = IPALLOC_POOL_IPV4, .ranges = ranges, .range_count = 1};
+    *w = (world){.held = {.size = sizeof w->held}};
+    w->cluster = etcd_start(&(etcd_options){.members = MEMBERS});
+    ck_assert_status_error(
+        ipalloc_store_open(etcd_url(w->cluster, "/quorum"), &with, &w->store, &w->error),
+        IPALLOC_OK, &w->error);
+    ck_assert_status_error(ipalloc_registry_open(w->store, NULL, &w->registry, &w->error),
+                           IPALLOC_OK, &w->error);
+    ck_assert_status_error(ipalloc_pool_define(w->registry, "services", &d, &w->pool, &w->error),
+                           IPALLOC_OK, &w->error);
+    ck_assert_status_error(
+        ipalloc_allocate(w->registry, w->pool, "Service/before", SLOT, &w->held, &w->error),
+        IPALLOC_OK, &w->error);
+}
+
+static void world_close(world *w) {
+    ck_assert_status_error(ipalloc_registry_validate(w->registry, &w->error), IPALLOC_OK,
+                           &w->error);
+    ipalloc_registry_close(w->registry);
+    ipalloc_store_close(w->store);
+    etcd_stop(w->cluster);
+}
+
+static uint64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void names_each_endpoint(const world *w) {
+    for (int i = 0; i < MEMBERS; i++)
+        ck_assert_msg(strstr(w->error.message, etcd_host(w->cluster, i)) != NULL,
+                      "\"%s\" does not name %s", w->error.message, etcd_host(w->cluster, i));
+}
+
+/* ---- calls ---- */
+
+static int ask_for_new(world *w) {
+    return ipalloc_allocate(w->registry, w->pool, "Service/new", SLOT, NULL, &w->error);
+}
+
+static int ask_again(world *w) {
+    ipalloc_grant g = {.size = sizeof g};
+    return ipalloc_allocate(w->registry, w->pool, "Service/before", SLOT, &g, &w->error);
+}
+
+static int release(world *w) {
+    return ipalloc_release(w->registry, w->pool, "Service/before", &w->held.address, 0, &w->error);
+}
+
+static int look(world *w) {
+    ipalloc_lease lease = {.size = sizeof lease};
+    return ipalloc_lookup(w->registry, w->pool, &w->held.address, &lease, &w->error);
+}
+
+typedef struct call {
+    const char *name;
+    int (*make)(world *w);
+    bool may_be_unknown; /* a one-shot sends before it reads: the owner may be new */
+} call;
+
+static const call CALLS[] = {
+    {"an allocation", ask_for_new, true},
+    {"asking again", ask_again, true},
+    {"a release", release, false},
+    {"a look", look, false},
+};
+
+static void is_refused_in_time(world *w, const call *c) {
+    uint64_t began = now_ms();
+    int status = c->make(w);
+    uint64_t took = now_ms() - began;
+    printf("%s: %s after %.2f s: %s\n", c->name, ipalloc_status_name(status), (double)took / 1e3,
+           w->error.message);
+    ck_assert_msg(status == IPALLOC_E_UNAVAILABLE ||
+                      (c->may_be_unknown && status == IPALLOC_E_UNKNOWN_OUTCOME),
+                  "%s is %s: %s", c->name, ipalloc_status_name(status), w->error.message);
+    names_each_endpoint(w);
+    ck_assert_msg(took <= DEADLINE_MS + GRACE_MS + LOADED_MS, "%s took %llu ms", c->name,
+                  (unsigned long long)took);
+}
+
+static void all_are_refused(world *w) {
+    for (int i = 0; i < LENGTH(CALLS); i++)
+        is_refused_in_time(w, &CALLS[i]);
+}
+
+static void all_work(world *w) {
+    ck_assert_status_error(look(w), IPALLOC_OK, &w->error);
+    ck_assert_status_error(ask_again(w), IPALLOC_OK, &w->error);
+    ck_assert_status_error(ask_for_new(w), IPALLOC_OK, &w->error);
+    ck_assert_status_error(release(w), IPALLOC_OK, &w->error);
+}
+
+START_TEST(without_two_that_were_killed) {
+    world w;
+    world_open(&w);
+    etcd_kill(w.cluster, 0);
+    etcd_kill(w.cluster, 1);
+    all_are_refused(&w);
+    etcd_restart(w.cluster, 0);
+    etcd_restart(w.cluster, 1);
+    etcd_wait_healthy(w.cluster, 20);
+    all_work(&w);
+    world_close(&w);
+}
+END_TEST
+
+START_TEST(without_two_that_do_not_answer) {
+    world w;
+    world_open(&w);
+    etcd_pause(w.cluster, 1);
+    etcd_pause(w.cluster, 2);
+    all_are_refused(&w);
+    etcd_resume(w.cluster, 1);
+    etcd_resume(w.cluster, 2);
+    etcd_wait_healthy(w.cluster, 20);
+    all_work(&w);
+    world_close(&w);
+}
+END_TEST
+
+START_TEST(without_any) {
+    world w;
+    world_open(&w);
+    for (int i = 0; i < MEMBERS; i++)
+        etcd_kill(w.cluster, i);
+    all_are_refused(&w);
+    for (int i = 0; i < MEMBERS; i++)
+        etcd_restart(w.cluster, i);
+    etcd_wait_healthy(w.cluster, 20);
+    all_work(&w);
+    world_close(&w);
+}
+END_TEST
+
+int main(void) {
+    if (!etcd_is_here()) {
+        printf("etcd or etcdctl is not in PATH (Debian packages etcd-server, etcd-client)\n");
+        return 77;
+    }
+    Suite *suite = suite_create("no_quorum");
+    TCase *tc = tcase_create("no_quorum");
+    tcase_set_timeout(tc, 100);
+    tcase_add_test(tc, without_two_that_were_killed);
+    tcase_add_test(tc, without_two_that_do_not_answer);
+    tcase_add_test(tc, without_any);
+    suite_add_tcase(suite, tc);
+    return test_main(suite);
+}
