@@ -83,8 +83,8 @@ static void place(etcd_cluster *c, int i) {
     m->client_port = c->options.hosts != NULL ? 2379 : draw_port();
     m->peer_port = c->options.hosts != NULL ? 2380 : draw_port();
     snprintf(m->host, sizeof m->host, "%s:%u", host, m->client_port);
-    snprintf(m->client_url, sizeof m->client_url, "%s://%s",
-             c->options.cert_file != NULL ? "https" : "http", m->host);
+    snprintf(m->client_url, sizeof m->client_url, "%s://%s:%u",
+             c->options.cert_file != NULL ? "https" : "http", host, m->client_port);
     snprintf(m->peer_url, sizeof m->peer_url, "http://%s:%u", host, m->peer_port);
     snprintf(m->log, sizeof m->log, "%s/member-%d.log", c->directory, i);
 }

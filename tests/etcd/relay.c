@@ -126,12 +126,12 @@ relay *relay_start(const char *member_host) {
     relay *r = calloc(1, sizeof *r);
     struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof own;
-    char host[64];
-    must(r != NULL, "no memory");
-    snprintf(host, sizeof host, "%.*s", (int)strcspn(member_host, ":"), member_host);
+    char host[64] = "";
+    size_t length = strcspn(member_host, ":");
+    must(r != NULL && length < sizeof host, "no memory, or no host");
+    memcpy(host, member_host, length);
     r->member.sin_family = AF_INET;
-    r->member.sin_port =
-        htons((uint16_t)strtoul(member_host + strcspn(member_host, ":") + 1, NULL, 10));
+    r->member.sin_port = htons((uint16_t)strtoul(member_host + length + 1, NULL, 10));
     must(inet_pton(AF_INET, host, &r->member.sin_addr) == 1, "not an address");
     r->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     must(bind(r->listener, (struct sockaddr *)&own, size) == 0 && listen(r->listener, 16) == 0 &&
