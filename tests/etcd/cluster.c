@@ -337,6 +337,7 @@ etcd_cluster *etcd_start(const etcd_options *options) {
     c->count = c->options.members > 0 ? c->options.members : 1;
     ck_assert_int_le(c->count, ETCD_MEMBERS_MAX);
     clean_environment();
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* with Check, too, where each test is a child of it */
     c->directory = test_directory_make();
     place_all(c);
     watchman_start(c);

@@ -325,12 +325,12 @@ static void shuffle(nemesis *n, fault_kind order[FAULT_KINDS]) {
     }
 }
 
-void nemesis_run(nemesis *n, unsigned seconds) {
+void nemesis_run(nemesis *n, unsigned seconds, unsigned faults_min) {
     uint64_t limit = journal_now() + seconds * UINT64_C(1000000000);
     fault_kind order[FAULT_KINDS];
     if (n->net == NULL)
         printf("no network to cut here: members and workers are stopped instead\n");
-    for (size_t i = 0; i < FAULT_KINDS || journal_now() < limit; i++) {
+    for (size_t i = 0; i < faults_min || journal_now() < limit; i++) {
         if (i % FAULT_KINDS == 0)
             shuffle(n, order);
         ck_assert_uint_lt(n->count, FAULTS_MAX);

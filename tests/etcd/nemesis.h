@@ -51,7 +51,7 @@ typedef struct nemesis {
 
 const char *fault_name(fault_kind kind);
 
-/* Faults for so long, and each kind at least once. */
-void nemesis_run(nemesis *n, unsigned seconds);
+/* Faults for so long, and at least so many. No kind comes again before all have come. */
+void nemesis_run(nemesis *n, unsigned seconds, unsigned faults_min);
 
 #endif

@@ -2,9 +2,10 @@
  * test_nemesis.c: three etcd members, eight clients in two to five processes, and somebody who
  * kills, stops, cuts off and restarts them; then the history and what is in the store are judged.
  *
- * NEMESIS_SECONDS=N: so long (else 80, and each kind of fault at least once). SEED=N: the same
- * faults and the same clients; what they meet differs. NEMESIS_KEEP=DIRECTORY: where the journals
- * of a bad run go. NO_NETWORK=1: as where there are no network namespaces.
+ * NEMESIS_SECONDS=N: so long (else 80, and each kind of fault at least once; TEST_SCALE shortens
+ * it). SEED=N: the same faults and the same clients; what they meet differs.
+ * NEMESIS_KEEP=DIRECTORY: where the journals of a bad run go. NO_NETWORK=1: as where there are no
+ * network namespaces.
  */
 #include "final.h"
 #include "nemesis.h"
@@ -15,13 +16,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SECONDS = 80, AROUND_SECONDS = 300, CALL_MS_MAX = 15000 };
+enum { SECONDS = 80, FAULTS_MIN = 3, AROUND_SECONDS = 300, CALL_MS_MAX = 15000 };
 
 static const char PREFIX[] = "/nemesis/one";
 
 static unsigned seconds_wanted(void) {
     const char *given = getenv("NEMESIS_SECONDS");
-    return given != NULL ? (unsigned)atoi(given) : SECONDS;
+    return given != NULL ? (unsigned)atoi(given) : (unsigned)test_scaled(SECONDS);
+}
+
+static unsigned faults_wanted(void) {
+    unsigned wanted = (unsigned)test_scaled(FAULT_KINDS);
+    return wanted > FAULTS_MIN ? wanted : FAULTS_MIN;
 }
 
 /* ---- setting up ---- */
@@ -200,7 +206,7 @@ START_TEST(no_fault_breaks_a_promise) {
     judgement j;
     size_t count = 0;
     set_up(&n, &c);
-    nemesis_run(&n, seconds_wanted());
+    nemesis_run(&n, seconds_wanted(), faults_wanted());
     crew_finish(&c);
     final_from_etcd(n.cluster, PREFIX, &state);
     final_registry(c.url, &state);
