@@ -1,8 +1,9 @@
 /*
  * store.h: where a registry lives. An ordered key-value store with atomic, conditional batches.
  *
- * Built in: "memory:" (gone with the handle) and "sqlite:PATH" (the embedded default). A program
- * can bring its own: fill in ipalloc_store_methods. A store knows nothing of addresses.
+ * Built in: "memory:" (gone with the handle), "sqlite:PATH" (the embedded default) and
+ * "etcd:http://HOST:PORT,.../PREFIX" (shared by any number of servers). A program can bring its
+ * own: fill in ipalloc_store_methods. A store knows nothing of addresses.
  *
  * Keys are 1..IPALLOC_KEY_MAX bytes of text without NUL, ordered by memcmp; values are
  * 0..IPALLOC_VALUE_MAX bytes. Every committed batch gets a revision of its own: persisted, growing,
@@ -14,6 +15,12 @@
  * file starts a new epoch and must be accepted (see accept_restored) before anything is allocated.
  * After a failed sync a store answers IO to every write until it is opened again: the kernel may
  * have dropped the pages.
+ *
+ * etcd stores: the prefix belongs to one store alone. Revisions are etcd's, which others move too:
+ * a new store's is not 0. A batch is one etcd transaction, as large as etcd's defaults allow:
+ * INVALID names the limit where a server's is lower. Where another etcd answers than before, or one
+ * that has lost what it had (both: a restored one), and where somebody else accepted such a store,
+ * every write is MISMATCH until the store is opened again.
  */
 #ifndef IPALLOC_STORE_H
 #define IPALLOC_STORE_H
@@ -155,10 +162,12 @@ typedef struct ipalloc_store_options {
     const char *user, *password;
 } ipalloc_store_options;
 
-/* Open by URL. "memory:" or "sqlite:PATH" (PATH relative to the working directory).
+/* Open by URL. "memory:", "sqlite:PATH" (PATH relative to the working directory), or
+ * "etcd:http://HOST:PORT,HOST:PORT/PREFIX" (or https; port 2379 and prefix /ipalloc where none is
+ * given; IPv6 addresses in brackets).
  * OK; INVALID (URL, option); NOT_FOUND; BUSY (the message names the owning pid); CORRUPT (not an
  * ipalloc store, damaged, or of a newer form: says which); IO; NOMEM; UNAVAILABLE (a network file
- * system, or a store kind that was not built in). */
+ * system; a store kind that was not built in; no etcd that answers: says what was tried). */
 IPALLOC_API int ipalloc_store_open(const char *url, const ipalloc_store_options *options,
                                    ipalloc_store **out, ipalloc_error *error);
 

@@ -3,6 +3,7 @@
  * memory, so that each way can be taken on purpose.
  */
 #include "../store/store_support.h"
+#include "counted_memory.h"
 #include "mini_etcd.h"
 
 #include "store/etcd_store.h"
@@ -18,7 +19,7 @@ static etcd_store *inner; /* what is behind `store` */
 static ipalloc_store *open_both(etcd_store **out) {
     static hooks shared;
     static bool made;
-    static ipalloc_store_methods methods;
+    ipalloc_store_methods methods;
     if (!made)
         ck_assert_status(hooks_init(&shared, NULL, NULL), IPALLOC_OK);
     made = true;
@@ -430,6 +431,70 @@ START_TEST(a_limit_that_was_lowered_is_named) {
 }
 END_TEST
 
+/* --- no memory -----------------------------------------------------------------------------------
+ */
+
+/* A batch, by a store of which some allocations fail; the memory is there again for settling. */
+static void commit_and_judge(ipalloc_store_methods *methods, void *self, counted_memory *memory) {
+    ipalloc_op ops[] = {if_absent(op_put("m/", "1")), op_put("n/", "2")};
+    ipalloc_batch batch = {.ops = ops, .op_count = 2};
+    methods->commit(self, &batch, 1, NULL);
+    memory->fail_once = memory->fail_from = 0;
+    bool happened = batch.status == IPALLOC_OK;
+    uint64_t revision = batch.revision;
+    ck_assert(happened || batch.status == IPALLOC_E_NOMEM ||
+              batch.status == IPALLOC_E_UNKNOWN_OUTCOME);
+    if (batch.status == IPALLOC_E_UNKNOWN_OUTCOME)
+        ck_assert_status(methods->settle(self, batch.ticket, &happened, &revision, NULL),
+                         IPALLOC_OK);
+    const mini_key *k = mini_find("/p/data/m/");
+    ck_assert((k != NULL) == happened && versions("n/") == happened);
+    if (happened)
+        ck_assert_uint_eq((uint64_t)k->modified, revision);
+}
+
+static int read_all(ipalloc_store_methods *methods, void *self) {
+    walk w = {0};
+    ipalloc_store_info info = {.size = sizeof info};
+    int status = methods->get(self, text_bytes("a/"), write_down, &w, NULL);
+    if (status == IPALLOC_OK)
+        status =
+            methods->scan(self, text_bytes("a"), (ipalloc_bytes){0}, 0, write_down, &w, NULL, NULL);
+    return status == IPALLOC_OK ? methods->info(self, &info, NULL) : status;
+}
+
+/* Each allocation in turn fails, alone or with all that follow it. */
+START_TEST(without_memory_nothing_is_half_done) {
+    bool reached_the_end = false;
+    put(store, "a/", "1");
+    for (long n = 1; !reached_the_end; n++) {
+        counted_memory memory = {.fail_once = _i == 0 ? n : 0, .fail_from = _i == 1 ? n : 0};
+        ipalloc_hooks given = counted_hooks(&memory);
+        hooks h;
+        ck_assert_status(hooks_init(&h, &given, NULL), IPALLOC_OK);
+        ipalloc_store_options options = {
+            .size = sizeof options, .changes_kept = 100, .first_epoch = 1};
+        ipalloc_store_methods methods;
+        void *self = NULL;
+        store_opening opening = {"http://mini/p", &options, &h, &SYSTEM_CALLS, &methods, &self};
+        int status = etcd_store_open(&opening, NULL);
+        ck_assert(status == IPALLOC_OK || status == IPALLOC_E_NOMEM);
+        if (status == IPALLOC_OK) {
+            status = read_all(&methods, self);
+            ck_assert(status == IPALLOC_OK || status == IPALLOC_E_NOMEM);
+            long before = memory.calls;
+            commit_and_judge(&methods, self, &memory);
+            reached_the_end = memory.calls > before && n > memory.calls;
+            methods.close(self);
+        }
+        ck_assert_int_eq(memory.live, 0);
+        mini_delete("/p/data/m/");
+        mini_delete("/p/data/n/");
+        ck_assert_int_lt(n, 1000);
+    }
+}
+END_TEST
+
 /* --- everything at random ------------------------------------------------------------------------
  */
 
@@ -585,6 +650,7 @@ int main(void) {
     tcase_add_loop_test(tc, a_large_batch_names_its_failed_condition_and_leaves_nothing, 0, 5);
     tcase_add_test(tc, a_large_batch_that_was_refused_and_may_still_arrive_does_not);
     tcase_add_test(tc, a_limit_that_was_lowered_is_named);
+    tcase_add_loop_test(tc, without_memory_nothing_is_half_done, 0, 2);
     tcase_add_test(tc, every_batch_ends_as_it_was_told);
     suite_add_tcase(suite, tc);
     return test_main(suite);
