@@ -90,7 +90,8 @@ enum ipalloc_log_level { IPALLOC_LOG_INFO = 1, IPALLOC_LOG_WARNING = 2 };
 /* What a program may plug in, per handle. Every member may be NULL for the default; the three
  * memory functions come together or not at all (INVALID). The struct is copied; `context` must
  * outlive the handle. All functions must be thread-safe if the handle is used by several threads.
- * Not hooked: libcidr's own memory, a short-lived block per parsed CIDR, and SQLite's. */
+ * Not hooked: libcidr's own memory, a short-lived block per parsed CIDR, SQLite's, OpenSSL's and
+ * the resolver's. */
 typedef struct ipalloc_hooks {
     size_t size;
     void *context;

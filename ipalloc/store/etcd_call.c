@@ -77,11 +77,7 @@ static void log_in_again(etcd_channel *channel, pending *p, const ending *end) {
         finish_refused(channel, p, IPALLOC_E_UNAVAILABLE);
         return;
     }
-    /* One login for all: whoever is refused after it was begun waits for the same one. */
-    if (channel->token != NULL && p->x.sent_ms >= channel->logged_in_ms) {
-        hooks_free(channel->hooks, channel->token);
-        channel->token = NULL;
-    }
+    login_forget(channel, &p->x);
     wait_again(channel, p);
 }
 
@@ -155,11 +151,18 @@ static void call_message(etcd_channel *channel, exchange *x) {
  */
 
 void call_pump(etcd_channel *channel) {
-    if (channel->phase != PHASE_UP || channel->draining || channel->queue.first == NULL)
+    if (channel->phase != PHASE_UP || channel->draining || channel->leave)
         return;
     uint64_t now = hooks_monotonic_ms(channel->hooks);
+    channel->held =
+        now < channel->not_before_ms && (channel->queue.first != NULL || login_is_needed(channel));
     if (now < channel->not_before_ms)
         return;
+    if (h2_is_used_up(channel)) { /* as if the server had said goodbye */
+        channel->draining = true;
+        channel->drain_until_ms = now + DRAIN_MAX_MS;
+        return;
+    }
     if (login_is_needed(channel)) {
         login_begin(channel);
         return;

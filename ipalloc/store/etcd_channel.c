@@ -83,6 +83,7 @@ int channel_open(const channel_options *options, etcd_channel **out, ipalloc_err
     channel->timeout_ms = options->timeout_ms;
     channel->epoll = channel->notify_event = channel->wake_event = channel->link.socket = -1;
     text_init(&channel->link.out, channel->hooks);
+    text_init(&channel->login_request, channel->hooks);
     int status = fill(channel, options, error);
     if (status == IPALLOC_OK)
         status = connect_first(channel, error);

@@ -81,8 +81,7 @@ static bool all_hopeless(const etcd_channel *channel) {
     return true;
 }
 
-/* Waiting does not help: whoever waits is told. The next call tries them all again. */
-static void give_up(etcd_channel *channel, int status) {
+void dial_give_up(etcd_channel *channel, int status) {
     channel->give_ups++;
     for (size_t i = 0; i < channel->endpoint_count; i++)
         channel->endpoints[i].hopeless = false;
@@ -117,7 +116,7 @@ void dial_leave(etcd_channel *channel, int status, bool hopeless, const char *fo
     note_failure(channel, why, hopeless);
     channel->leave = false;
     if (all_hopeless(channel))
-        give_up(channel, status);
+        dial_give_up(channel, status);
     reader_notify(channel);
 }
 

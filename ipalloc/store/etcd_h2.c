@@ -169,8 +169,11 @@ void h2_resume(etcd_channel *channel, exchange *x) {
 bool h2_has_room(const etcd_channel *channel) {
     uint32_t allowed = nghttp2_session_get_remote_settings(channel->session,
                                                            NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
-    return nghttp2_session_check_request_allowed(channel->session) != 0 &&
-           channel->flight.count + channel->streams.count < allowed;
+    return !h2_is_used_up(channel) && channel->flight.count + channel->streams.count < allowed;
+}
+
+bool h2_is_used_up(const etcd_channel *channel) {
+    return nghttp2_session_check_request_allowed(channel->session) == 0;
 }
 
 void h2_ping(etcd_channel *channel) {
@@ -236,29 +239,6 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return 0;
 }
 
-/* The server has said its last word, but our side of a call that goes on is still open: without a
- * word from us it would stay so. (etcd resets it as well; what is between us need not.) */
-static void end_our_side(nghttp2_session *session, const nghttp2_frame *frame) {
-    const exchange *x = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-    bool last = (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
-                (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-    if (last && x != NULL && x->goes_on)
-        (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
-                                        NGHTTP2_NO_ERROR);
-}
-
-static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user_data) {
-    etcd_channel *channel = user_data;
-    end_our_side(session, frame);
-    if (frame->hd.type == NGHTTP2_SETTINGS && channel->phase == PHASE_GREETING)
-        dial_greeted(channel);
-    if (frame->hd.type == NGHTTP2_GOAWAY && !channel->draining) {
-        channel->draining = true;
-        channel->drain_until_ms = hooks_monotonic_ms(channel->hooks) + DRAIN_MAX_MS;
-    }
-    return 0;
-}
-
 static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes,
                    size_t size, void *user_data) {
     (void)flags;
@@ -291,6 +271,33 @@ static ending end_of(const exchange *x, uint32_t error_code, char *buffer) {
     }
     snprintf(buffer, WHY_MAX, "it ended the request (HTTP/2 error %u)", error_code);
     return (ending){-1, false, buffer};
+}
+
+/* The server has said all, but HTTP/2 does not call a stream closed that we have not ended too. */
+static void end_stream(etcd_channel *channel, exchange *x) {
+    char buffer[WHY_MAX];
+    ending end = end_of(x, NGHTTP2_NO_ERROR, buffer);
+    h2_cancel(channel, x);
+    list_remove(x);
+    x->ended(channel, x, &end);
+}
+
+static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user_data) {
+    etcd_channel *channel = user_data;
+    uint8_t type = frame->hd.type;
+    if (type == NGHTTP2_SETTINGS && channel->phase == PHASE_GREETING)
+        dial_greeted(channel);
+    if (type == NGHTTP2_GOAWAY && !channel->draining) {
+        channel->draining = true;
+        channel->drain_until_ms = hooks_monotonic_ms(channel->hooks) + DRAIN_MAX_MS;
+    }
+    if ((type == NGHTTP2_HEADERS || type == NGHTTP2_DATA) &&
+        (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
+        exchange *x = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+        if (x != NULL && x->goes_on)
+            end_stream(channel, x);
+    }
+    return 0;
 }
 
 static int on_close(nghttp2_session *session, int32_t id, uint32_t error_code, void *user_data) {

@@ -81,6 +81,10 @@ bool link_put_raw(etcd_channel *channel, const uint8_t *bytes, size_t size) {
     return !channel->link.out.failed;
 }
 
+bool link_has_more(const etcd_channel *channel) {
+    return channel->link.tls != NULL && tls_has_more(channel->link.tls);
+}
+
 size_t link_pending(const etcd_channel *channel) {
     return channel->link.out.length - channel->link.out_sent;
 }

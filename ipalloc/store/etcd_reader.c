@@ -193,7 +193,7 @@ static uint64_t ping_due(const etcd_channel *channel) {
 
 uint64_t reader_next_timer(const etcd_channel *channel) {
     uint64_t next = UINT64_MAX;
-    if (channel->leave)
+    if (channel->leave || (channel->session != NULL && link_has_more(channel)))
         return 0;
     if (channel->phase == PHASE_DOWN)
         return channel->not_before_ms;
@@ -201,18 +201,21 @@ uint64_t reader_next_timer(const etcd_channel *channel) {
         return channel->phase_until_ms;
     if (channel->draining)
         earlier(&next, channel->flight.first == NULL ? 0 : channel->drain_until_ms);
-    if (channel->queue.first != NULL && channel->not_before_ms > channel->received_ms)
+    if (channel->held)
         earlier(&next, channel->not_before_ms);
     if (is_patient(channel))
         earlier(&next, patience_ends(channel));
     if (has_open(channel))
         earlier(&next, ping_due(channel));
+    earlier(&next, login_due(channel));
     return next;
 }
 
 static void look_after_session(etcd_channel *channel, uint64_t now) {
     if (channel->draining && (channel->flight.first == NULL || now >= channel->drain_until_ms)) {
         dial_leave(channel, IPALLOC_E_UNAVAILABLE, false, "it is shutting down");
+    } else if (now >= login_due(channel)) {
+        dial_leave(channel, IPALLOC_E_UNAVAILABLE, false, "no answer to a login");
     } else if (is_patient(channel) && now >= patience_ends(channel)) {
         dial_leave(channel, IPALLOC_E_UNAVAILABLE, false, "no answer in %llu ms",
                    (unsigned long long)channel->flight.first->patience_ms);
@@ -236,6 +239,17 @@ static void look_after_timers(etcd_channel *channel) {
                    CONNECT_MAX_MS);
 }
 
+/* The connection is of no use any more. What answers a greeting like this may be anything. */
+static void fail(etcd_channel *channel, bool hopeless, const char *why) {
+    char text[WHY_MAX];
+    if (channel->phase != PHASE_GREETING || channel->tls != NULL) {
+        dial_leave_soon(channel, IPALLOC_E_UNAVAILABLE, hopeless, why);
+        return;
+    }
+    snprintf(text, sizeof text, "%.80s (does it speak TLS? then https:// it must be)", why);
+    dial_leave_soon(channel, IPALLOC_E_UNAVAILABLE, hopeless, text);
+}
+
 static void receive_some(etcd_channel *channel) {
     for (int i = 0; i < RECEIVES_MAX && channel->session != NULL && !channel->leave; i++) {
         char buffer[WHY_MAX];
@@ -246,19 +260,20 @@ static void receive_some(etcd_channel *channel) {
             link_receive(channel, channel->inbox, INBOX_SIZE, &got, buffer, &hopeless);
         if (result == LINK_BLOCKED)
             return;
-        if (result == LINK_OK && got > 0) {
-            channel->received_ms = hooks_monotonic_ms(channel->hooks);
-            channel->pinged_ms = 0;
-            if (h2_take_in(channel, channel->inbox, got, &why)) {
-                if (got < INBOX_SIZE / 2)
-                    return; /* there is nothing more, most likely */
-                continue;
-            }
-        } else if (result == LINK_OK) {
-            why = channel->phase == PHASE_GREETING ? "it closed the connection at once"
-                                                   : "it closed the connection";
+        if (result == LINK_OK && got == 0)
+            why = "it closed the connection";
+        if (result != LINK_OK || got == 0) {
+            fail(channel, hopeless, why);
+            return;
         }
-        dial_leave_soon(channel, IPALLOC_E_UNAVAILABLE, hopeless, why);
+        channel->received_ms = hooks_monotonic_ms(channel->hooks);
+        channel->pinged_ms = 0;
+        if (!h2_take_in(channel, channel->inbox, got, &why)) {
+            fail(channel, false, why);
+            return;
+        }
+        if (got < INBOX_SIZE / 2 && channel->link.tls == NULL)
+            return; /* there is nothing more, most likely */
     }
 }
 

@@ -6,6 +6,11 @@
 
 #include "store/etcd_transport.h"
 
+#include <openssl/types.h>
+
+/* The context with what the files hold (etcd_tls_files.c). As tls_open. */
+int tls_read_files(const channel_options *options, SSL_CTX **out, ipalloc_error *error);
+
 /* Read the files. OK; INVALID (a file that cannot be used: says which and why); NOMEM. */
 int tls_open(const channel_options *options, tls_context **out, ipalloc_error *error);
 void tls_close(tls_context *tls); /* NULL is fine */
@@ -21,6 +26,7 @@ enum link_result tls_shake_hands(etcd_channel *channel, char *why, bool *hopeles
 /* Plain bytes in and out. As link_receive; what is written goes to the link's `out`. */
 enum link_result tls_receive(etcd_channel *channel, uint8_t *bytes, size_t size, size_t *got,
                              char *why, bool *hopeless);
+bool tls_has_more(const tls_session *session); /* received, and not read yet */
 bool tls_put(etcd_channel *channel, const uint8_t *bytes, size_t size);
 
 #endif

@@ -142,6 +142,8 @@ int h2_submit(etcd_channel *channel, exchange *x);
 void h2_cancel(etcd_channel *channel, exchange *x);
 void h2_resume(etcd_channel *channel, exchange *x); /* its outbox has something */
 bool h2_has_room(const etcd_channel *channel);      /* may one more be submitted? */
+bool h2_is_used_up(const etcd_channel *channel);    /* no more ever: its 2^30 streams are spent */
+bool h2_is_used_up(const etcd_channel *channel);    /* no more ever: its 2^30 streams are spent */
 void h2_ping(etcd_channel *channel);
 /* Take in what arrived. false: the session is of no use, and *why says why. */
 bool h2_take_in(etcd_channel *channel, const uint8_t *bytes, size_t size, const char **why);
@@ -176,6 +178,7 @@ bool link_put(etcd_channel *channel, const uint8_t *bytes, size_t size);
 enum link_result link_receive_raw(etcd_channel *channel, uint8_t *bytes, size_t size, size_t *got,
                                   char *why);
 bool link_put_raw(etcd_channel *channel, const uint8_t *bytes, size_t size);
+bool link_has_more(const etcd_channel *channel); /* there is something that poll does not see */
 size_t link_pending(const etcd_channel *channel);
 void link_close(etcd_channel *channel);
 void link_watch(
@@ -212,6 +215,8 @@ void dial_step(etcd_channel *channel);
 void dial_greeted(etcd_channel *channel); /* the server's first frame came */
 /* In a callback: leave this endpoint as soon as nghttp2 has returned. */
 void dial_leave_soon(etcd_channel *channel, int status, bool hopeless, const char *why);
+/* Waiting does not help: whoever waits is told. The next call tries them all again. */
+void dial_give_up(etcd_channel *channel, int status);
 void dial_leave_now(etcd_channel *channel); /* what dial_leave_soon has put off */
 /* How long one endpoint may be silent, for a call that has so much time in all. */
 uint64_t dial_patience(const etcd_channel *channel, uint64_t timeout_ms);
@@ -262,9 +267,11 @@ void reader_notify(etcd_channel *channel); /* there is something new for the eve
 void call_pump(etcd_channel *channel);
 /* End the calls that wait: no endpoint gives hope, or there is no memory. */
 void call_give_up(etcd_channel *channel, int status);
-/* Begin to log in where that is needed before anything else is sent. true: it is. */
-bool login_is_needed(etcd_channel *channel);
-void login_begin(etcd_channel *channel);
+/* Must be logged in before anything else is sent? */
+bool login_is_needed(const etcd_channel *channel);
+void login_begin(etcd_channel *channel);                           /* if it is not under way */
+void login_forget(etcd_channel *channel, const exchange *refused); /* its token was refused */
+uint64_t login_due(const etcd_channel *channel); /* when its answer must have come */
 void login_free(etcd_channel *channel);
 
 /* --- the channel --------------------------------------------------------------------------------
@@ -294,6 +301,7 @@ struct etcd_channel {
     uint64_t received_ms; /* the last byte */
     uint64_t answered_ms; /* the last end of a call */
     uint64_t pinged_ms;   /* 0: no ping is under way */
+    bool held;            /* there is something to send at not_before_ms */
     bool leave;           /* decided in a callback, to be done behind it */
     char leave_why[WHY_MAX];
     bool leave_hopeless;
@@ -314,6 +322,8 @@ struct etcd_channel {
     char *user, *password;
     char *token; /* NULL: not logged in */
     uint64_t logged_in_ms;
+    exchange login;
+    text_buffer login_request;
 };
 
 #endif

@@ -87,6 +87,18 @@ bool heard_end(void *context) {
     return ((heard *)context)->ended > 0;
 }
 
+/* Streams get an answer to each message, calls are echoed. */
+static void answer_streams(void *context, fake_etcd *server, const fake_request *request) {
+    (void)context;
+    fake_answer(server, request->stream, request->message, request->size);
+    if (strcmp(request->method, "/test/Call") == 0)
+        fake_end(server, request->stream, 0, "");
+}
+
+fake_etcd *fake_start_streaming(void) {
+    return fake_start(&(fake_options){.handler = answer_streams});
+}
+
 uint64_t now_ms(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

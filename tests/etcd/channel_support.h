@@ -36,6 +36,9 @@ channel_stream *stream_open_to(etcd_channel *channel, heard *h, const char *text
 bool heard_one(void *context);
 bool heard_end(void *context);
 
+/* A server that answers each message of a stream with itself, and calls too. */
+fake_etcd *fake_start_streaming(void);
+
 uint64_t now_ms(void);
 
 #define ck_assert_contains(text, part) \

@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -304,6 +305,7 @@ static void *run(void *context) {
 
 static void set_absent(fake_etcd *server, bool absent) {
     if (absent && server->listener >= 0) {
+        shutdown(server->listener, SHUT_RDWR); /* the thread may poll it still */
         close(server->listener);
         server->listener = -1;
     } else if (!absent && server->listener < 0) {
@@ -333,6 +335,7 @@ fake_etcd *fake_start(const fake_options *options) {
     pthread_mutex_init(&server->mutex, &recursive);
     pthread_mutexattr_destroy(&recursive);
     pthread_cond_init(&server->changed, NULL);
+    signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to sockets that are closed */
     server->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     ck_assert_int_ge(server->wake, 0);
     fake_open_tls(server);
