@@ -85,6 +85,9 @@ int channel_stream_open(etcd_channel *channel, const char *method, ipalloc_bytes
 /* Send one more message on it. OK; UNAVAILABLE (it is over); NOMEM. */
 int channel_stream_send(etcd_channel *channel, channel_stream *stream, ipalloc_bytes request,
                         ipalloc_error *error);
+/* A stream was refused for who we are: what the login gave may be too old, and a stream is not told
+ * so. The next one waits for a new login, if the last is not of just now. */
+void channel_log_in_again(etcd_channel *channel);
 /* No more callbacks after this; the stream is gone. Once for each that was opened; NULL is fine. */
 void channel_stream_close(etcd_channel *channel, channel_stream *stream);
 

@@ -313,7 +313,8 @@ void dial_step(etcd_channel *channel) {
 void dial_greeted(etcd_channel *channel) {
     endpoint *e = current(channel);
     channel->phase = PHASE_UP;
-    channel->received_ms = channel->answered_ms = hooks_monotonic_ms(channel->hooks);
+    channel->greeted_ms = hooks_monotonic_ms(channel->hooks);
+    channel->received_ms = channel->answered_ms = channel->greeted_ms;
     e->next = e->addresses; /* the next connection begins at the first address again */
     reader_notify(channel);
 }

@@ -30,6 +30,7 @@ typedef struct etcd_feed {
     bool opening;           /* somebody is about to open one, and has the lock given away */
     channel_stream *stream; /* of the watch, also when it is over; NULL: there is none to close */
     bool awaited;           /* somebody has asked for changes: there should be a watch */
+    bool refused;           /* the last one was refused, perhaps for an old login */
     uint64_t opened_ms;     /* when the last one was, */
     uint64_t opened_at;     /* and from which revision on */
     uint64_t backoff_ms;    /* watches that are soon over are opened again later and later */

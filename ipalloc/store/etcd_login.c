@@ -14,6 +14,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A login of this connection that is younger is not given up for a stream that was refused: it may
+ * be refused again and again, and to check a password costs etcd a tenth of a second. */
+enum { LOGIN_FRESH_MS = 10000 };
 enum { TOKEN_MAX = 4096, FIELD_NAME = 1, FIELD_PASSWORD = 2, FIELD_TOKEN = 2, WIRE_BYTES = 2 };
 
 /* --- messages ------------------------------------------------------------------------------------
@@ -186,6 +189,15 @@ void login_forget(etcd_channel *channel, const exchange *refused) {
         return;
     hooks_free(channel->hooks, channel->token);
     channel->token = NULL;
+}
+
+void channel_log_in_again(etcd_channel *channel) {
+    lock_take(&channel->lock);
+    exchange refused = {.sent_ms = hooks_monotonic_ms(channel->hooks)};
+    if (channel->logged_in_ms < channel->greeted_ms ||
+        refused.sent_ms - channel->logged_in_ms >= LOGIN_FRESH_MS)
+        login_forget(channel, &refused);
+    lock_give(&channel->lock);
 }
 
 static void free_secret(etcd_channel *channel, char *text) {

@@ -298,6 +298,7 @@ struct etcd_channel {
     nghttp2_mem memory;
     bool draining; /* GOAWAY came */
     uint64_t drain_until_ms;
+    uint64_t greeted_ms;  /* when this connection was ready */
     uint64_t received_ms; /* the last byte */
     uint64_t answered_ms; /* the last end of a call */
     uint64_t pinged_ms;   /* 0: no ping is under way */

@@ -18,7 +18,8 @@
 enum {
     BACKOFF_FIRST_MS = 20,
     BACKOFF_MAX_MS = 2000,
-    LIVED_MS = 2000, /* a watch that lived so long, or told something new, was a good one */
+    UNAUTHENTICATED = 16, /* gRPC's code */
+    LIVED_MS = 2000,      /* a watch that lived so long, or told something new, was a good one */
     /* A watch that begins in the past is told at most 1,000 revisions at a time, every 100 ms. Who
      * is farther behind than this reads everything sooner than that comes. */
     BEHIND_MAX = 20000,
@@ -51,6 +52,7 @@ static void on_end(void *context, int grpc_code, const char *why) {
     if (store->feed.phase != WATCH_LIVE)
         return;
     end_watch(store);
+    store->feed.refused = grpc_code == UNAUTHENTICATED;
     (void)error_set(&store->feed.why, IPALLOC_E_UNAVAILABLE, "%s: the watch ended with %d: %s",
                     store->name, grpc_code, text_quote(why, strlen(why), quoted, sizeof quoted));
 }
@@ -70,6 +72,7 @@ static int take_end(etcd_store *store, const Etcd__WatchResponse *message, ipall
         return begin_anew(store, (uint64_t)message->compact_revision, error);
     const ProtobufCBinaryData *why = &message->cancel_reason;
     char quoted[256];
+    store->feed.refused = true; /* 3.4 says "permission denied" where a login has become too old */
     return error_set(error, IPALLOC_E_UNAVAILABLE, "%s: etcd ended the watch: %s", store->name,
                      text_quote(why->data, why->len, quoted, sizeof quoted));
 }
@@ -200,8 +203,9 @@ static int tell_why(const etcd_feed *feed, ipalloc_error *error) {
     return error_set(error, status, "%s", feed->why.message);
 }
 
-/* Is it time to open one? *old is what has to be closed before. */
-static bool may_open(etcd_store *store, channel_stream **old, int *status, ipalloc_error *error) {
+/* Is it time to open one? *old is what has to be closed before; *refused: for who we are. */
+static bool may_open(etcd_store *store, channel_stream **old, bool *refused, int *status,
+                     ipalloc_error *error) {
     etcd_feed *feed = &store->feed;
     bool may = false;
     channel_lock(store->channel);
@@ -215,7 +219,9 @@ static bool may_open(etcd_store *store, channel_stream **old, int *status, ipall
     if (may) {
         feed->opening = true;
         *old = feed->stream;
+        *refused = feed->refused;
         feed->stream = NULL;
+        feed->refused = false;
     }
     channel_unlock(store->channel);
     return may;
@@ -224,10 +230,13 @@ static bool may_open(etcd_store *store, channel_stream **old, int *status, ipall
 int watch_open(etcd_store *store, uint64_t wait_ms, ipalloc_error *error) {
     etcd_feed *feed = &store->feed;
     channel_stream *stream = NULL;
+    bool refused = false;
     int status = refuse_unusable(store, error);
-    if (status != IPALLOC_OK || !may_open(store, &stream, &status, error))
+    if (status != IPALLOC_OK || !may_open(store, &stream, &refused, &status, error))
         return status;
     channel_stream_close(store->channel, stream);
+    if (refused)
+        channel_log_in_again(store->channel);
 
     channel_lock(store->channel);
     feed->phase = WATCH_LIVE; /* from now on a message is the new one's */

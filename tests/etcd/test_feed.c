@@ -310,6 +310,42 @@ START_TEST(an_event_loop_follows) {
 }
 END_TEST
 
+/* A login ends where nobody calls for long, and a watch needs it only when it is opened again. */
+START_TEST(an_event_loop_logs_in_again) {
+    static const char *const SHORT[] = {"--auth-token-ttl=1", NULL};
+    cluster = etcd_start(&(etcd_options){.arguments = SHORT});
+    f = (follower){0};
+    etcd_ctl_ok(cluster, "user", "add", "root:rootpass");
+    etcd_ctl_ok(cluster, "user", "grant-role", "root", "root");
+    etcd_ctl_ok(cluster, "auth", "enable");
+    etcd_ctl_user(cluster, "root:rootpass");
+    ipalloc_store_options options = {
+        .size = sizeof options, .user = "root", .password = "rootpass"};
+    ipalloc_store *ours = open_store(etcd_url(cluster, "/feed"), &options);
+    follower_begin(&f, ours);
+    follower_catch_up(&f);
+    etcd_kill(cluster, 0);
+    ck_assert_status(ipalloc_store_process(ours, NULL, NULL), IPALLOC_E_UNAVAILABLE);
+    etcd_restart(cluster, 0);
+    etcd_wait_healthy(cluster, 30);
+    ipalloc_store *theirs = open_store(etcd_url(cluster, "/feed"), &options);
+    uint64_t last = put(theirs, follower_key(1), "1"), known_to = 0;
+    sleep(3);
+    ipalloc_error error = {0};
+    for (int polls = 0; known_to < last; polls++) {
+        ck_assert_msg(polls < 300, "%s", error.message);
+        struct pollfd file = {.fd = ipalloc_store_poll_fd(ours), .events = POLLIN};
+        (void)poll(&file, 1, ipalloc_store_poll_timeout_ms(ours));
+        (void)ipalloc_store_process(ours, &known_to, &error);
+    }
+    ck_assert_status(follower_take(&f, NULL), IPALLOC_OK);
+    follower_check(&f);
+    ipalloc_store_close(theirs);
+    ipalloc_store_close(ours);
+    tear_down();
+}
+END_TEST
+
 /* --- much ----------------------------------------------------------------------------------------
  */
 
@@ -524,7 +560,8 @@ static Suite *make_suite(void) {
     tcase_add_test(tests, every_allocation_fails_once);
     tcase_set_timeout(tests, 200);
     suite_add_tcase(suite, tests);
-    TCase *three = tcase_create("three members");
+    TCase *three = tcase_create("clusters of their own");
+    tcase_add_test(three, an_event_loop_logs_in_again);
     tcase_add_test(three, the_watched_one_of_three_goes);
     tcase_set_timeout(three, 200);
     suite_add_tcase(suite, three);
