@@ -9,7 +9,8 @@
  *   activity.c   counters of a range       validate.c  store against memory
  *   txn_record.c its records               live.c      what owners' records list
  *   repair*.c    leases against records    sighting.c  what was seen to leak
- *   conditions.c a batch's, by reading     scan.c      walks that may begin anew     follow.c    for event loops
+ *   conditions.c a batch's, by reading     follow.c    for event loops
+ *   scan.c       walks that begin anew
  *
  * Locks: the gate (many together, or one alone), and inside it the claim table's mutex and the
  * small mutexes below. Nobody waits for the gate while holding a mutex. Ranges are lock-free by
