@@ -136,13 +136,13 @@ static int list_entry(void *context, const ipalloc_entry *entry) {
     return status == IPALLOC_OK ? l->visit(l->context, &lease) : status;
 }
 
-/* What walks over a pool's records, or over all, check and do first. */
-static int begin_walk(ipalloc_registry *registry, const ipalloc_pool *pool, bool has_visit,
-                      ipalloc_error *error) {
+/* What walks over a pool's records, or over all, check first. They read from the store, and what it
+ * has of pools that memory does not know yet is held back; so nothing is asked for before. */
+static int check_pool_walk(ipalloc_registry *registry, const ipalloc_pool *pool, bool has_visit,
+                           ipalloc_error *error) {
     if (registry == NULL || !has_visit)
         return error_set(error, IPALLOC_E_INVALID, "list: registry and visit must not be NULL");
-    int status = pool != NULL ? registry_check_pool(registry, pool, ANY_KIND, error) : IPALLOC_OK;
-    return status == IPALLOC_OK ? cache_catch_up(registry, error) : status;
+    return pool != NULL ? registry_check_pool(registry, pool, ANY_KIND, error) : IPALLOC_OK;
 }
 
 /* The prefix of a pool's leases, or of all. */
@@ -158,7 +158,7 @@ int ipalloc_list(ipalloc_registry *registry, ipalloc_pool *pool, ipalloc_lease_v
 
 int ipalloc_list_at(ipalloc_registry *registry, ipalloc_pool *pool, ipalloc_lease_visit visit,
                     void *context, uint64_t *at_revision, ipalloc_error *error) {
-    int status = begin_walk(registry, pool, visit != NULL, error);
+    int status = check_pool_walk(registry, pool, visit != NULL, error);
     if (status != IPALLOC_OK)
         return status;
     listing l = {.registry = registry, .visit = visit, .context = context, .error = error};
@@ -185,7 +185,7 @@ static int visit_change(void *context, const ipalloc_entry *entry) {
 int ipalloc_lease_changes(ipalloc_registry *registry, uint64_t since, ipalloc_pool *pool,
                           size_t limit, ipalloc_lease_change_visit visit, void *context,
                           uint64_t *up_to, ipalloc_error *error) {
-    int status = begin_walk(registry, pool, visit != NULL, error);
+    int status = check_pool_walk(registry, pool, visit != NULL, error);
     if (status != IPALLOC_OK)
         return status;
     listing l = {.registry = registry, .visit_change = visit, .context = context, .error = error};
@@ -234,7 +234,9 @@ static int list_cooling(void *context, const ipalloc_entry *entry) {
 
 int ipalloc_list_cooling(ipalloc_registry *registry, ipalloc_pool *pool,
                          ipalloc_cooling_visit visit, void *context, ipalloc_error *error) {
-    int status = begin_walk(registry, pool, visit != NULL, error);
+    int status = check_pool_walk(registry, pool, visit != NULL, error);
+    if (status == IPALLOC_OK)
+        status = cache_catch_up(registry, error);
     if (status != IPALLOC_OK)
         return status;
     cooling_listing l = {.registry = registry, .visit = visit, .context = context, .error = error};
