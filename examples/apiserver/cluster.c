@@ -281,6 +281,8 @@ bool cluster_open(struct server *server, const struct options *options, struct t
             hub_stop(server->hub);
             text_add(problem, "cannot start a thread");
             opened = false;
+        } else {
+            hub_catch_up(server->hub, &error); /* what others made while this one started */
         }
     }
     if (!opened) {
