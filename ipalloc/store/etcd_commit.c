@@ -226,10 +226,12 @@ static void digest(fleet *f, flight *flying, const channel_call *call) {
             flying->slot->echo = false;
     } else if (call->end == CALL_REFUSED) {
         land_refused(f, flying, call);
-    } else {
+    } else if (call->echo) {
         error_set(&flying->error, IPALLOC_E_UNKNOWN_OUTCOME, "%s: %s", f->store->name,
                   call->error.message);
         land_unknown(f, flying);
+    } else if (settled_as_aborted(f, flying)) { /* by a look: it is over, one way or the other */
+        land_refused(f, flying, call);
     }
 }
 
@@ -365,6 +367,7 @@ int etcd_commit(void *self, ipalloc_batch *batches, size_t count, ipalloc_error 
     fly(&f);
     status = sum_up(&f, error);
     hooks_free(store->hooks, f.flights);
-    etcd_sweep(store);
+    if (batches[0].status == IPALLOC_OK) /* else etcd may not answer, and the caller has waited */
+        etcd_sweep(store);
     return status;
 }

@@ -13,7 +13,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { SWEEP_EVERY_MS = 600000, SWEEP_TIMEOUT_MS = 1000, DEAD_AFTER_MS = 86400000 };
+enum { SWEEP_EVERY_MS = 600000, SWEEP_TIMEOUT_MS = 500, DEAD_AFTER_MS = 86400000 };
 enum { SORT_ASCENDING = 1, SORT_BY_MODIFIED = 3 };
 
 bool etcd_relic_init(const etcd_store *store, const etcd_key_text *key, uint64_t revision,

@@ -393,6 +393,14 @@ static void do_call(channel_call *call) {
     case MINI_REFUSED:
         refuse(call, IPALLOC_E_UNAVAILABLE, -1, "mini: refused");
         return;
+    case MINI_FULL:
+    case MINI_FULL_BUT_DONE:
+        if (fault == MINI_FULL_BUT_DONE)
+            do_once(call);
+        lose(call);
+        call->echo = false;
+        call->status = IPALLOC_E_IO;
+        return;
     case MINI_GARBAGE:
         do_once(call);
         if (call->answer_size > 3)

@@ -14,12 +14,14 @@
 
 enum mini_fault {
     MINI_NONE,
-    MINI_ANSWER_LOST, /* applied; nobody learns it */
-    MINI_LATE,        /* not applied yet, may be later; nobody answers */
-    MINI_SENT_TWICE,  /* applied, the answer lost; sent again and answered */
-    MINI_OVERTAKEN,   /* the first sending may be applied later; the second one is answered */
-    MINI_REFUSED,     /* certainly not applied */
-    MINI_GARBAGE,     /* applied; the answer is damaged */
+    MINI_ANSWER_LOST,   /* applied; nobody learns it */
+    MINI_LATE,          /* not applied yet, may be later; nobody answers */
+    MINI_SENT_TWICE,    /* applied, the answer lost; sent again and answered */
+    MINI_OVERTAKEN,     /* the first sending may be applied later; the second one is answered */
+    MINI_REFUSED,       /* certainly not applied */
+    MINI_FULL,          /* not applied, and over, but that is not what the answer says */
+    MINI_FULL_BUT_DONE, /* applied, and over; nor does it say that */
+    MINI_GARBAGE,       /* applied; the answer is damaged */
     MINI_FAULTS
 };
 

@@ -215,6 +215,18 @@ START_TEST(a_damaged_answer_is_settled) {
 }
 END_TEST
 
+/* A full etcd refuses what it may have applied, but nothing comes later: a look tells. */
+START_TEST(a_refusal_that_does_not_say_what_happened_is_looked_into) {
+    ipalloc_op op = op_put("a/", "1");
+    ck_assert_status(commit_with(FAULTS(MINI_FULL), &op, 1).status, IPALLOC_E_IO);
+    ck_assert_int_eq(versions("a/"), 0);
+    ck_assert_status(commit_with(FAULTS(MINI_FULL_BUT_DONE), &op, 1).status, IPALLOC_OK);
+    ck_assert_int_eq(versions("a/"), 1);
+    ck_assert_status(commit_with(FAULTS(MINI_FULL, MINI_LATE), &op, 1).status,
+                     IPALLOC_E_UNKNOWN_OUTCOME);
+}
+END_TEST
+
 START_TEST(a_slot_that_was_swept_is_replaced) {
     put(store, "a/", "1");
     char key[128];
@@ -637,6 +649,7 @@ int main(void) {
     tcase_add_test(tc, settling_finds_what_came_just_before);
     tcase_add_loop_test(tc, settling_can_be_repeated_until_it_is_answered, 0, 8);
     tcase_add_test(tc, a_damaged_answer_is_settled);
+    tcase_add_test(tc, a_refusal_that_does_not_say_what_happened_is_looked_into);
     tcase_add_test(tc, a_slot_that_was_swept_is_replaced);
     tcase_add_test(tc, a_slot_that_was_swept_under_a_repeated_batch_leaves_no_ticket);
     tcase_add_test(tc, closing_removes_the_slots_and_the_head_does_not_go_back);

@@ -339,6 +339,30 @@ START_TEST(a_lowered_limit_of_operations_is_told) {
 }
 END_TEST
 
+START_TEST(a_full_etcd_is_an_error_and_not_an_unknown_outcome) {
+    const char *const arguments[] = {"--quota-backend-bytes=8388608", NULL};
+    etcd_cluster *small = etcd_start(&(etcd_options){.arguments = arguments});
+    ipalloc_store *store = open_store(etcd_url(small, "/p"), NULL);
+    char *value = calloc(1, IPALLOC_VALUE_MAX), key[16];
+    ipalloc_error error = {0};
+    int status = IPALLOC_OK;
+    for (int i = 0; i < 40 && status == IPALLOC_OK; i++) {
+        snprintf(key, sizeof key, "k%02d/", i);
+        ipalloc_op op = op_put(key, "");
+        op.value = (ipalloc_bytes){value, IPALLOC_VALUE_MAX};
+        ipalloc_batch batch = {.ops = &op, .op_count = 1};
+        ck_assert_status(ipalloc_store_commit(store, &batch, 1, &error), batch.status);
+        status = batch.status;
+    }
+    ck_assert_status_error(status, IPALLOC_E_IO, &error);
+    says(&error, "space");
+    ck_assert_str_eq(value_of(store, key), "absent");
+    free(value);
+    ipalloc_store_close(store);
+    etcd_stop(small);
+}
+END_TEST
+
 /* --- a registry's largest transactions -----------------------------------------------------------
  */
 
@@ -541,6 +565,7 @@ int main(void) {
     tcase_add_test(tc, keys_that_nobody_of_us_wrote_are_damage);
     tcase_add_test(tc, a_batch_that_is_too_large_for_etcd_is_told_by_which_limit);
     tcase_add_test(tc, a_lowered_limit_of_operations_is_told);
+    tcase_add_test(tc, a_full_etcd_is_an_error_and_not_an_unknown_outcome);
     tcase_add_test(tc, a_hundred_addresses_with_their_rests_are_one_transaction);
     tcase_add_test(tc, a_conflict_in_a_large_transaction_leaves_nothing);
     tcase_add_test(tc, slots_of_the_dead_are_swept_and_no_others);
