@@ -409,6 +409,8 @@ static void do_call(channel_call *call) {
     default:
         do_once(call);
     }
+    if (mini.answered != NULL)
+        mini.answered(mini.context);
 }
 
 void mini_deliver(uint64_t *random) {

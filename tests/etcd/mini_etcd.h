@@ -30,6 +30,7 @@ typedef struct mini_etcd {
     int64_t revision;
     size_t ops_max; /* --max-txn-ops */
     enum mini_fault (*fault)(void *context, const char *method);
+    void (*answered)(void *context); /* what a call did is done; its answer is not there yet */
     void *context;
 } mini_etcd;
 

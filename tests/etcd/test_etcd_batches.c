@@ -8,9 +8,11 @@
 
 #include "store/etcd_store.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static ipalloc_store *store;
 static etcd_store *inner; /* what is behind `store` */
@@ -287,6 +289,44 @@ START_TEST(closing_leaves_a_slot_that_a_sending_may_still_meet) {
     mini_deliver(&random);
     ck_assert_int_eq(versions("a/"), 1);
     store = open_both(&inner);
+}
+END_TEST
+
+/* --- the head ------------------------------------------------------------------------------------
+ */
+
+typedef struct asker {
+    ipalloc_store *other; /* commits while the first question is under way */
+    pthread_t thread;
+    uint64_t committed, answer;
+} asker;
+
+static void *ask_too(void *context) {
+    ((asker *)context)->answer = info_of(store).revision;
+    return NULL;
+}
+
+/* etcd has answered the first question, but nobody has it yet: now something is committed, and
+ * only then another thread asks. */
+static void commit_and_ask(void *context) {
+    asker *a = context;
+    mini.answered = NULL;
+    a->committed = put(a->other, "a/", "1");
+    ck_assert_int_eq(pthread_create(&a->thread, NULL, ask_too, a), 0);
+    usleep(100000); /* so that it waits for the question that is out, if it ever would */
+}
+
+START_TEST(who_asks_for_the_head_gets_no_answer_to_an_older_question) {
+    etcd_store *other_inner;
+    asker a = {.other = open_both(&other_inner)};
+    mini.answered = commit_and_ask;
+    mini.context = &a;
+    uint64_t before = info_of(store).revision;
+    pthread_join(a.thread, NULL);
+    ck_assert_uint_lt(before, a.committed);
+    ck_assert_uint_ge(a.answer, a.committed);
+    ck_assert_uint_eq(inner->head.asked, 3); /* one of them by set_up */
+    ipalloc_store_close(a.other);
 }
 END_TEST
 
@@ -654,6 +694,7 @@ int main(void) {
     tcase_add_test(tc, a_slot_that_was_swept_under_a_repeated_batch_leaves_no_ticket);
     tcase_add_test(tc, closing_removes_the_slots_and_the_head_does_not_go_back);
     tcase_add_test(tc, closing_leaves_a_slot_that_a_sending_may_still_meet);
+    tcase_add_test(tc, who_asks_for_the_head_gets_no_answer_to_an_older_question);
     tcase_add_test(tc, a_revision_that_goes_back_stops_all_writing);
     tcase_add_test(tc, another_cluster_stops_all_writing);
     tcase_add_test(tc, a_commit_that_another_cluster_answers_is_unknown);
