@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-enum { INBOX_SIZE = 64 << 10 };
+enum { LOOK_AGAIN_MS = 1000 };
 
 /* --- opening and closing -------------------------------------------------------------------------
  */
@@ -141,7 +141,8 @@ int channel_poll_fd(etcd_channel *channel) {
 int channel_poll_timeout_ms(etcd_channel *channel) {
     lock_take(&channel->lock);
     uint64_t now = hooks_monotonic_ms(channel->hooks);
-    uint64_t next = channel->reading ? UINT64_MAX : reader_next_timer(channel);
+    /* Whoever reads looks after the timers, but may end before one comes. */
+    uint64_t next = channel->reading ? now + LOOK_AGAIN_MS : reader_next_timer(channel);
     lock_give(&channel->lock);
     if (next == UINT64_MAX)
         return -1;

@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { INBOX_SIZE = 64 << 10, RECEIVES_MAX = 32, NS_PER_MS = 1000000 };
+enum { RECEIVES_MAX = 32, NS_PER_MS = 1000000 };
 
 /* --- the line ------------------------------------------------------------------------------------
  */

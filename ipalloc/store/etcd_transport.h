@@ -29,6 +29,7 @@
 enum {
     MESSAGE_MAX = 64 << 20,   /* an answer; etcd's own limit is far below, pages are ours */
     HEADERS_MAX = 64 << 10,   /* of an answer, all names and values */
+    INBOX_SIZE = 64 << 10,    /* is received at once */
     WHY_MAX = 160,            /* why an endpoint was left */
     BACKOFF_MIN_MS = 20,      /* after a round in which no endpoint could be used */
     BACKOFF_MAX_MS = 2000,    /* it doubles up to this, and is drawn from 0 to itself */
