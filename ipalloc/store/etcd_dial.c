@@ -138,8 +138,20 @@ void dial_leave_now(etcd_channel *channel) {
 /* --- what was tried ------------------------------------------------------------------------------
  */
 
-static bool is_recent(const endpoint *e, uint64_t since_ms) {
-    return e->tried && e->left_ms >= since_ms;
+/* What there is to say of one endpoint. `buffer` is for what has to be put together. */
+static const char *tell_one(const etcd_channel *channel, const endpoint *e, uint64_t since_ms,
+                            uint64_t now, char *buffer) {
+    bool connected = e == &channel->endpoints[channel->current] && channel->phase != PHASE_DOWN;
+    if (e->tried && e->left_ms >= since_ms)
+        return e->why;
+    if (connected)
+        snprintf(buffer, WHY_MAX, "no answer in %llu ms", (unsigned long long)(now - since_ms));
+    else if (e->tried)
+        snprintf(buffer, WHY_MAX, "%.120s (%llu ms before)", e->why,
+                 (unsigned long long)(since_ms - e->left_ms));
+    else
+        return "not tried";
+    return buffer;
 }
 
 void dial_tell(const etcd_channel *channel, uint64_t since_ms, char *out, size_t capacity) {
@@ -148,17 +160,9 @@ void dial_tell(const etcd_channel *channel, uint64_t since_ms, char *out, size_t
     out[0] = '\0';
     for (size_t i = 0; i < channel->endpoint_count && length + 1 < capacity; i++) {
         const endpoint *e = &channel->endpoints[i];
-        char silent[WHY_MAX];
-        const char *why = "not tried";
-        if (is_recent(e, since_ms)) {
-            why = e->why;
-        } else if (i == channel->current && channel->phase != PHASE_DOWN) {
-            snprintf(silent, sizeof silent, "no answer in %llu ms",
-                     (unsigned long long)(now - since_ms));
-            why = silent;
-        }
-        int written =
-            snprintf(out + length, capacity - length, "%s%s: %s", i > 0 ? "; " : "", e->text, why);
+        char buffer[WHY_MAX];
+        int written = snprintf(out + length, capacity - length, "%s%s: %s", i > 0 ? "; " : "",
+                               e->text, tell_one(channel, e, since_ms, now, buffer));
         length += written > 0 ? (size_t)written : 0;
     }
 }

@@ -12,7 +12,7 @@ channel_options channel_options_for(const char *const *hosts, size_t count) {
                              .system = &SYSTEM_CALLS,
                              .hosts = hosts,
                              .host_count = count,
-                             .timeout_ms = 2000};
+                             .timeout_ms = 10000};
 }
 
 etcd_channel *channel_open_to(const char *const *hosts, size_t count) {
@@ -73,8 +73,8 @@ channel_stream *stream_open_to(etcd_channel *channel, heard *h, const char *text
     channel_stream *stream = NULL;
     ipalloc_error error = {0};
     ck_assert_status_error(channel_stream_open(channel, "/test/Stream",
-                                               (ipalloc_bytes){text, strlen(text)}, &listener, true,
-                                               &stream, &error),
+                                               (ipalloc_bytes){text, strlen(text)}, &listener,
+                                               10000, &stream, &error),
                            IPALLOC_OK, &error);
     return stream;
 }

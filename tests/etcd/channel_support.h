@@ -14,7 +14,7 @@
 /* One set of hooks for the channels of a test; `hooks_init` it first. */
 extern hooks channel_hooks;
 
-/* Fill in options for these hosts: 2 seconds for a call. */
+/* Fill in options for these hosts: 10 seconds for a call. */
 channel_options channel_options_for(const char *const *hosts, size_t count);
 etcd_channel *channel_open_to(const char *const *hosts, size_t count);
 etcd_channel *channel_open_to_fake(fake_etcd *server);

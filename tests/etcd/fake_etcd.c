@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -42,7 +43,9 @@ void fake_close_connection(fake_connection *c) {
 }
 
 static void append(uint8_t **bytes, size_t *length, const void *more, size_t size) {
-    *bytes = realloc(*bytes, *length + size + 1);
+    size_t wanted = *length + size + 1;
+    if (*bytes == NULL || malloc_usable_size(*bytes) < wanted)
+        *bytes = realloc(*bytes, 2 * wanted); /* seldom: large messages come in many pieces */
     ck_assert_ptr_nonnull(*bytes);
     if (size > 0)
         memcpy(*bytes + *length, more, size);

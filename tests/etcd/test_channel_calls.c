@@ -297,7 +297,9 @@ END_TEST
 START_TEST(a_silent_server_leaves_it_unknown_in_time) {
     FAKE_SCRIPT(server, {FAKE_NOTHING, 0, NULL});
     uint64_t begun = now_ms();
-    channel_call call = call_do(channel, "x", true);
+    channel_call call = call_new("x", true);
+    call.timeout_ms = 2000;
+    channel_do(channel, &call, 1);
     ck_assert_uint_le(now_ms() - begun, 2500);
     ck_assert_int_eq(call.end, CALL_UNKNOWN);
     ck_assert(call.echo);
@@ -322,8 +324,10 @@ END_TEST
 
 START_TEST(what_was_never_sent_certainly_did_nothing) {
     fake_set_absent(server, true);
-    channel_call call = call_do(channel, "x", true);
-    call = call_do(channel, "x", true);
+    channel_call call = call_new("x", true);
+    call.timeout_ms = 300;
+    channel_do(channel, &call, 1); /* finds the connection cut */
+    channel_do(channel, &call, 1);
     ck_assert_int_eq(call.end, CALL_REFUSED);
     ck_assert(!call.echo);
     ck_assert_int_eq(call.status, IPALLOC_E_UNAVAILABLE);

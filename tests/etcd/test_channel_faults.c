@@ -34,7 +34,7 @@ static void live(const channel_options *options, fake_etcd *server, int number_o
     stream_listener listener = listener_to(&h);
     channel_stream *stream = NULL;
     status = channel_stream_open(channel, "/test/Stream", (ipalloc_bytes){"one", 3}, &listener,
-                                 true, &stream, &error);
+                                 2000, &stream, &error);
     if (status == IPALLOC_OK)
         (void)channel_drive(channel, heard_one, &h, 200, &error);
     fake_cut(server);
@@ -58,6 +58,7 @@ START_TEST(memory_that_ends_anywhere_is_told_and_nothing_leaks) {
     ck_assert_status(hooks_init(&channel_hooks, &user, NULL), IPALLOC_OK);
     const char *host = fake_host(server);
     channel_options options = channel_options_for(&host, 1);
+    options.timeout_ms = 2000;
     live(&options, server, 0);
     ck_assert_int_eq(memory.live, 0);
     long calls = memory.calls;
@@ -162,6 +163,7 @@ START_TEST(each_system_call_fails_once_and_it_goes_on_or_is_told) {
     faulty.event_clear = bad_event_clear;
     const char *host = fake_host(server);
     channel_options options = channel_options_for(&host, 1);
+    options.timeout_ms = 2000;
     options.system = &faulty;
     for (int at = 1; at <= 40; at++) {
         fault = (struct fault){CALLS[_i].name, at, 0, CALLS[_i].number};

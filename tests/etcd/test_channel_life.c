@@ -276,7 +276,7 @@ START_TEST(an_event_loop_hears_streams_and_connects_anew) {
     ck_assert_status(channel_process(channel, &error), IPALLOC_E_UNAVAILABLE);
     ck_assert_contains(error.message, "not connected");
     ck_assert_status(channel_stream_open(channel, "/test/Stream", (ipalloc_bytes){"x", 1},
-                                         &listener, false, &stream, &error),
+                                         &listener, 0, &stream, &error),
                      IPALLOC_E_UNAVAILABLE);
     fake_set_absent(server, false);
     for (uint64_t begun = now_ms(); stream == NULL && now_ms() - begun < 10000;) {
@@ -285,7 +285,7 @@ START_TEST(an_event_loop_hears_streams_and_connects_anew) {
         poll(&wanted, 1, timeout < 0 || timeout > 1000 ? 1000 : timeout);
         if (channel_process(channel, NULL) == IPALLOC_OK)
             (void)channel_stream_open(channel, "/test/Stream", (ipalloc_bytes){"x", 1}, &listener,
-                                      false, &stream, &error);
+                                      0, &stream, &error);
     }
     ck_assert_ptr_nonnull(stream);
     loop_until(channel, heard_one, &again);
@@ -403,7 +403,7 @@ static void *watch_on(void *context) {
         stream_listener listener = listener_to(&h);
         channel_stream *stream = NULL;
         if (channel_stream_open(c->channel, "/test/Stream", (ipalloc_bytes){"w", 1}, &listener,
-                                true, &stream, NULL) == IPALLOC_OK)
+                                1000, &stream, NULL) == IPALLOC_OK)
             (void)channel_drive(c->channel, heard_end, &h, 20, NULL);
         channel_stream_close(c->channel, stream);
     }
