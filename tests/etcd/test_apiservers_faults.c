@@ -2,6 +2,7 @@
  * acknowledged stays, nothing is given twice or lost, errors come in time and say why, and all is
  * well again by itself. */
 #include "apiservers.h"
+#include "cidr_client.h"
 #include "watch_stream.h"
 
 #include <arpa/inet.h>
@@ -178,6 +179,53 @@ START_TEST(a_server_that_is_killed_among_creates_leaves_nothing_behind) {
     ck_assert_int_gt(makers[1].count + makers[2].count, makers[0].count);
     apiserver_add(0, NULL, NULL); /* and another one in its place finds all as it is */
     ck_assert_uint_eq(count_services(0), count_services(1));
+    expect_sound(0);
+    apiservers_end();
+}
+END_TEST
+
+/* What a server leaves that stores a ServiceCIDR and dies before its pass: the object alone. */
+static void leave_object(const char *name, const char *range) {
+    char key[64];
+    char value[512];
+    ipalloc_store *store;
+    ipalloc_registry *registry;
+    ipalloc_txn *txn;
+    ipalloc_error error = {0};
+    ipalloc_txn_options options = {.size = sizeof options};
+    ck_assert_status_error(
+        ipalloc_store_open(apiservers_store() + strlen("--store="), NULL, &store, &error),
+        IPALLOC_OK, &error);
+    ck_assert_status_error(ipalloc_registry_open(store, NULL, &registry, &error), IPALLOC_OK,
+                           &error);
+    ck_assert_status(ipalloc_begin(registry, &options, &txn, &error), IPALLOC_OK);
+    snprintf(key, sizeof key, "servicecidrs/%s", name);
+    snprintf(value, sizeof value,
+             "{\"apiVersion\":\"networking.k8s.io/v1\",\"kind\":\"ServiceCIDR\",\"metadata\":{"
+             "\"finalizers\":[\"networking.k8s.io/service-cidr-finalizer\"],\"name\":\"%s\","
+             "\"uid\":\"1\"},\"spec\":{\"cidrs\":[\"%s\"]}}",
+             name, range);
+    ck_assert_status(
+        ipalloc_txn_put(txn, key, value, strlen(value), IPALLOC_REVISION_ABSENT, &error),
+        IPALLOC_OK);
+    ck_assert_status_error(ipalloc_txn_commit(txn, NULL, &error), IPALLOC_OK, &error);
+    ipalloc_registry_close(registry);
+    ipalloc_store_close(store);
+}
+
+static bool is_given_from(void *context) {
+    (void)context;
+    return strcmp(pool_ranges("services-v4"), "10.96.0.0/28 10.97.0.0/24") == 0 &&
+           strcmp(cidr_ready("more"), "True") == 0;
+}
+
+START_TEST(what_a_dead_server_has_left_undone_another_one_does) {
+    apiservers_begin(1);
+    apiservers_launch(2, "--service-cluster-ip-range=10.96.0.0/28");
+    leave_object("more", "10.97.0.0/24");
+    cidr_server = servers[1];
+    wait_until(is_given_from, NULL, 40, "the range is given from");
+    must_create(&servers[0], "web", "'clusterIP':'10.97.0.7'," PORT);
     expect_sound(0);
     apiservers_end();
 }
@@ -421,6 +469,7 @@ int main(void) {
     TCase *cases = tcase_create("faults");
     tcase_set_timeout(cases, 120);
     tcase_add_test(cases, a_server_that_is_killed_among_creates_leaves_nothing_behind);
+    tcase_add_test(cases, what_a_dead_server_has_left_undone_another_one_does);
     tcase_add_test(cases, servers_go_on_when_etcd_is_started_again);
     tcase_add_test(cases, one_of_three_members_may_be_gone);
     tcase_add_test(cases, a_server_that_has_missed_what_etcd_forgot_reads_all_anew);
