@@ -228,9 +228,10 @@ void outcome_library(struct outcome *outcome, const struct resource *resource, c
         outcome->store_silent = error->status == IPALLOC_E_UNAVAILABLE;
         break;
     case IPALLOC_E_UNKNOWN_OUTCOME:
-        outcome_fail(outcome, 504, "Timeout",
-                     "it is not known whether this was stored; look before trying again: %s",
-                     error->message);
+        outcome_fail(
+            outcome, 504, "Timeout",
+            "it is not known whether this was stored; the same request again will tell: %s",
+            error->message);
         outcome->store_silent = true;
         break;
     default:
