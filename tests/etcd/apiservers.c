@@ -59,6 +59,20 @@ void apiservers_launch(int count, const char *flag) {
     }
 }
 
+void two_servers(const char *flag) {
+    apiservers_begin(1);
+    apiserver_add(0, flag, NULL);
+    apiserver_add(1, flag, NULL);
+}
+
+char *text_of(int index, const char *path, const char *member) {
+    struct answer answer = server_get(&servers[index], path);
+    ck_assert_msg(answer.code == 200, "%s: %ld %s", path, answer.code, answer.text);
+    char *text = strdup(answer_text(&answer, member));
+    answer_free(&answer);
+    return text;
+}
+
 void wait_until(bool (*look)(void *context), void *context, unsigned seconds, const char *what) {
     const struct timespec pause = {.tv_nsec = 10 * 1000000};
     double end = seconds_now() + seconds;

@@ -14,6 +14,9 @@
 
 enum { APISERVERS_MAX = 4 };
 
+#define SMALL      "--service-cluster-ip-range=10.96.0.0/28"
+#define SMALL_SIZE 14 /* addresses */
+
 extern etcd_cluster *members;
 extern struct server_process servers[APISERVERS_MAX];
 
@@ -27,6 +30,12 @@ const char *apiservers_store(void);
 void apiserver_add(int index, const char *flag, const char *second_flag);
 /* The same number of them, all at the same moment, with one flag (NULL: none). */
 void apiservers_launch(int count, const char *flag);
+
+/* All of that with one member and two servers. */
+void two_servers(const char *flag);
+
+/* The text at `member` of what servers[index] answers for a path; the caller frees it. */
+char *text_of(int index, const char *path, const char *member);
 
 /* Repeat a look until it is true; fails after so many seconds. */
 void wait_until(bool (*look)(void *context), void *context, unsigned seconds, const char *what);
