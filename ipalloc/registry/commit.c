@@ -129,14 +129,19 @@ static int build(ipalloc_txn *txn, ipalloc_error *error) {
 
 /* --- conflicts -------------------------------------------------------------------------------- */
 
-static bool is_cached_key(ipalloc_bytes key) {
-    static const char *const CACHED[] = {KEY_DEFINITIONS, PREFIX_LEASE, PREFIX_COOLING};
-    for (size_t i = 0; i < sizeof CACHED / sizeof CACHED[0]; i++) {
-        size_t length = strlen(CACHED[i]);
-        if (key.size >= length && memcmp(key.data, CACHED[i], length) == 0)
-            return true;
-    }
-    return false;
+static bool has_prefix(ipalloc_bytes key, const char *prefix) {
+    size_t length = strlen(prefix);
+    return key.size >= length && memcmp(key.data, prefix, length) == 0;
+}
+
+/* Let the memory know better next time. Of a lease or its rest it is enough to take in what has
+ * arrived by itself: the lease is read below, and a rest is read when it is met again. Where it
+ * fails, the next conflict tries again. */
+static void learn_from(ipalloc_registry *registry, ipalloc_bytes key) {
+    if (has_prefix(key, KEY_DEFINITIONS))
+        cache_catch_up(registry, NULL);
+    else if (has_prefix(key, PREFIX_LEASE) || has_prefix(key, PREFIX_COOLING))
+        cache_take_in(registry, NULL);
 }
 
 static int say_conflict(const ipalloc_op *op, ipalloc_error *error) {
@@ -272,8 +277,7 @@ static void note_lease_of_others(ipalloc_txn *txn, ipalloc_bytes key) {
 static int end_after_conflict(ipalloc_txn *txn, const ipalloc_batch *batch) {
     if (batch->failed_op < txn->batch.count) {
         ipalloc_bytes key = txn->batch.ops[batch->failed_op].key;
-        if (is_cached_key(key))
-            cache_catch_up(txn->registry, NULL); /* where it fails, the next conflict tries again */
+        learn_from(txn->registry, key);
         note_lease_of_others(txn, key);
     }
     return commit_give_up(txn, IPALLOC_E_CONFLICT);

@@ -1,19 +1,22 @@
 /*
  * registry.h (internal): the registry's parts and what they share.
  *
- *   registry.c   open and close            cache*.c    the bitmap kept true to the store
- *   pool*.c      pools: define and change  draw.c      claiming out of a pool's ranges
- *   txn.c        steps of a transaction    commit.c    its batch, its end
- *   owner.c      the owner's record        unknown.c   outcomes that are not known yet
- *   transact.c   run again on CONFLICT     query.c     looking
- *   activity.c   counters of a range       validate.c  store against memory
- *   txn_record.c its records               live.c      what owners' records list
- *   repair*.c    leases against records    sighting.c  what was seen to leak
- *   conditions.c a batch's, by reading     follow.c    for event loops
- *   scan.c       walks that begin anew
+ *   registry.c   open and close            cache*.c     the bitmap kept true to the store
+ *   pool*.c      pools: define and change  draw*.c      claiming out of a pool's ranges
+ *   txn.c        steps of a transaction    commit.c     its batch, its end
+ *   owner.c      the owner's record        unknown.c    outcomes that are not known yet
+ *   transact.c   run again on CONFLICT     query.c      looking
+ *   activity.c   counters of a range       validate.c   store against memory
+ *   txn_*.c      its grants, its records   live.c       what owners' records list
+ *   repair*.c    leases against records    sighting.c   what was seen to leak
+ *   conditions.c a batch's, by reading     claim_end.c  how a claim ends
+ *   follow.c     for event loops           held_back.c  walks that meet new pools
+ *   scan.c       walks that may begin anew
  *
- * Locks: the gate (many together, or one alone), and inside it the claim table's mutex and the
- * small mutexes below. Nobody waits for the gate while holding a mutex. Ranges are lock-free by
+ * Locks: the gate (many together, or one alone), inside it the appliers' mutex, and then the claim
+ * table's mutex and the small mutexes below. Nobody waits for the gate while holding a mutex. The
+ * appliers' mutex is held over the store's walk over changes; the claim table's and the pools' may
+ * be locked from within one, and who holds them never calls the store. Ranges are lock-free by
  * themselves; a pool's list of ranges and all definitions change only when one is alone.
  */
 #ifndef IPALLOC_REGISTRY_INTERNAL_H

@@ -94,8 +94,10 @@ int ipalloc_transact(ipalloc_registry *registry, const ipalloc_txn_options *opti
         pause_before(number);
         if (!refused)
             wait_for_others(registry);
-        if (!refused || !guessed)
+        if (!refused || number > 1)
             cache_catch_up(registry, NULL); /* where it fails, the next attempt says why */
+        else if (!guessed)                  /* the first refusal has told what it was about */
+            cache_take_in(registry, NULL);
         uint64_t passed_ms = hooks_monotonic_ms(&registry->hooks) - start_ms;
         if (deadline_ms != 0 && passed_ms >= deadline_ms)
             return error_set(error, IPALLOC_E_UNAVAILABLE,
