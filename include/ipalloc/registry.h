@@ -465,7 +465,8 @@ IPALLOC_API int ipalloc_registry_poll_timeout_ms(ipalloc_registry *registry);
  * Thread-safe, and beside any other call; two at once wait for one another.
  * OK; UNAVAILABLE (the store cannot be reached now; go on, it tries again when
  * ipalloc_registry_poll_timeout_ms says so); CORRUPT (what another server wrote; names the record);
- * IO; NOMEM; INVALID (registry is NULL). */
+ * MISMATCH (the store was restored, or is another one now: open it again); IO; NOMEM; INVALID
+ * (registry is NULL). */
 IPALLOC_API int ipalloc_registry_process(ipalloc_registry *registry, uint64_t *known_to,
                                          ipalloc_error *error);
 
@@ -473,7 +474,7 @@ IPALLOC_API int ipalloc_registry_process(ipalloc_registry *registry, uint64_t *k
  * and waits again until `stop_fd` is readable or hung up (an eventfd, or a pipe whose other end is
  * closed), which it leaves as it is. Goes on through UNAVAILABLE and NOMEM. Where nothing ever
  * arrives it only waits for stop_fd. Registry and store must stay open until it has returned.
- * OK (stopped); CORRUPT, IO: as ipalloc_registry_process, and the registry is no longer followed;
+ * OK (stopped); CORRUPT, MISMATCH, IO: as above, and the registry is no longer followed;
  * INVALID (registry is NULL, stop_fd is negative or not open). */
 IPALLOC_API int ipalloc_registry_follow(ipalloc_registry *registry, int stop_fd,
                                         ipalloc_error *error);

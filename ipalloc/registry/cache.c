@@ -256,12 +256,30 @@ int cache_store_revision(ipalloc_registry *registry, uint64_t *out, ipalloc_erro
     return status;
 }
 
+/* What every pool was read at or later; UINT64_MAX where there is none. */
+static uint64_t earliest_reading(const ipalloc_registry *registry) {
+    uint64_t earliest = UINT64_MAX;
+    for (const ipalloc_pool *pool = registry->pools; pool != NULL; pool = pool->next)
+        if (pool->set->read_at < earliest)
+            earliest = pool->set->read_at;
+    return earliest;
+}
+
+/* The store's last revision is asked for first. Where somebody else writes to the same etcd, what
+ * was read is as of later ones; up to there it is known that nothing of ours changed, provided that
+ * no definition has either. A store that has forgotten what came before may insist on that. */
 int cache_load(ipalloc_registry *registry, ipalloc_error *error) {
-    uint64_t revision;
+    uint64_t revision, defined;
     int status = cache_store_revision(registry, &revision, error);
     if (status == IPALLOC_OK)
         status = cache_load_definitions(registry, true, error);
     if (status == IPALLOC_OK)
-        cache_set_seen(registry, revision);
-    return status;
+        status = definitions_revision(registry, &defined, error);
+    if (status != IPALLOC_OK)
+        return status;
+    uint64_t read_at = earliest_reading(registry);
+    if (defined == registry->definitions_revision && read_at != UINT64_MAX && read_at > revision)
+        revision = read_at;
+    cache_set_seen(registry, revision);
+    return IPALLOC_OK;
 }

@@ -189,15 +189,10 @@ static int apply_known(ipalloc_registry *registry) {
 /* --- alone ------------------------------------------------------------------------------------ */
 
 static int rebuild(ipalloc_registry *registry, ipalloc_error *error) {
-    uint64_t revision;
     atomic_store_release(&registry->rebuild,
                          0); /* before reading: what is lost from now on counts */
-    int status = cache_store_revision(registry, &revision, error);
-    if (status == IPALLOC_OK)
-        status = cache_load_definitions(registry, true, error);
-    if (status == IPALLOC_OK)
-        cache_set_seen(registry, revision);
-    else
+    int status = cache_load(registry, error);
+    if (status != IPALLOC_OK)
         cache_ask_for_rebuild(registry);
     return status;
 }

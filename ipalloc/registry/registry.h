@@ -168,7 +168,7 @@ int registry_check_pool(const ipalloc_registry *registry, const ipalloc_pool *po
 /* Anywhere, inside a store's walk too. */
 ipalloc_pool *cache_find_pool(ipalloc_registry *registry, const char *name, size_t length);
 
-/* Load all. Fills in pools from nothing. */
+/* Load all, whatever is there already; that is then seen. */
 int cache_load(ipalloc_registry *registry, ipalloc_error *error);
 
 /* Make the ranges of a definition and hold in them what the store and the claims in hand say.

@@ -476,6 +476,23 @@ START_TEST(changes_that_were_forgotten_are_made_up_for_by_reading) {
 }
 END_TEST
 
+/* A store that has forgotten changes up to now, which were not ours, insists on later ones. */
+START_TEST(reading_anew_reaches_over_what_others_wrote) {
+    servers s;
+    servers_open(&s, 2, "10.96.0.0/24", WITH(0), NULL);
+    fixture *f = &s.f[B];
+    for (int i = 0; i < 3; i++)
+        shared_foreign_write(&s.cluster);
+    cache_ask_for_rebuild(f->registry);
+    OK(f, cache_apply(f->registry, &f->error));
+    ck_assert_uint_eq(cache_seen_revision(f->registry), servers_head(&s) + 3);
+    allocate(&s.f[A], s.pools[A], "Service/a", SLOT);
+    servers_tell_all(&s, B);
+    ck_assert_uint_eq(used_of(s.pools[B]), 1);
+    servers_close(&s);
+}
+END_TEST
+
 START_TEST(reading_that_is_cut_is_begun_again) {
     servers s;
     servers_open(&s, 2, "10.96.0.0/24", WITH(0), NULL);
@@ -525,6 +542,7 @@ int main(void) {
     suite_add_tcase(suite, tc);
     tc = tcase_create("anew");
     tcase_add_test(tc, changes_that_were_forgotten_are_made_up_for_by_reading);
+    tcase_add_test(tc, reading_anew_reaches_over_what_others_wrote);
     tcase_add_test(tc, reading_that_is_cut_is_begun_again);
     suite_add_tcase(suite, tc);
     return test_main(suite);
