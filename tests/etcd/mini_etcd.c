@@ -512,6 +512,10 @@ void channel_stream_close(etcd_channel *channel, channel_stream *stream) {
     (void)channel, (void)stream;
 }
 
+void channel_log_in_again(etcd_channel *channel) {
+    (void)channel;
+}
+
 int channel_drive(etcd_channel *channel, bool (*done)(void *context), void *context,
                   uint64_t timeout_ms, ipalloc_error *error) {
     (void)channel, (void)timeout_ms, (void)error;
