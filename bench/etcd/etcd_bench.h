@@ -1,14 +1,14 @@
 /*
  * etcd_bench.h: the benchmark of the etcd store: what its parts share.
  *
- *   ours.c     one-shot allocations through the registry, as a server makes them
- *   bare.c     the same transactions, sent by the same client without registry and store
- *   blob.c     Kubernetes' first way: the bitmap as one value, read and swapped
- *   servers.c  servers as processes of their own, each with so many callers
- *   latency.c  how long calls took
- *   main.c     the cases and their table
+ *   ours.c         one-shot allocations through the registry, as a server makes them
+ *   inside/bare.c  the same transactions, sent by the same client without registry and store
+ *   inside/blob.c  Kubernetes' first way: the bitmap as one value, read and swapped
+ *   servers.c      servers as processes of their own, each with so many callers
+ *   latency.c      how long calls took
+ *   main.c         the cases and their table
  *
- * bare.c and blob.c look inside the library, because what they send has to go through the very same
+ * What is in inside/ looks into the library, because what they send has to go through the very same
  * client. Whatever fails ends the program: a figure would mean nothing.
  */
 #ifndef IPALLOC_BENCH_ETCD_H

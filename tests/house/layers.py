@@ -113,14 +113,22 @@ def public_headers_show_no_dependency():
             yield at(path, code, match)
 
 
+# What is sent to etcd without the store has to go through the store's own client to be comparable.
+LOOKS_INSIDE = Path("bench/etcd/inside")
+
+
 def examples_and_bench_use_public_headers_only():
     private = set(LAYERS)
     for path in c_files("examples", "bench"):
+        if path.parent == LOOKS_INSIDE:
+            continue
         for quoted, name, place in includes(path):
             parts = name.split("/")
             if quoted and (parts[0] in private or "ipalloc" in parts or "tests" in parts):
                 yield place
     for path in [p for folder in ("examples", "bench") for p in Path(folder).rglob("meson.build")]:
+        if path.parent == LOOKS_INSIDE:
+            continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             if "white_box" in line or "private_include" in line:
                 yield "%s:%d: %s" % (path, number, line.strip())

@@ -2,7 +2,7 @@
 #ifndef IPALLOC_BENCH_INSIDE_H
 #define IPALLOC_BENCH_INSIDE_H
 
-#include "etcd_bench.h"
+#include "../etcd_bench.h"
 
 #include "store/etcd_txn.h"
 
