@@ -30,26 +30,31 @@ void draw_list_claim(const draw *d, const pool_range *range, range_offset offset
 }
 
 /* The cooling record of what was just claimed, so that the commit can remove it and an undo can
- * put it back to rest. */
-static int read_cooling(ipalloc_txn *txn, txn_lease *lease, ipalloc_error *error) {
+ * put it back to rest. Where the memory gave it as free, its rest is over, and not to be able to
+ * read the record is no reason to begin another: an undo makes it free again. */
+static int read_cooling(draw *d) {
+    txn_lease *lease = d->lease;
     const ipalloc_pool *pool = lease->claim.pool;
-    ipalloc_registry *registry = txn->registry;
+    ipalloc_registry *registry = d->txn->registry;
+    lease->cooling_revision = 0; /* of what it claimed before, and gave back */
+    lease->cooled_since_ms = 0;
     if (atomic_load_relaxed(&pool->has_cooling) == 0) /* set under the claims' lock */
         return IPALLOC_OK;
     record_key key = key_of_cooling(pool->name, &lease->claim.place);
     fetched record;
     uint64_t released_ms;
     char owner[IPALLOC_OWNER_MAX + 1];
-    int status = registry_fetch(registry, bytes_of_key(&key), &record, error);
+    int status = registry_fetch(registry, bytes_of_key(&key), &record, d->error);
     if (status == IPALLOC_E_NOT_FOUND)
         return IPALLOC_OK;
-    lease->cooled_since_ms = hooks_wall_ms(&registry->hooks); /* if we cannot know better */
+    if (d->took_cooling)
+        lease->cooled_since_ms = hooks_wall_ms(&registry->hooks); /* if we cannot know better */
     if (status != IPALLOC_OK)
         return status;
     bool fine = cooling_parse(bytes_of_buffer(&record.value), &released_ms, owner);
     text_free(&record.value);
     if (!fine)
-        return record_corrupt(error, bytes_of_key(&key), "is not a cooling record");
+        return record_corrupt(d->error, bytes_of_key(&key), "is not a cooling record");
     lease->cooled_since_ms = released_ms;
     lease->cooling_revision = record.revision;
     return IPALLOC_OK;
@@ -215,34 +220,47 @@ static int take_somewhere(draw *d) {
     return status == IPALLOC_E_FULL ? draw_prove_full(d) : status;
 }
 
-/* The memory gave a place as rested; has another server released it only just now? Then it goes to
- * rest here too. What the memory knew of when it judged, it judged by a clock that never goes back,
- * and that stands. OK: it is ours; DRAW_BEHIND: it rests. */
-static int let_rest(draw *d) {
-    txn_lease *lease = d->lease;
+/* The memory gave a place as rested; or has another server released it only just now? What the
+ * memory knew of when it judged, it judged by a clock that never goes back, and that stands. */
+static bool has_rested(const draw *d) {
+    const txn_lease *lease = d->lease;
+    claim_table *claims = &d->txn->registry->claims;
     uint64_t rest_ms = d->pool->definition.cool_down_ms;
     uint64_t now_ms = hooks_wall_ms(&d->txn->registry->hooks);
-    bool rested = now_ms >= lease->cooled_since_ms && now_ms - lease->cooled_since_ms >= rest_ms;
-    if (lease->cooling_revision == 0 || rest_ms == 0 || rested || d->txn->dry_run)
-        return IPALLOC_OK;
-    claims_lock(&d->txn->registry->claims);
+    if (lease->cooling_revision == 0 || rest_ms == 0 ||
+        (now_ms >= lease->cooled_since_ms && now_ms - lease->cooled_since_ms >= rest_ms))
+        return true;
+    claims_lock(claims);
     bool judged = !lease->claim.cooling_seen; /* else the memory has heard of it since */
-    claims_unlock(&d->txn->registry->claims);
-    if (judged && cache_has_seen(d->txn->registry, lease->cooling_revision))
+    claims_unlock(claims);
+    return judged && cache_has_seen(d->txn->registry, lease->cooling_revision);
+}
+
+/* What is undone then is free again: where those that rested stand in line, at its place in it. */
+static uint64_t rested_since(const draw *d) {
+    uint64_t rest_ms = d->pool->definition.cool_down_ms;
+    uint64_t now_ms = hooks_wall_ms(&d->txn->registry->hooks);
+    uint64_t latest_ms = now_ms > rest_ms ? now_ms - rest_ms : 0;
+    if (d->pool->definition.strategy != IPALLOC_STRATEGY_OLDEST_FREED)
+        return 0;
+    return d->lease->cooled_since_ms < latest_ms ? d->lease->cooled_since_ms : latest_ms;
+}
+
+int draw_accept(draw *d, bool may_cool) {
+    txn_lease *lease = d->lease;
+    int status = read_cooling(d);
+    if (status == IPALLOC_OK && !d->took_cooling && !d->txn->dry_run) {
+        if (has_rested(d))
+            lease->cooled_since_ms = rested_since(d);
+        else if (!may_cool)
+            status = DRAW_BEHIND; /* it goes to rest here too */
+    }
+    if (status == IPALLOC_OK)
         return IPALLOC_OK;
     draw_undo(d->txn, lease);
     lease->cooling_revision = 0;
     lease->cooled_since_ms = 0;
-    return DRAW_BEHIND;
-}
-
-int draw_accept(draw *d, bool may_cool) {
-    int status = read_cooling(d->txn, d->lease, d->error);
-    if (status != IPALLOC_OK) {
-        draw_undo(d->txn, d->lease);
-        return status;
-    }
-    return may_cool ? IPALLOC_OK : let_rest(d);
+    return status;
 }
 
 /* The owner's record had this place, and it is free here: the memory does not know of it yet, or

@@ -25,7 +25,7 @@ typedef struct draw {
     txn_lease *lease;
     ipalloc_pool *pool;
     const pool_range *peeked; /* the range that a dry-run's filter is about */
-    bool took_cooling;        /* on purpose */
+    bool took_cooling;        /* on purpose: an undo puts it back to rest */
     bool caught_up;           /* the memory has, since this call began */
     full_proof proof;
     ipalloc_error *error;

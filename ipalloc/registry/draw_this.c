@@ -22,7 +22,9 @@ static int take_this(draw *d, pool_range *range, range_offset offset) {
     }
     claim_table *claims = &d->txn->registry->claims;
     claims_lock(claims);
-    int status = range_claim(range->range, offset);
+    d->took_cooling = !d->pool->definition.refuse_reserve_cooling &&
+                      range_claim_cooling(range->range, offset) == IPALLOC_OK;
+    int status = d->took_cooling ? IPALLOC_OK : range_claim(range->range, offset);
     if (status == IPALLOC_OK)
         draw_list_claim(d, range, offset);
     claims_unlock(claims);

@@ -158,7 +158,9 @@ static int grant(ipalloc_txn *txn, const wish *w, wish_step step, ipalloc_error 
     if (status != IPALLOC_OK)
         return status;
     status = step(txn, w, error);
-    if (status == IPALLOC_OK || status == IPALLOC_E_NOMEM || txn->owner_loaded)
+    bool refused = status == IPALLOC_E_FULL || status == IPALLOC_E_TAKEN ||
+                   status == IPALLOC_E_NOT_IN_RANGE || status == IPALLOC_E_CONFLICT;
+    if (!refused || txn->owner_loaded)
         return status;
     return look_at_owner(txn, w, step, status, error);
 }

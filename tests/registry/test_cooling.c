@@ -2,6 +2,7 @@
  * test_cooling.c: released addresses rest, over a restart too; with a clock of the test's own.
  */
 #include "fixture.h"
+#include "wrapped_store.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -206,6 +207,102 @@ START_TEST(an_aborted_reserve_of_a_cooling_address_lets_it_cool_on) {
 }
 END_TEST
 
+/* A /30 on a store whose reads can be made to fail, with one address held and one released. */
+typedef struct shaky {
+    fixture f;
+    wrapped_store store;
+    ipalloc_store *inner;
+    ipalloc_pool *pool;
+    ipalloc_grant released;
+} shaky;
+
+static void shaky_open(shaky *s, uint32_t strategy) {
+    *s = (shaky){0};
+    clock_ms = 1700000000000;
+    ck_assert_status(ipalloc_store_open("memory:", NULL, &s->inner, NULL), IPALLOC_OK);
+    wrapped_open(&s->store, s->inner);
+    s->f.store = s->store.handle;
+    ipalloc_registry_options with = {.size = sizeof with, .hooks = &HOOKS};
+    OK(&s->f, ipalloc_registry_open(s->f.store, &with, &s->f.registry, &s->f.error));
+    s->pool =
+        define_pool_with(&s->f, "services", "10.96.0.0/30",
+                         (ipalloc_pool_definition){.cool_down_ms = REST_MS, .strategy = strategy});
+    s->released = allocate(&s->f, s->pool, "Service/a", SLOT);
+    allocate(&s->f, s->pool, "Service/b", SLOT);
+    release(&s->f, s->pool, "Service/a", &s->released);
+}
+
+static void shaky_close(shaky *s) {
+    assert_sound(&s->f);
+    ipalloc_registry_close(s->f.registry);
+    wrapped_close(&s->store);
+    ipalloc_store_close(s->inner);
+}
+
+static const uint32_t STRATEGIES[] = {IPALLOC_STRATEGY_RANDOM, IPALLOC_STRATEGY_OLDEST_FREED};
+
+/* Where the owner was guessed to be new, and where its record was read before. */
+START_TEST(a_read_that_fails_begins_no_rest) {
+    shaky s;
+    shaky_open(&s, STRATEGIES[_i]);
+    clock_ms = end_of_rest(clock_ms);
+    ck_assert_uint_eq(free_of(s.pool), 1);
+    s.store.reads_fail = true;
+    IS(&s.f, ipalloc_allocate(s.f.registry, s.pool, "Service/c", SLOT, NULL, &s.f.error),
+       IPALLOC_E_UNAVAILABLE);
+    IS(&s.f,
+       ipalloc_reserve(s.f.registry, s.pool, "Service/c", SLOT, &s.released.address, NULL,
+                       &s.f.error),
+       IPALLOC_E_UNAVAILABLE);
+    s.store.reads_fail = false;
+    ipalloc_txn *txn = begin(&s.f, "Service/b");
+    OK(&s.f, ipalloc_txn_find_slot(txn, s.pool, SLOT, NULL, &s.f.error));
+    s.store.reads_fail = true;
+    IS(&s.f, ipalloc_txn_allocate(txn, s.pool, "other", NULL, &s.f.error), IPALLOC_E_UNAVAILABLE);
+    ipalloc_txn_abort(txn);
+    s.store.reads_fail = false;
+    ck_assert_uint_eq(cooling_of(s.pool), 0);
+    ck_assert_uint_eq(free_of(s.pool), 1);
+    allocate(&s.f, s.pool, "Service/c", SLOT);
+    shaky_close(&s);
+}
+END_TEST
+
+/* The same where the record could be read: by a clock that has gone back since, it rests still. */
+START_TEST(what_was_free_is_free_again_after_an_abort) {
+    shaky s;
+    shaky_open(&s, STRATEGIES[_i]);
+    clock_ms = end_of_rest(clock_ms);
+    ck_assert_uint_eq(free_of(s.pool), 1);
+    clock_ms -= REST_MS;
+    ipalloc_txn *txn = begin(&s.f, "Service/c");
+    OK(&s.f, ipalloc_txn_allocate(txn, s.pool, SLOT, NULL, &s.f.error));
+    ipalloc_txn_abort(txn);
+    ck_assert_uint_eq(cooling_of(s.pool), 0);
+    ck_assert_uint_eq(free_of(s.pool), 1);
+    allocate(&s.f, s.pool, "Service/c", SLOT);
+    shaky_close(&s);
+}
+END_TEST
+
+START_TEST(what_cooled_when_it_was_asked_for_cools_on_though_its_record_cannot_be_read) {
+    shaky s;
+    shaky_open(&s, STRATEGIES[_i]);
+    s.store.reads_fail = true;
+    IS(&s.f,
+       ipalloc_reserve(s.f.registry, s.pool, "Service/c", SLOT, &s.released.address, NULL,
+                       &s.f.error),
+       IPALLOC_E_UNAVAILABLE);
+    s.store.reads_fail = false;
+    ck_assert_uint_eq(cooling_of(s.pool), 1);
+    IS(&s.f, ipalloc_allocate(s.f.registry, s.pool, "Service/c", SLOT, NULL, &s.f.error),
+       IPALLOC_E_FULL);
+    clock_ms = end_of_rest(clock_ms);
+    allocate(&s.f, s.pool, "Service/c", SLOT);
+    shaky_close(&s);
+}
+END_TEST
+
 START_TEST(a_full_pool_may_reuse_what_has_rested_longest) {
     static const char *const RANGES[] = {"10.96.0.0/29", "10.96.0.0/30 10.97.0.0/30 10.98.0.0/30"};
     for (size_t r = 0; r < 2; r++) {
@@ -316,6 +413,11 @@ static Suite *suite(void) {
     tcase_add_loop_test(c, an_explicit_reserve_may_take_a_cooling_address_unless_refused, 0,
                         STORE_KINDS);
     tcase_add_loop_test(c, an_aborted_reserve_of_a_cooling_address_lets_it_cool_on, 0, STORE_KINDS);
+    tcase_add_loop_test(c, a_read_that_fails_begins_no_rest, 0, LENGTH(STRATEGIES));
+    tcase_add_loop_test(c, what_was_free_is_free_again_after_an_abort, 0, LENGTH(STRATEGIES));
+    tcase_add_loop_test(c,
+                        what_cooled_when_it_was_asked_for_cools_on_though_its_record_cannot_be_read,
+                        0, LENGTH(STRATEGIES));
     tcase_add_loop_test(c, a_full_pool_may_reuse_what_has_rested_longest, 0, STORE_KINDS);
     tcase_add_loop_test(c, oldest_freed_keeps_its_order_over_a_restart, 0, STORE_KINDS);
     tcase_add_loop_test(c, a_cool_down_that_is_switched_off_leaves_nothing_cooling, 0, STORE_KINDS);
