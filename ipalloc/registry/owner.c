@@ -218,6 +218,14 @@ static int parse_record(ipalloc_txn *txn, ipalloc_bytes value) {
     return status;
 }
 
+int owner_parse(ipalloc_txn *txn, ipalloc_bytes value) {
+    return parse_record(txn, value);
+}
+
+void owner_forget(ipalloc_txn *txn) {
+    forget_leases(txn);
+}
+
 /* Another server may have defined a pool that we have not heard of: look once more then. */
 static int parse_with_pools(ipalloc_txn *txn, ipalloc_bytes value, ipalloc_error *error) {
     ipalloc_registry *registry = txn->registry;

@@ -119,6 +119,12 @@ int owner_load(ipalloc_txn *txn, ipalloc_error *error);
 /* The same, but where the owner is expected to hold nothing it is believed without reading. */
 int owner_load_or_presume(ipalloc_txn *txn, ipalloc_error *error);
 
+/* Read a record's leases into a transaction that has none yet; inside the gate, or alone in it.
+ * OK; NOMEM; something positive where it is damaged or names a pool that is not known. */
+int owner_parse(ipalloc_txn *txn, ipalloc_bytes value);
+/* Its leases are gone again; the list's memory stays for the next. */
+void owner_forget(ipalloc_txn *txn);
+
 /* The record's new text, without what is removed. */
 void owner_append(text_buffer *t, const ipalloc_txn *txn);
 

@@ -3,7 +3,9 @@
  *
  * Alone in the gate: reads every record once. Each lease has its bit, its owner's record names it
  * with the same slots, generation and time, and nothing else; each bit has its lease; the counts of
- * each range add up. Cost: one pass over leases and owners, and a look-up by key for each lease.
+ * each range add up. Leases and owners' records are compared by two sums over what both say of each
+ * lease, mixed; only where the sums differ is each owner's every lease looked up, to name it.
+ * Cost: one pass over leases and owners, and then three look-ups by key for each owner.
  */
 #include "registry/txn.h"
 
@@ -16,9 +18,11 @@ enum { LOOKS_MAX = 16 };
 typedef struct check {
     ipalloc_registry *registry;
     ipalloc_error *error;
-    uint64_t lease_slots; /* slots of all leases */
-    uint64_t owner_slots; /* slots of all owner records */
-    uint64_t lease_count; /* of the pool being read */
+    uint64_t lease_slots;          /* slots of all leases */
+    uint64_t owner_slots;          /* slots of all owner records */
+    uint64_t lease_sum, owner_sum; /* over what leases and what owners' records say */
+    ipalloc_txn *reading;          /* the owner's record that is being read; alone in the gate */
+    uint64_t lease_count;          /* of the pool being read */
     const ipalloc_pool *pool;
     size_t prefix_length;
 } check;
@@ -27,6 +31,30 @@ static int say_place(const check *v, const place *p, const char *what) {
     char address[IPALLOC_ADDR_TEXT];
     return error_set(v->error, IPALLOC_E_CORRUPT, "%s of pool %s %s", place_format(p, address),
                      v->pool->name, what);
+}
+
+/* --- sums --------------------------------------------------------------------------------------
+ */
+
+static uint64_t mix_bytes(uint64_t sum, const void *bytes, size_t length) {
+    const unsigned char *b = bytes;
+    for (size_t i = 0; i < length; i++)
+        sum = (sum ^ b[i]) * 0x100000001b3u; /* FNV-1a */
+    return random_mix(sum ^ length);
+}
+
+/* Of two that differ in anything the sums agree by chance only, one in 2^64. */
+static uint64_t sum_of_lease(const ipalloc_pool *pool, const place *p, const char *owner,
+                             uint64_t generation, uint64_t time_ms, slot_name *slots,
+                             size_t slot_count) {
+    uint64_t numbers[] = {generation, time_ms, slot_count};
+    uint64_t sum = mix_bytes(0xcbf29ce484222325u, pool->name, strlen(pool->name));
+    sum = mix_bytes(sum, p, sizeof *p);
+    sum = mix_bytes(sum, owner, strlen(owner));
+    sum = mix_bytes(sum, numbers, sizeof numbers);
+    for (size_t i = 0; i < slot_count; i++)
+        sum = mix_bytes(sum, slots[i], strlen(slots[i]));
+    return sum;
 }
 
 /* --- leases ----------------------------------------------------------------------------------- */
@@ -54,6 +82,8 @@ static int check_lease(void *context, const ipalloc_entry *entry) {
         return say_place(v, &p, "is held in the store and not in memory");
     v->lease_count++;
     v->lease_slots += lease.slot_count;
+    v->lease_sum += sum_of_lease(v->pool, &p, lease.owner, lease.generation, lease.time_ms,
+                                 lease.slots, lease.slot_count);
     return IPALLOC_OK;
 }
 
@@ -112,7 +142,57 @@ static int check_pool(check *v) {
                               check_cooling, v, NULL, v->error);
 }
 
-/* --- owners ----------------------------------------------------------------------------------- */
+/* --- owners, all at once ------------------------------------------------------------------------
+ */
+
+enum { NOT_IN_ORDER = 1 }; /* a visitor's answer: no status is positive */
+
+static bool owner_of_key(ipalloc_bytes key, char name[IPALLOC_OWNER_MAX + 1]) {
+    size_t length;
+    const char *text = key.data, *end = text + key.size;
+    return text_parse_key_part(text + strlen(PREFIX_OWNER), end, name, IPALLOC_OWNER_MAX + 1,
+                               &length) == end &&
+           length > 0 && strlen(name) == length;
+}
+
+static int add_owner(void *context, const ipalloc_entry *entry) {
+    check *v = context;
+    ipalloc_txn *txn = v->reading;
+    if (!owner_of_key(entry->key, txn->owner))
+        return NOT_IN_ORDER;
+    int status = owner_parse(txn, entry->value);
+    for (size_t i = 0; status == IPALLOC_OK && i < txn->lease_count; i++) {
+        const txn_lease *lease = txn->leases[i];
+        const ipalloc_pool *pool = lease->claim.pool;
+        v->owner_sum += sum_of_lease(pool, &lease->claim.place, txn->owner, lease->generation,
+                                     lease->time_ms, lease->slots, lease->slot_count);
+        for (size_t slot = 0; slot < lease->slot_count; slot++)
+            if (owner_find_slot(txn, pool, lease->slots[slot]) != lease)
+                status = NOT_IN_ORDER;
+    }
+    owner_forget(txn);
+    return status <= IPALLOC_OK ? status : NOT_IN_ORDER;
+}
+
+/* Do all owners' records together say what the leases say? Alone in the gate. OK; NOT_IN_ORDER;
+ * or why they could not be read. */
+static int compare_owners(check *v) {
+    const hooks *h = &v->registry->hooks;
+    v->reading = hooks_alloc_zeroed(h, sizeof *v->reading);
+    if (v->reading == NULL)
+        return error_no_memory(v->error);
+    v->reading->registry = v->registry;
+    int status = ipalloc_store_scan(v->registry->store, bytes_of(PREFIX_OWNER), (ipalloc_bytes){0},
+                                    0, add_owner, v, NULL, v->error);
+    hooks_free(h, v->reading->leases);
+    hooks_free(h, v->reading);
+    if (status == IPALLOC_E_NOMEM)
+        return error_no_memory(v->error);
+    return status == IPALLOC_OK && v->lease_sum != v->owner_sum ? NOT_IN_ORDER : status;
+}
+
+/* --- owners, one by one -------------------------------------------------------------------------
+ */
 
 /* Read one owner's record as a transaction would, and each lease that it names. */
 static int check_owner(check *v, const char *owner) {
@@ -146,15 +226,10 @@ typedef struct next_owner {
 
 static int note_owner(void *context, const ipalloc_entry *entry) {
     next_owner *next = context;
-    size_t length;
-    const char *key = entry->key.data;
-    const char *end = key + entry->key.size;
-    const char *rest = text_parse_key_part(key + strlen(PREFIX_OWNER), end, next->name,
-                                           sizeof next->name, &length);
-    if (rest != end || strlen(next->name) != length || length == 0)
+    if (!owner_of_key(entry->key, next->name))
         return record_corrupt(next->check->error, entry->key, "the key names no owner");
     text_clear(&next->key);
-    text_append(&next->key, key, entry->key.size);
+    text_append(&next->key, entry->key.data, entry->key.size);
     return next->key.failed ? IPALLOC_E_NOMEM : IPALLOC_OK;
 }
 
@@ -215,9 +290,12 @@ static int look(ipalloc_registry *registry, uint64_t *known_to, ipalloc_error *e
         status = check_keys(&v);
     for (v.pool = registry->pools; status == IPALLOC_OK && v.pool != NULL; v.pool = v.pool->next)
         status = check_pool(&v);
-    gate_leave_alone(&registry->gate);
     if (status == IPALLOC_OK)
-        status = check_owners(&v);
+        status = compare_owners(&v);
+    gate_leave_alone(&registry->gate);
+    if (status != NOT_IN_ORDER)
+        return status;
+    status = check_owners(&v);
     if (status == IPALLOC_OK && v.lease_slots != v.owner_slots)
         return error_set(error, IPALLOC_E_CORRUPT,
                          "the leases have %llu slots, and the owners' records %llu",
