@@ -25,7 +25,7 @@ struct copy_counts {
     bool unfinished; /* it carries the mark of a copy, which is not counted */
 };
 
-/* Count what the store holds, page by page. What the scan answers. */
+/* Count what the store holds. What the scan answers. */
 int copy_count(ipalloc_store *store, struct copy_counts *counts, ipalloc_error *error);
 
 /* As one object: {"lease": 12, ...}; the caller puts it. */

@@ -5,15 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PAGE_ENTRIES 10000
-
-struct counting {
-    struct copy_counts *counts;
-    char last[IPALLOC_KEY_MAX]; /* key that was seen */
-    size_t last_size;
-    size_t seen; /* on this page */
-};
-
 static void count_kind(struct copy_counts *counts, const char *name, size_t length) {
     size_t last = counts->kind_count;
     if (length >= COPY_KIND_TEXT) {
@@ -37,12 +28,8 @@ static void count_kind(struct copy_counts *counts, const char *name, size_t leng
 }
 
 static int see(void *context, const ipalloc_entry *entry) {
-    struct counting *counting = context;
-    struct copy_counts *counts = counting->counts;
+    struct copy_counts *counts = context;
     const char *key = entry->key.data;
-    memcpy(counting->last, key, entry->key.size);
-    counting->last_size = entry->key.size;
-    counting->seen++;
     if (entry->key.size == strlen(IPALLOC_COPY_MARK) &&
         memcmp(key, IPALLOC_COPY_MARK, entry->key.size) == 0) {
         counts->unfinished = true;
@@ -56,18 +43,9 @@ static int see(void *context, const ipalloc_entry *entry) {
 }
 
 int copy_count(ipalloc_store *store, struct copy_counts *counts, ipalloc_error *error) {
-    struct counting counting = {.counts = counts};
-    int status;
     *counts = (struct copy_counts){0};
-    do {
-        char after[IPALLOC_KEY_MAX];
-        size_t size = counting.last_size;
-        memcpy(after, counting.last, size);
-        counting.seen = 0;
-        status = ipalloc_store_scan(store, (ipalloc_bytes){NULL, 0}, (ipalloc_bytes){after, size},
-                                    PAGE_ENTRIES, see, &counting, NULL, error);
-    } while (status == IPALLOC_OK && counting.seen == PAGE_ENTRIES);
-    return status;
+    return ipalloc_store_scan(store, (ipalloc_bytes){NULL, 0}, (ipalloc_bytes){NULL, 0}, 0, see,
+                              counts, NULL, error);
 }
 
 struct json_object *copy_counts_value(const struct copy_counts *counts) {

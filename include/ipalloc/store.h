@@ -234,7 +234,7 @@ typedef struct ipalloc_copy_result {
  * that was cut off stays marked, is no registry, and can be begun again (replace_unfinished).
  *
  * Nobody may write to the source meanwhile: that is noticed at the end, and the copy stays
- * unfinished. Memory: 16 MiB, or twice the longest entry. `options` and `result` may be NULL.
+ * unfinished. Memory: about 32 MiB. `options` and `result` may be NULL.
  * OK; INVALID (the same store; an option; the destination's epoch is not later); BUSY (the
  * destination holds something: names it); CONFLICT (the source has changed, or another copy took
  * the destination over); MISMATCH (one of them is a restored store that nobody accepted); CORRUPT

@@ -12,7 +12,8 @@
 #include "base/hooks.h"
 #include <ipalloc/store.h>
 
-enum { PAGE_ENTRIES_MAX = 10000, PAGE_BYTES_MAX = 8 * 1024 * 1024 };
+/* Large, because etcd walks all that is left for each page of its own. */
+enum { PAGE_ENTRIES_MAX = 65536, PAGE_BYTES_MAX = 16 * 1024 * 1024 };
 
 typedef struct page_entry {
     size_t offset; /* of the key in the page's bytes; the value follows it */

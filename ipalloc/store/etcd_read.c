@@ -64,7 +64,7 @@ int etcd_get(void *self, ipalloc_bytes key, ipalloc_visit visit, void *context,
 
 /* etcd walks all that is left of the range for each page, so that small pages cost the square of
  * what there is; and an answer is in memory as a whole, so that large values want small pages. */
-enum { PAGE_FIRST = 256, PAGE_LEAST = 16, PAGE_MOST = 8192, PAGE_BYTES = 4 << 20 };
+enum { PAGE_FIRST = 256, PAGE_LEAST = 16, PAGE_MOST = 65536, PAGE_BYTES = 24 << 20 };
 
 typedef struct paging {
     etcd_store *store;
