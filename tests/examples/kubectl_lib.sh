@@ -101,6 +101,7 @@ until_says() {
 launch() { # LOG
     local attempt store="sqlite:$directory/store.db"
     [ -z "${STORE_URL:-}" ] || store="$STORE_URL/kubectl/$(basename "$directory")"
+    : >"$1" # it is read before the server may have begun
     "$APISERVER" --listen=127.0.0.1:0 "--store=$store" \
         --service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/108 \
         --load-balancer-ip-range=192.0.2.0/24 >"$1" 2>&1 </dev/null &
