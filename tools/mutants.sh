@@ -7,6 +7,7 @@
 # passes is a miss, and so is a patch that no longer applies or compiles.
 #
 # As many workers as processors, each with a tree of its own; one takes all mutants of a test.
+# MUTANTS_SHARE=K/N: only every N-th, from the K-th on, counted from 0.
 set -uo pipefail
 . tools/common.sh
 . tools/packages.sh
@@ -141,9 +142,15 @@ report() {
     [ "$missed" -eq 0 ] && [ "$caught" -eq ${#patches[@]} ]
 }
 
+list_patches() { # NAME
+    local share=${MUTANTS_SHARE:-0/1}
+    find tests/mutants -name "$1*.patch" | LC_ALL=C sort |
+        awk -v first="${share%/*}" -v step="${share#*/}" '(NR - 1) % step == first'
+}
+
 main() {
     local patches tests workers number
-    mapfile -t patches < <(find tests/mutants -name "${1:-}*.patch" | LC_ALL=C sort)
+    mapfile -t patches < <(list_patches "${1:-}")
     [ ${#patches[@]} -gt 0 ] || die "no mutant is called '${1:-}'"
     mapfile -t tests < <(for patch in "${patches[@]}"; do header Test "$patch"; done | LC_ALL=C sort -u)
     install_missing "${BUILD_NEEDS[@]}" "${TEST_NEEDS[@]}"

@@ -89,7 +89,7 @@ main() {
     *) die "there is no soak '$1': nothing for everything, or etcd" ;;
     esac
     install_missing "${BUILD_NEEDS[@]}" "${TEST_NEEDS[@]}" "${SOAK_NEEDS[@]}"
-    stage "everything of ./dev test" bash tools/test.sh
+    stage "everything of ./dev test" env MUTANTS_SHARE=0/1 bash tools/test.sh
     stage "clang" suite build-clang clang 100
     stage "clang with ASan and UBSan" suite build-clang-asan clang 100 \
         -Db_sanitize=address,undefined -Db_lundef=false

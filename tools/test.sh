@@ -2,7 +2,8 @@
 # test.sh: `./dev test`: build and prove everything that fits into a few minutes.
 #
 # The whole suite with gcc, short forms of it under ASan+UBSan and under TSan, a build with
-# everything optional switched off, and the mutants. The last line is "N passed, M failed", with
+# everything optional switched off, and a third of the mutants, another one for each commit
+# (./dev mutants runs them all, ./dev soak too). The last line is "N passed, M failed", with
 # every single Check test counted, whatever happens before it.
 set -uo pipefail
 . tools/common.sh
@@ -11,6 +12,7 @@ set -uo pipefail
 passed=0
 failed=0
 skipped=0
+MUTANTS_SHARES=3
 prefix=() # what every test is started with
 
 finish() {
@@ -85,7 +87,8 @@ test_address_sanitizer() {
         -Db_sanitize=address,undefined -Db_lundef=false || return 1
     TEST_SCALE=${TEST_SCALE:-10} \
         ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-        run_suite build-asan --no-suite house --timeout-multiplier 4
+        run_suite build-asan --no-suite house --no-suite again \
+            --timeout-multiplier 4
 }
 
 # Some kernels lay out memory in a way that an old ThreadSanitizer refuses, and some containers
@@ -105,7 +108,8 @@ test_thread_sanitizer() {
         -Db_sanitize=thread -Db_lundef=false || return 1
     if choose_thread_sanitizer_prefix; then
         TEST_SCALE=${TEST_SCALE:-10} TSAN_OPTIONS=halt_on_error=1:exitcode=66 \
-            run_suite build-tsan --no-suite house --timeout-multiplier 6
+            run_suite build-tsan --no-suite house --no-suite again \
+            --timeout-multiplier 6
     else
         skip "ThreadSanitizer: a program that does nothing cannot run under it here"
     fi
@@ -133,9 +137,17 @@ test_run() {
     check "./dev run: every Service keeps its addresses over kill -9" bash tools/run.sh
 }
 
+# Which third: by the commit, so that a run can be repeated and all have their turn.
+mutants_share() {
+    local commit
+    commit=$(git rev-parse --short=6 HEAD 2>/dev/null) || commit=0
+    echo "$((16#${commit:0:6} % MUTANTS_SHARES))/$MUTANTS_SHARES"
+}
+
 test_mutants() {
-    step "mutants: each rule broken on purpose"
-    add_counts "$(bash tools/mutants.sh 3>&1 1>&2)"
+    local share=${MUTANTS_SHARE:-$(mutants_share)}
+    step "mutants: each rule broken on purpose, share $share of them"
+    add_counts "$(MUTANTS_SHARE=$share bash tools/mutants.sh 3>&1 1>&2)"
 }
 
 main() {
