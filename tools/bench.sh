@@ -8,6 +8,9 @@
 #                                     into bench/results/api.md
 #   ./dev bench etcd                  allocations on an etcd of one member and of three, by one, two
 #                                     and four servers, into bench/results/etcd.md
+#   ./dev bench scale [LEASES...]     a thousand servers on one store, simulated, into
+#                                     bench/results/scale.md and its plot; and measured on an etcd,
+#                                     with so many leases (10000 100000), into scale-etcd.md
 #   ./dev bench ARGUMENTS             ipalloc-bench with these arguments; nothing is written
 set -euo pipefail
 . tools/common.sh
@@ -56,6 +59,26 @@ measure_etcd() {
     done | tee "$table"
     chmod 644 "$table"
     mv "$table" "$RESULTS/etcd.md"
+}
+
+# The simulation is the same everywhere; what is measured on an etcd is this machine's.
+measure_scale() {
+    local work
+    build_release
+    mkdir -p "$RESULTS"
+    work=$(mktemp -d "${TMPDIR:-/tmp}/ipalloc-scale-XXXXXX")
+    # shellcheck disable=SC2064 # this very folder
+    trap "rm -rf '$work'" EXIT
+    : >"$work/machine.txt" # what the style of all plots asks for
+    build-release/bench/ipalloc-bench-scale --plot="$work/conflicts.tsv" | tee "$work/scale.md"
+    install_welcome "command:gnuplot gnuplot-nox"
+    ! has_command gnuplot ||
+        gnuplot -e "data='$work'; results='$RESULTS'" bench/scale/conflicts.gp
+    [ $# -gt 0 ] || set -- 10000 100000
+    install_missing "command:etcd etcd-server" "command:curl curl"
+    bash bench/etcd/run.sh 1 bench/scale/measure.sh build-release/bench "$@" |
+        tee "$work/scale-etcd.md"
+    cp "$work/scale.md" "$work/scale-etcd.md" "$RESULTS/"
 }
 
 # Plots are welcome, not needed: without gnuplot the table of budgets is all.
@@ -108,6 +131,10 @@ main() {
         ;;
     etcd)
         measure_etcd
+        ;;
+    scale)
+        shift
+        measure_scale "$@"
         ;;
     --instructions)
         shift

@@ -22,7 +22,7 @@ typedef struct plan {
     bool lags_differ;
 } plan;
 
-static const double free_parts[] = {0.5, 0.1, 0.01, 0.001, 0.0001, 0.00001};
+static const double free_parts[] = {0.5, 0.1, 0.01, 0.001, 0.0001, 0.00001, 0.000001};
 
 /* 2,000 a second is what one etcd of three members committed of our batches; see the paper. */
 static const plan plans[] = {

@@ -114,7 +114,6 @@ static void *write_for(void *context) {
     must(ipalloc_begin(mine, &options, &txn, &error), "the last", &error);
     must(ipalloc_txn_allocate(txn, pool, "slot", &grant, &error), "the last", &error);
     must(ipalloc_txn_commit(txn, &revision, &error), "the last", &error);
-    ipalloc_txn_abort(txn);
     atomic_store(&last_revision, revision);
     return NULL;
 }
