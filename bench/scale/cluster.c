@@ -213,7 +213,7 @@ static void send(cluster *k, flight f, double now) {
     push(k, f);
 }
 
-static void count(cluster *k, const flight *f) {
+static void count_request(cluster *k, const flight *f) {
     if (!f->counted)
         return;
     k->result.requests++;
@@ -237,7 +237,7 @@ static void decide(cluster *k) {
     happen(k, f.time, f.address, f.server, true);
     if (k->free_count < k->c->free_at_first)
         release_one(k, f.time, below(k, k->c->servers));
-    count(k, &f);
+    count_request(k, &f);
 }
 
 /* --- the whole

@@ -27,12 +27,14 @@ static double now_s(void) {
 
 /* Of this process, resident. */
 static double memory_mib(void) {
-    long pages = 0, resident = 0;
+    char line[128] = "";
     FILE *file = fopen("/proc/self/statm", "re");
-    if (file == NULL || fscanf(file, "%ld %ld", &pages, &resident) != 2)
-        resident = 0;
+    if (file == NULL || fgets(line, sizeof line, file) == NULL)
+        line[0] = '\0';
     if (file != NULL)
         fclose(file);
+    const char *second = strchr(line, ' ');
+    long resident = second != NULL ? strtol(second, NULL, 10) : 0; /* pages */
     return (double)resident * (double)sysconf(_SC_PAGESIZE) / 1048576;
 }
 

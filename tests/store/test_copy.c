@@ -274,8 +274,10 @@ START_TEST(a_copy_stopped_while_it_is_read_back_is_no_registry) {
     interruption i = {.back_at = 1, .answer = -99};
     ck_assert_status(copy_with(from, to, interrupted(&i)), -99);
     expect_no_registry(to);
-    ck_assert_status(copy(to, open_epoch("memory:", 3)), IPALLOC_E_CORRUPT);
+    ipalloc_store *next = open_epoch("memory:", 3);
+    ck_assert_status(copy(to, next), IPALLOC_E_CORRUPT);
     expect_words("the source is an unfinished copy");
+    ipalloc_store_close(next);
     ipalloc_store_close(to);
     ipalloc_store_close(from);
 }
