@@ -107,7 +107,11 @@ IPALLOC_API int ipalloc_pool_kind_of(const ipalloc_pool *pool);
 
 /* Whatever changes a pool's definition (define, and what follows here) may also answer UNAVAILABLE,
  * CORRUPT (what the store holds; names the record), NOMEM, and UNKNOWN_OUTCOME (call it again to
- * find out). CONFLICT: other servers kept changing definitions; call it again. */
+ * find out). CONFLICT: other servers kept changing definitions; call it again.
+ * What a change takes away drains first (ports: is excluded), so that no other server gives out of
+ * it any more, and goes in a second commit, once nothing is held in it. If something is, the first
+ * one is taken back. Where the process ends in between, or the store fails, what should go drains,
+ * and the same change made again goes on from there. */
 
 /* Add a range to an address pool; drawn from at once.
  * OK; INVALID; MISMATCH (overlap, or it is draining: names which); CONFLICT; READ_ONLY; IO; NOMEM.
@@ -142,12 +146,13 @@ typedef struct ipalloc_pool_range_spec {
  *     in time.
  *   - An open transaction that has claimed anything gets CONFLICT at its commit.
  *   - Counters of a range with the same CIDR go on; those of any other begin at 0.
- * The set that the pool has already changes nothing. Cost: one reading of the pool's leases.
+ * The set that the pool has already changes nothing. Cost: one reading of the pool's leases; three
+ * where something goes.
  * OK; TAKEN (something held would lie in no range: names it and its holder); INVALID (two of them
  * overlap: names both; one has bits beyond its prefix, is of the other family or has no usable
  * address; none at all or more than IPALLOC_POOL_RANGES_MAX; a port pool); MISMATCH (one overlaps a
  * range of another pool: names both); CONFLICT; READ_ONLY; IO; UNKNOWN_OUTCOME (set them again to
- * find out); NOMEM. On failure nothing has changed. */
+ * find out); NOMEM. On failure nothing has changed, or what should go drains (above). */
 IPALLOC_API int ipalloc_pool_set_ranges(ipalloc_pool *pool, const ipalloc_pool_range_spec *ranges,
                                         size_t count, ipalloc_error *error);
 

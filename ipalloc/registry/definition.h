@@ -104,6 +104,17 @@ int definition_carry_exclusions(definition *out, const definition *d, ipalloc_er
 /* Do they have the same ranges, in the same order and state, and the same exclusions? */
 bool definition_same_ranges(const definition *a, const definition *b);
 
+/* --- definition_drain.c ----------------------------------------------------------------------- */
+
+/* Does `current` give out anything that is in no range of `wanted`? */
+bool definition_gives_up(const definition *current, const definition *wanted);
+
+/* `current`, but that what `wanted` has in no range drains (ports: is excluded). What it gives out
+ * `current` gives out too, and what `current` holds it holds. OK; NOMEM; INVALID (ports: too many
+ * excluded stretches). */
+int definition_drain_first(definition *out, const definition *current, const definition *wanted,
+                           ipalloc_error *error);
+
 /* --- exclusions ------------------------------------------------------------------------------- */
 
 /* Is all of first..last excluded? */

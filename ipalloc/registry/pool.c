@@ -55,13 +55,16 @@ static int plan_define(const change *c, const definition *current, definition *w
                        ipalloc_error *error) {
     if (current == NULL)
         return definition_copy(wanted, c->given, error);
-    if (definition_agrees(current, c->given))
+    bool left = current->kind == IPALLOC_POOL_PORT && current->exclusion_count > 0;
+    if (definition_agrees(current, c->given) && !(left && c->may_change))
         return CHANGE_NOTHING;
     if (!c->may_change || current->kind != c->given->kind)
         return say_other_definition(c, current, error);
     int status = definition_copy(wanted, current, error);
     if (status != IPALLOC_OK)
         return status;
+    if (current->kind == IPALLOC_POOL_PORT)
+        definition_free(wanted); /* ports have none but while some go */
     definition changed = *c->given;
     changed.exclusions = wanted->exclusions;
     changed.exclusion_count = wanted->exclusion_count;

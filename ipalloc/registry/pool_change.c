@@ -3,7 +3,15 @@
  *
  * A change is made alone in the gate: catch up, build the new ranges aside, commit the definition
  * (and move the revision that every allocating batch compares), then swap. Where the store has
- * moved on in between, it starts again. Cost of a change: one reading of the pool's leases.
+ * moved on in between, it starts again.
+ *
+ * Other servers allocate between our look at the leases and our commit. So what a change takes away
+ * goes in two commits: first it drains (definition_drain.c), and nothing by the definitions of
+ * before can be committed after that; then the leases are read, and it goes. Whatever is held in it
+ * by then stops the change, and the first step is taken back. Whoever dies between the two leaves
+ * something that drains, and the same change made again goes on from there. What is only added to,
+ * or drains already, needs one commit.
+ * Invariant: at every revision of the store each lease lies in a range of its pool.
  *
  * A definition that may take effect yet (its outcome unknown, and the store not to be asked) is
  * settled before the next change, and before anything that was claimed is committed: no lease of
@@ -14,6 +22,15 @@
 #include <string.h>
 
 enum { CHANGE_ATTEMPTS_MAX = 16 };
+
+/* Beside statuses: what goes drains now, and the change is to be made. */
+enum { CHANGE_DRAINED = CHANGE_NOTHING + 1 };
+
+/* What goes drains: since when, and the definition before that. */
+typedef struct first_step {
+    uint64_t revision; /* 0: not so */
+    definition before;
+} first_step;
 
 static int put_definition(ipalloc_registry *registry, const char *name, const definition *d,
                           uint64_t revision, uint64_t *committed_at, ipalloc_error *error) {
@@ -39,10 +56,8 @@ static int put_definition(ipalloc_registry *registry, const char *name, const de
         ipalloc_batch batch = {.ops = ops, .op_count = 2};
         status = registry_commit_settled(registry, &batch, error);
         *committed_at = batch.revision;
-        if (status == IPALLOC_E_UNKNOWN_OUTCOME && batch.ticket != 0) {
+        if (status == IPALLOC_E_UNKNOWN_OUTCOME)
             registry->unsettled_definition = batch.ticket;
-            registry->unsettled_pool = cache_find_pool(registry, name, strlen(name));
-        }
     }
     text_free(&text);
     text_free(&mark);
@@ -71,36 +86,12 @@ static int check_overlaps(const ipalloc_registry *registry, const char *name, co
     return IPALLOC_OK;
 }
 
-/* Take a change back that has left somebody's lease in no range. Where that fails, the revision
- * stays behind the store's: nothing is given out, and the next catching up says what is wrong. */
-static void take_back(ipalloc_pool *pool, uint64_t changed_at) {
-    ipalloc_registry *registry = pool->registry;
-    uint64_t at, before = registry->definitions_revision;
-    registry->definitions_revision = changed_at;
-    int status = put_definition(registry, pool->name, &pool->definition, changed_at, &at, NULL);
-    registry->definitions_revision = status == IPALLOC_OK ? at : before;
-    if (status == IPALLOC_OK)
-        pool->revision = at;
-}
-
-/* It has taken effect after all, at that revision. Where another server's lease has come before it
- * and lies in no range now, it goes back to what is still in memory. */
-static int follow(ipalloc_registry *registry, ipalloc_pool *pool, uint64_t at,
-                  ipalloc_error *error) {
-    int status = cache_catch_up_alone(registry, error);
-    if (status != IPALLOC_E_CORRUPT || pool == NULL || registry->definitions_revision >= at)
-        return status;
-    take_back(pool, at);
-    return cache_catch_up_alone(registry, error);
-}
-
 /* Alone in the gate. */
 static int settle_alone(ipalloc_registry *registry, ipalloc_error *error) {
     bool happened;
     uint64_t at;
     if (registry->unsettled_definition == 0)
         return IPALLOC_OK;
-    ipalloc_pool *pool = registry->unsettled_pool;
     /* Not a batch of ours that the memory has followed: it is caught up with like any other's. */
     int status =
         ipalloc_store_settle(registry->store, registry->unsettled_definition, &happened, &at, NULL);
@@ -109,8 +100,7 @@ static int settle_alone(ipalloc_registry *registry, ipalloc_error *error) {
                          "it is not known whether a pool's changed definition has taken effect, "
                          "and the store does not tell");
     registry->unsettled_definition = 0;
-    registry->unsettled_pool = NULL;
-    return happened ? follow(registry, pool, at, error) : IPALLOC_OK;
+    return happened ? cache_catch_up_alone(registry, error) : IPALLOC_OK;
 }
 
 int pool_change_settle(ipalloc_registry *registry, ipalloc_error *error) {
@@ -120,40 +110,24 @@ int pool_change_settle(ipalloc_registry *registry, ipalloc_error *error) {
     return status;
 }
 
-/* Somebody else committed between our look and our change. Now that the definitions have moved, no
- * batch under the old ones can follow: what is in the store is all there will be. CONFLICT: it does
- * not fit, and is to be planned anew with what has come. */
-static int look_again(ipalloc_pool *pool, const definition *wanted, uint64_t at, range_set **set,
-                      ipalloc_error *error) {
-    ipalloc_registry *registry = pool->registry;
-    range_set *fresh;
-    int status = cache_build_set(registry, pool, wanted, &fresh, error);
-    if (status == IPALLOC_OK) {
-        cache_free_set(&registry->hooks, *set);
-        *set = fresh;
-    } else if (status == IPALLOC_E_TAKEN && pool->set != NULL) {
-        take_back(pool, at);
-        return error_set(error, IPALLOC_E_CONFLICT, "pool %s was drawn from at the same time",
-                         pool->name);
-    }
-    return IPALLOC_OK; /* where reading failed, catching up does it */
+/* --- one definition ----------------------------------------------------------------------------
+ */
+
+/* Build the ranges aside. */
+static int prepare(ipalloc_pool *pool, const definition *wanted, range_set **set,
+                   ipalloc_error *error) {
+    int status = check_overlaps(pool->registry, pool->name, wanted, error);
+    return status == IPALLOC_OK ? cache_build_set(pool->registry, pool, wanted, set, error)
+                                : status;
 }
 
-/* Build the ranges aside, commit, and only then swap them in. */
-static int apply_change(const change *c, ipalloc_pool *pool, definition *wanted,
-                        ipalloc_error *error) {
-    ipalloc_registry *registry = c->registry;
+/* Commit, and only then swap them in. What others have committed since they were read is told as
+ * any change is. */
+static int carry_out(ipalloc_pool *pool, definition *wanted, range_set *set, ipalloc_error *error) {
+    ipalloc_registry *registry = pool->registry;
     bool is_new = pool->set == NULL;
-    range_set *set;
     uint64_t at;
-    int status = check_overlaps(registry, c->name, wanted, error);
-    if (status == IPALLOC_OK)
-        status = cache_build_set(registry, pool, wanted, &set, error);
-    if (status != IPALLOC_OK)
-        return status;
-    status = put_definition(registry, c->name, wanted, pool->revision, &at, error);
-    if (status == IPALLOC_OK && !cache_has_seen(registry, at))
-        status = look_again(pool, wanted, at, &set, error);
+    int status = put_definition(registry, pool->name, wanted, pool->revision, &at, error);
     if (status != IPALLOC_OK) {
         cache_free_set(&registry->hooks, set);
         return status;
@@ -165,7 +139,77 @@ static int apply_change(const change *c, ipalloc_pool *pool, definition *wanted,
     return IPALLOC_OK;
 }
 
-static int change_pool(const change *c, ipalloc_pool *known, definition *wanted,
+/* --- the first step of two -------------------------------------------------------------------- */
+
+static void forget(first_step *first) {
+    definition_free(&first->before);
+    *first = (first_step){0};
+}
+
+/* Nobody else has changed that pool since. */
+static bool stands(const first_step *first, const ipalloc_pool *pool) {
+    return first->revision != 0 && pool != NULL && pool->revision == first->revision;
+}
+
+/* More than once where a held end that was to be kept is released meanwhile. */
+static int drain_first(ipalloc_pool *pool, const definition *wanted, first_step *first,
+                       ipalloc_error *error) {
+    range_set *set;
+    definition between = {0};
+    int status = IPALLOC_OK;
+    if (first->revision == 0)
+        status = definition_copy(&first->before, &pool->definition, error);
+    if (status == IPALLOC_OK)
+        status = definition_drain_first(&between, &pool->definition, wanted, error);
+    if (status == IPALLOC_OK)
+        status = prepare(pool, &between, &set, error);
+    if (status == IPALLOC_OK)
+        status = carry_out(pool, &between, set, error);
+    definition_free(&between);
+    if (status != IPALLOC_OK)
+        return status;
+    first->revision = pool->revision;
+    return CHANGE_DRAINED;
+}
+
+static int try_take_back(const change *c, const first_step *first) {
+    range_set *set;
+    definition before;
+    int status = cache_catch_up_alone(c->registry, NULL);
+    ipalloc_pool *pool = cache_find_pool(c->registry, c->name, strlen(c->name));
+    if (status != IPALLOC_OK || !stands(first, pool))
+        return status;
+    status = definition_copy(&before, &first->before, NULL);
+    if (status == IPALLOC_OK)
+        status = prepare(pool, &before, &set, NULL);
+    if (status == IPALLOC_OK)
+        status = carry_out(pool, &before, set, NULL);
+    definition_free(&before);
+    return status;
+}
+
+/* The change cannot be made. Where this fails, what should have gone drains. */
+static void take_back(const change *c, const first_step *first) {
+    int status = IPALLOC_E_CONFLICT;
+    for (int i = 0; status == IPALLOC_E_CONFLICT && i < CHANGE_ATTEMPTS_MAX; i++)
+        status = try_take_back(c, first);
+}
+
+/* --- a change --------------------------------------------------------------------------------- */
+
+static int change_known(ipalloc_pool *pool, definition *wanted, first_step *first,
+                        ipalloc_error *error) {
+    range_set *set;
+    int status = prepare(pool, wanted, &set, error);
+    if (status != IPALLOC_OK)
+        return status;
+    if (pool->set == NULL || !definition_gives_up(&pool->definition, wanted))
+        return carry_out(pool, wanted, set, error);
+    cache_free_set(&pool->registry->hooks, set);
+    return drain_first(pool, wanted, first, error);
+}
+
+static int change_pool(const change *c, ipalloc_pool *known, definition *wanted, first_step *first,
                        ipalloc_error *error) {
     if (c->registry->read_only)
         return error_set(error, IPALLOC_E_READ_ONLY, "the store was opened for reading only");
@@ -176,40 +220,56 @@ static int change_pool(const change *c, ipalloc_pool *known, definition *wanted,
     if (c->is_fine != NULL && !c->is_fine(c, pool, error))
         status = IPALLOC_E_TAKEN;
     if (status == IPALLOC_OK)
-        status = apply_change(c, pool, wanted, error);
+        status = change_known(pool, wanted, first, error);
     if (status != IPALLOC_OK && known == NULL)
         cache_free_pool(pool);
     return status;
 }
 
-/* One attempt, alone in the gate. */
-static int try_change(const change *c, ipalloc_pool **out, ipalloc_error *error) {
+/* Planned from the definition of before the first step, as long as that stands. */
+static int try_step(const change *c, first_step *first, ipalloc_error *error) {
     int status = settle_alone(c->registry, error);
     if (status == IPALLOC_OK)
         status = cache_catch_up_alone(c->registry, error);
     if (status != IPALLOC_OK)
         return status;
     ipalloc_pool *known = cache_find_pool(c->registry, c->name, strlen(c->name));
+    const definition *current = known != NULL ? &known->definition : NULL;
     definition wanted = {0};
-    status = c->plan(c, known != NULL ? &known->definition : NULL, &wanted, error);
+    if (stands(first, known))
+        current = &first->before;
+    else
+        forget(first);
+    status = c->plan(c, current, &wanted, error);
     if (status == IPALLOC_OK)
-        status = change_pool(c, known, &wanted, error);
+        status = change_pool(c, known, &wanted, first, error);
     definition_free(&wanted);
-    if (status == CHANGE_NOTHING)
-        status = IPALLOC_OK;
-    if (status == IPALLOC_OK && out != NULL)
-        *out = cache_find_pool(c->registry, c->name, strlen(c->name));
+    return status == CHANGE_NOTHING ? IPALLOC_OK : status;
+}
+
+/* One attempt, alone in the gate. After an unknown outcome what was sent may still take effect. */
+static int try_change(const change *c, first_step *first, bool last, ipalloc_error *error) {
+    int status = CHANGE_DRAINED;
+    while (status == CHANGE_DRAINED)
+        status = try_step(c, first, error);
+    bool is_over = status == IPALLOC_OK || status == IPALLOC_E_UNKNOWN_OUTCOME;
+    bool goes_on = status == IPALLOC_E_CONFLICT && !last;
+    if (!is_over && !goes_on && first->revision != 0)
+        take_back(c, first);
     return status;
 }
 
 int pool_change_run(const change *c, ipalloc_pool **out, ipalloc_error *error) {
     int status = IPALLOC_E_CONFLICT;
-    for (int attempt = 0; status == IPALLOC_E_CONFLICT && attempt < CHANGE_ATTEMPTS_MAX;
-         attempt++) {
+    first_step first = {0};
+    for (int i = 1; status == IPALLOC_E_CONFLICT && i <= CHANGE_ATTEMPTS_MAX; i++) {
         gate_enter_alone(&c->registry->gate);
-        status = try_change(c, out, error);
+        status = try_change(c, &first, i == CHANGE_ATTEMPTS_MAX, error);
+        if (status == IPALLOC_OK && out != NULL)
+            *out = cache_find_pool(c->registry, c->name, strlen(c->name));
         gate_leave_alone(&c->registry->gate);
     }
+    forget(&first);
     return status;
 }
 

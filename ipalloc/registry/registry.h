@@ -89,10 +89,8 @@ struct ipalloc_registry {
     pthread_mutex_t seen_mutex;  /* over this: */
     seen_revisions seen;
 
-    /* A definition that may take effect yet: its ticket, and its pool where that is known already.
-     * Written only alone in the gate. */
+    /* A definition that may take effect yet: its ticket. Written only alone in the gate. */
     uint64_t unsettled_definition;
-    ipalloc_pool *unsettled_pool;
 
     atomic_word stranded_count;
     pthread_mutex_t stranded_mutex; /* over the next three */
