@@ -121,6 +121,7 @@ static int ask(etcd_store *store, const char *method, const ProtobufCMessage *re
     channel_call call = {.method = method,
                          .request = {bytes, size},
                          .repeatable = true,
+                         .in_order = kind == &etcd__txn_response__descriptor,
                          .timeout_ms = timeout_ms != 0 ? timeout_ms : store->timeout_ms};
     channel_do(store->channel, &call, 1);
     hooks_free(store->hooks, bytes);

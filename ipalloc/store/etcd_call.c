@@ -22,6 +22,7 @@ typedef struct pending {
     waiter *waiter;
     uint64_t begun_ms, until_ms;
     unsigned logins; /* how often it was answered that it is not logged in */
+    size_t losses;   /* how often it was taken back */
     bool ended;
 } pending;
 
@@ -125,8 +126,11 @@ static void obey(etcd_channel *channel, pending *p, const ending *end) {
 static void call_ended(etcd_channel *channel, exchange *x, const ending *end) {
     pending *p = (pending *)(void *)x;
     p->call->grpc_code = end->grpc_code;
-    if (end->grpc_code >= 0)
+    if (end->grpc_code >= 0) {
         channel->answered_ms = hooks_monotonic_ms(channel->hooks);
+        if (x->sent_ms > channel->overtook_ms)
+            channel->overtook_ms = x->sent_ms;
+    }
     if (end->grpc_code != 0) {
         obey(channel, p, end);
     } else if (p->call->answer == NULL) {
@@ -190,6 +194,50 @@ void call_give_up(etcd_channel *channel, int status) {
         pending *p = (pending *)(void *)channel->queue.first;
         say_what_was_tried(channel, p, now);
         finish_refused(channel, p, status);
+    }
+}
+
+/* --- lost by a connection that answers others ----------------------------------------------------
+ */
+
+/* When it is taken back. Its last sending has all the time that is left, since it may be slow and
+ * not lost. */
+static uint64_t lost_at(const etcd_channel *channel, const exchange *x) {
+    const pending *p = (const pending *)(const void *)x;
+    bool may_be_lost = p->call->repeatable && p->call->in_order && x->header_bytes == 0;
+    if (!may_be_lost || channel->endpoint_count == 1 || p->losses >= channel->endpoint_count)
+        return UINT64_MAX;
+    return x->sent_ms + x->patience_ms;
+}
+
+/* Those that were overtaken are the first in flight. */
+static exchange *if_overtaken(const etcd_channel *channel, exchange *x) {
+    return x != NULL && x->sent_ms < channel->overtook_ms ? x : NULL;
+}
+
+uint64_t call_lost_due(const etcd_channel *channel) {
+    uint64_t due = UINT64_MAX;
+    for (exchange *x = if_overtaken(channel, channel->flight.first); x != NULL;
+         x = if_overtaken(channel, x->next)) {
+        uint64_t at = lost_at(channel, x);
+        if (at < due)
+            due = at;
+    }
+    return due;
+}
+
+void call_take_back_lost(etcd_channel *channel, uint64_t now) {
+    exchange *next;
+    for (exchange *x = if_overtaken(channel, channel->flight.first); x != NULL; x = next) {
+        next = if_overtaken(channel, x->next);
+        if (now < lost_at(channel, x))
+            continue;
+        pending *p = (pending *)(void *)x;
+        p->losses++;
+        p->call->echo = true;
+        h2_cancel(channel, x);
+        list_remove(x);
+        wait_again(channel, p);
     }
 }
 

@@ -46,6 +46,13 @@ typedef struct channel_call {
     /* Doing it twice is no worse than doing it once: where its outcome is not known, it is sent
      * again, to another endpoint if need be, until the time is over. */
     bool repeatable;
+    /* Such calls are answered in the order in which they came, however large (a Txn; not a Range).
+     * One that later calls have overtaken is lost, most likely: a follower loses what it passes to
+     * a leader that dies, and goes on answering others. If it is repeatable, and there is more than
+     * one endpoint, it is sent again over the same connection when it has waited a share of its
+     * time; as often as there are endpoints. (It is an echo then. What has begun to be answered is
+     * not.) */
+    bool in_order;
     uint64_t timeout_ms; /* 0: the channel's */
     /* out */
     enum call_end end;

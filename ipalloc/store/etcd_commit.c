@@ -273,6 +273,7 @@ static void prepare_round(fleet *f) {
             (channel_call){.method = "/etcdserverpb.KV/Txn",
                            .request = {bytes, size},
                            .repeatable = true,
+                           .in_order = true,
                            .timeout_ms = left != 0 ? left : SETTLE_AT_LEAST_MS};
     }
 }

@@ -205,6 +205,7 @@ uint64_t reader_next_timer(const etcd_channel *channel) {
         earlier(&next, channel->not_before_ms);
     if (is_patient(channel))
         earlier(&next, patience_ends(channel));
+    earlier(&next, call_lost_due(channel));
     if (has_open(channel))
         earlier(&next, ping_due(channel));
     earlier(&next, login_due(channel));
@@ -225,6 +226,8 @@ static void look_after_session(etcd_channel *channel, uint64_t now) {
         else
             h2_ping(channel);
     }
+    if (now >= call_lost_due(channel))
+        call_take_back_lost(channel, now);
 }
 
 static void look_after_timers(etcd_channel *channel) {

@@ -144,7 +144,6 @@ void h2_cancel(etcd_channel *channel, exchange *x);
 void h2_resume(etcd_channel *channel, exchange *x); /* its outbox has something */
 bool h2_has_room(const etcd_channel *channel);      /* may one more be submitted? */
 bool h2_is_used_up(const etcd_channel *channel);    /* no more ever: its 2^30 streams are spent */
-bool h2_is_used_up(const etcd_channel *channel);    /* no more ever: its 2^30 streams are spent */
 void h2_ping(etcd_channel *channel);
 /* Take in what arrived. false: the session is of no use, and *why says why. */
 bool h2_take_in(etcd_channel *channel, const uint8_t *bytes, size_t size, const char **why);
@@ -266,6 +265,10 @@ void reader_notify(etcd_channel *channel); /* there is something new for the eve
 
 /* Submit what waits, as far as it may be sent. */
 void call_pump(etcd_channel *channel);
+/* When the first of those that are lost, and others not, is to be sent again; UINT64_MAX: never. */
+uint64_t call_lost_due(const etcd_channel *channel);
+/* Put those back into the queue for which it is time. */
+void call_take_back_lost(etcd_channel *channel, uint64_t now);
 /* End the calls that wait: no endpoint gives hope, or there is no memory. */
 void call_give_up(etcd_channel *channel, int status);
 /* Must be logged in before anything else is sent? */
@@ -302,6 +305,7 @@ struct etcd_channel {
     uint64_t greeted_ms;  /* when this connection was ready */
     uint64_t received_ms; /* the last byte */
     uint64_t answered_ms; /* the last end of a call */
+    uint64_t overtook_ms; /* what was sent before this and still waits was overtaken by an answer */
     uint64_t pinged_ms;   /* 0: no ping is under way */
     bool held;            /* there is something to send at not_before_ms */
     bool leave;           /* decided in a callback, to be done behind it */
