@@ -1,62 +1,12 @@
 /*
- * test_unknown.c: commits that fail, and commits whose outcome is not known at first: by the
- * store's ticket or by reading, now or on the way of later calls; and stores that refuse to be
- * written to.
+ * test_unknown.c: commits that fail, and commits whose outcome is not known at first, by the
+ * store's ticket or by reading; definitions in doubt; and stores that refuse to be written to.
  */
-#include "fixture.h"
-#include "wrapped_store.h"
+#include "shaky.h"
 
 #include <string.h>
 
-static const char SLOT[] = "clusterIP/IPv4";
-
-static uint64_t put(fixture *f, const char *key, const char *value, uint64_t expected, int want) {
-    ipalloc_txn *txn = begin(f, NULL);
-    uint64_t revision = 0;
-    OK(f, ipalloc_txn_put(txn, key, value, strlen(value), expected, &f->error));
-    IS(f, ipalloc_txn_commit(txn, &revision, &f->error), want);
-    return revision;
-}
-
-/* --- a store that fails ----------------------------------------------------------------------- */
-
-typedef struct shaky {
-    ipalloc_store *inner;
-    wrapped_store store;
-    fixture f; /* its registry and error only */
-    ipalloc_pool *pool;
-} shaky;
-
-static void shaky_open(shaky *s, bool tickets) {
-    *s = (shaky){0};
-    OK(&s->f, ipalloc_store_open("memory:", NULL, &s->inner, &s->f.error));
-    wrapped_open(&s->store, s->inner);
-    s->store.tickets = tickets;
-    s->f.store = s->store.handle;
-    OK(&s->f, ipalloc_registry_open(s->f.store, NULL, &s->f.registry, &s->f.error));
-    s->pool = define_pool(&s->f, "services", "10.96.0.0/24");
-}
-
-static void shaky_close(shaky *s) {
-    ipalloc_registry_close(s->f.registry);
-    wrapped_close(&s->store);
-    ipalloc_store_close(s->inner);
-}
-
-static ipalloc_txn *shaky_txn(shaky *s, ipalloc_grant *grant) {
-    ipalloc_txn *txn = begin(&s->f, "Service/a");
-    *grant = GRANT;
-    OK(&s->f, ipalloc_txn_allocate(txn, s->pool, SLOT, grant, &s->f.error));
-    return txn;
-}
-
-static void assert_held(shaky *s, const ipalloc_grant *grant, bool held) {
-    ipalloc_lease lease = LEASE;
-    IS(&s->f, ipalloc_lookup(s->f.registry, s->pool, &grant->address, &lease, &s->f.error),
-       held ? IPALLOC_OK : IPALLOC_E_NOT_FOUND);
-    ck_assert_uint_eq(used_of(s->pool), held);
-    assert_sound(&s->f);
-}
+/* --- by reading ------------------------------------------------------------------------------- */
 
 START_TEST(a_commit_that_failed_leaves_nothing) {
     static const struct {
@@ -70,7 +20,7 @@ START_TEST(a_commit_that_failed_leaves_nothing) {
         ipalloc_txn *txn = shaky_txn(&s, &grant);
         wrapped_set_mood(&s.store, ROWS[i].mood, 1);
         IS(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error), ROWS[i].status);
-        assert_held(&s, &grant, false);
+        shaky_assert_held(&s, &grant, false);
         shaky_close(&s);
     }
 }
@@ -85,17 +35,18 @@ START_TEST(where_nothing_happens_late_reading_resolves_an_unknown_outcome) {
     wrapped_set_mood(&s.store, MOODS[_i], 1);
     IS(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error),
        _i == 0 ? IPALLOC_OK : IPALLOC_E_UNAVAILABLE);
-    assert_held(&s, &grant, _i == 0);
+    shaky_assert_held(&s, &grant, _i == 0);
     /* A release, and a record alone. */
-    grant = allocate(&s.f, s.pool, "Service/a", SLOT);
+    grant = allocate(&s.f, s.pool, "Service/a", SHAKY_SLOT);
     txn = begin(&s.f, "Service/a");
     OK(&s.f, ipalloc_txn_release(txn, s.pool, &grant.address, 0, &s.f.error));
     wrapped_set_mood(&s.store, MOODS[_i], 1);
     IS(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error),
        _i == 0 ? IPALLOC_OK : IPALLOC_E_UNAVAILABLE);
-    assert_held(&s, &grant, _i == 1);
+    shaky_assert_held(&s, &grant, _i == 1);
     wrapped_set_mood(&s.store, MOODS[_i], 1);
-    put(&s.f, "object", "x", IPALLOC_REVISION_ABSENT, _i == 0 ? IPALLOC_OK : IPALLOC_E_UNAVAILABLE);
+    put_record(&s.f, "object", "x", IPALLOC_REVISION_ABSENT,
+               _i == 0 ? IPALLOC_OK : IPALLOC_E_UNAVAILABLE);
     shaky_close(&s);
 }
 END_TEST
@@ -133,8 +84,8 @@ static void delete_both(void *context) {
 START_TEST(checks_hold_only_if_all_did_at_once) {
     shaky s;
     shaky_open(&s, false);
-    uint64_t one = put(&s.f, "one", "x", IPALLOC_REVISION_ABSENT, IPALLOC_OK);
-    put(&s.f, "other", "x", IPALLOC_REVISION_ABSENT, IPALLOC_OK);
+    uint64_t one = put_record(&s.f, "one", "x", IPALLOC_REVISION_ABSENT, IPALLOC_OK);
+    put_record(&s.f, "other", "x", IPALLOC_REVISION_ABSENT, IPALLOC_OK);
     ipalloc_txn *txn = begin(&s.f, NULL);
     OK(&s.f, ipalloc_txn_check(txn, "one", one, &s.f.error));
     OK(&s.f, ipalloc_txn_check(txn, "other", IPALLOC_REVISION_ABSENT, &s.f.error));
@@ -161,7 +112,7 @@ START_TEST(where_not_even_reading_works_the_outcome_stays_unknown_until_it_does)
     IS(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error), IPALLOC_E_UNKNOWN_OUTCOME);
     s.store.reads_fail = false;
     OK(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error));
-    assert_held(&s, &grant, true);
+    shaky_assert_held(&s, &grant, true);
     shaky_close(&s);
 }
 END_TEST
@@ -182,7 +133,7 @@ START_TEST(a_store_that_stopped_writing_leaves_the_outcome_unknown) {
     IS(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error), IPALLOC_E_UNKNOWN_OUTCOME);
     wrapped_set_mood(&s.store, MOOD_HONEST, 0);
     IS(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error), IPALLOC_E_UNAVAILABLE);
-    assert_held(&s, &grant, false);
+    shaky_assert_held(&s, &grant, false);
     shaky_close(&s);
 }
 END_TEST
@@ -223,7 +174,7 @@ START_TEST(an_unknown_outcome_is_settled) {
     ck_assert_int_eq(s.store.settled, 1);
     if (s.store.late.op_count > 0) /* the late one can no longer happen */
         ck_assert_status(wrapped_deliver(&s.store), IPALLOC_E_CONFLICT);
-    assert_held(&s, &grant, OUTCOMES[_i].held);
+    shaky_assert_held(&s, &grant, OUTCOMES[_i].held);
     if (revision != 0) {
         OK(&s.f, ipalloc_lookup(s.f.registry, s.pool, &grant.address, &lease, &s.f.error));
         ck_assert_uint_eq(lease.revision, revision);
@@ -236,16 +187,16 @@ START_TEST(what_did_not_happen_is_sent_again_and_may_be_refused) {
     shaky s;
     ipalloc_grant grant;
     shaky_open(&s, true);
-    uint64_t revision = put(&s.f, "object", "one", IPALLOC_REVISION_ABSENT, IPALLOC_OK);
+    uint64_t revision = put_record(&s.f, "object", "one", IPALLOC_REVISION_ABSENT, IPALLOC_OK);
     ipalloc_txn *txn = shaky_txn(&s, &grant);
     OK(&s.f, ipalloc_txn_put(txn, "object", "ours", 4, revision, &s.f.error));
     wrapped_set_mood(&s.store, MOOD_UNKNOWN_LATE, 1);
     IS(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error), IPALLOC_E_UNKNOWN_OUTCOME);
-    put(&s.f, "object", "theirs", IPALLOC_REVISION_ANY, IPALLOC_OK);
+    put_record(&s.f, "object", "theirs", IPALLOC_REVISION_ANY, IPALLOC_OK);
     IS(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error), IPALLOC_E_CONFLICT);
     ck_assert_message(&s.f, "record/object");
     ck_assert_status(wrapped_deliver(&s.store), IPALLOC_E_CONFLICT);
-    assert_held(&s, &grant, false);
+    shaky_assert_held(&s, &grant, false);
     shaky_close(&s);
 }
 END_TEST
@@ -260,7 +211,7 @@ START_TEST(what_is_sent_again_may_be_in_doubt_again) {
         IS(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error), IPALLOC_E_UNKNOWN_OUTCOME);
     OK(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error));
     ck_assert_int_eq(s.store.settled, 3);
-    assert_held(&s, &grant, true);
+    shaky_assert_held(&s, &grant, true);
     shaky_close(&s);
 }
 END_TEST
@@ -274,7 +225,7 @@ START_TEST(what_is_sent_again_and_fails_has_not_happened) {
     IS(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error), IPALLOC_E_UNKNOWN_OUTCOME);
     wrapped_set_mood(&s.store, MOOD_DOWN, 1);
     IS(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error), IPALLOC_E_UNAVAILABLE);
-    assert_held(&s, &grant, false);
+    shaky_assert_held(&s, &grant, false);
     shaky_close(&s);
 }
 END_TEST
@@ -292,216 +243,7 @@ START_TEST(as_long_as_nobody_can_settle_it_the_outcome_stays_unknown) {
     IS(&s.f, ipalloc_txn_allocate(txn, s.pool, "x", NULL, &s.f.error), IPALLOC_E_INVALID);
     s.store.settle_fails = false;
     OK(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error));
-    assert_held(&s, &grant, true);
-    shaky_close(&s);
-}
-END_TEST
-
-/* --- stranded transactions -------------------------------------------------------------------- */
-
-/* The time of the hooks, which the pause between two tries goes by. */
-static uint64_t now_ms;
-
-static uint64_t monotonic(void *context) {
-    (void)context;
-    return now_ms;
-}
-
-static void pass_time(void *context) {
-    (void)context;
-    now_ms += 300;
-}
-
-static void strand(shaky *s, enum wrapped_mood mood, const char *owner, ipalloc_grant *grant) {
-    ipalloc_txn *txn = begin(&s->f, owner);
-    *grant = GRANT;
-    OK(&s->f, ipalloc_txn_allocate(txn, s->pool, SLOT, grant, &s->f.error));
-    wrapped_set_mood(&s->store, mood, 1);
-    IS(&s->f, ipalloc_txn_commit(txn, NULL, &s->f.error), IPALLOC_E_UNKNOWN_OUTCOME);
-    s->store.settle_fails = true;
-    ipalloc_txn_abort(txn);
-    s->store.settle_fails = false;
-}
-
-static void reopen_with_clock(shaky *s) {
-    ipalloc_hooks hooks = {.size = sizeof hooks, .monotonic_ms = monotonic};
-    ipalloc_registry_options options = {.size = sizeof options, .hooks = &hooks};
-    ipalloc_registry_close(s->f.registry);
-    OK(&s->f, ipalloc_registry_open(s->f.store, &options, &s->f.registry, &s->f.error));
-    s->pool = open_pool(&s->f, "services");
-}
-
-START_TEST(an_abort_that_cannot_be_settled_keeps_its_claims_until_a_later_commit) {
-    static const enum wrapped_mood MOODS[] = {MOOD_UNKNOWN_APPLIED, MOOD_UNKNOWN_LOST,
-                                              MOOD_UNKNOWN_LATE};
-    shaky s;
-    ipalloc_grant grant;
-    ipalloc_lease lease = LEASE;
-    bool held = _i == 0;
-    shaky_open(&s, true);
-    strand(&s, MOODS[_i], "Service/a", &grant);
-    ck_assert_uint_eq(used_of(s.pool), 1);
-    IS(&s.f,
-       ipalloc_reserve(s.f.registry, s.pool, "Service/b", SLOT, &grant.address, NULL, &s.f.error),
-       IPALLOC_E_TAKEN);
-    put(&s.f, "object", "x", IPALLOC_REVISION_ANY, IPALLOC_OK);
-    ck_assert_int_eq(s.store.settled, 1);
-    if (_i == 2)
-        ck_assert_status(wrapped_deliver(&s.store), IPALLOC_E_CONFLICT);
-    IS(&s.f, ipalloc_lookup(s.f.registry, s.pool, &grant.address, &lease, &s.f.error),
-       held ? IPALLOC_OK : IPALLOC_E_NOT_FOUND);
-    assert_held(&s, &grant, held);
-    shaky_close(&s);
-}
-END_TEST
-
-START_TEST(an_owner_who_asks_again_is_settled_first) {
-    static const enum wrapped_mood MOODS[] = {MOOD_UNKNOWN_APPLIED, MOOD_UNKNOWN_LOST};
-    shaky s;
-    ipalloc_grant other, grant, again;
-    shaky_open(&s, true);
-    strand(&s, MOOD_UNKNOWN_LOST, "Service/other", &other);
-    strand(&s, MOODS[_i], "Service/a", &grant);
-    again = reserve(&s.f, s.pool, "Service/a", SLOT, addr_text(&grant.address)); /* in our hands */
-    ck_assert_int_eq(again.existing, _i == 0);
-    /* Where that took a commit, the other one is settled too. */
-    ck_assert_uint_eq(used_of(s.pool), _i == 0 ? 2 : 1);
-    put(&s.f, "object", "x", IPALLOC_REVISION_ANY, IPALLOC_OK);
-    assert_held(&s, &grant, true);
-    shaky_close(&s);
-}
-END_TEST
-
-START_TEST(few_are_settled_on_the_way_of_one_call) {
-    shaky s;
-    ipalloc_grant grant;
-    char owner[] = "Service/0";
-    shaky_open(&s, true);
-    for (int i = 0; i < 5; i++, owner[8]++)
-        strand(&s, MOOD_UNKNOWN_LOST, owner, &grant);
-    static const uint64_t LEFT[] = {3, 1, 0};
-    for (int i = 0; i < 3; i++) {
-        put(&s.f, "object", "x", IPALLOC_REVISION_ANY, IPALLOC_OK);
-        ck_assert_uint_eq(used_of(s.pool), LEFT[i]);
-    }
-    assert_sound(&s.f);
-    shaky_close(&s);
-}
-END_TEST
-
-START_TEST(what_could_not_be_settled_is_left_alone_for_a_while) {
-    shaky s;
-    ipalloc_grant grant;
-    shaky_open(&s, true);
-    now_ms = 5000;
-    reopen_with_clock(&s);
-    strand(&s, MOOD_UNKNOWN_LOST, "Service/a", &grant);
-    s.store.settle_fails = true;
-    s.store.before_settle = pass_time;
-    s.store.before_context = &s;
-    put(&s.f, "object", "x", IPALLOC_REVISION_ANY, IPALLOC_OK);
-    s.store.settle_fails = false;
-    now_ms += 299;
-    put(&s.f, "object", "x", IPALLOC_REVISION_ANY, IPALLOC_OK);
-    ck_assert_uint_eq(used_of(s.pool), 1);
-    now_ms += 1; /* as long as it took in vain */
-    put(&s.f, "object", "x", IPALLOC_REVISION_ANY, IPALLOC_OK);
-    assert_held(&s, &grant, false);
-    shaky_close(&s);
-}
-END_TEST
-
-START_TEST(what_is_stranded_at_close_is_forgotten) {
-    shaky s;
-    ipalloc_grant grant;
-    shaky_open(&s, true);
-    strand(&s, MOOD_UNKNOWN_LATE, "Service/a", &grant);
-    ipalloc_registry_close(s.f.registry);
-    OK(&s.f, ipalloc_registry_open(s.f.store, NULL, &s.f.registry, &s.f.error));
-    s.pool = open_pool(&s.f, "services");
-    assert_held(&s, &grant, false);
-    ck_assert_status(wrapped_deliver(&s.store), IPALLOC_OK); /* all of it, and the owner's */
-    ipalloc_grant again = allocate(&s.f, s.pool, "Service/a", SLOT);
-    ck_assert(again.existing);
-    ck_assert_int_eq(ipalloc_addr_compare(&again.address, &grant.address), 0);
-    assert_sound(&s.f);
-    shaky_close(&s);
-}
-END_TEST
-
-START_TEST(a_one_shot_resolves_an_unknown_outcome_by_itself) {
-    shaky s;
-    shaky_open(&s, true);
-    wrapped_set_mood(&s.store, MOOD_UNKNOWN_LATE, 1);
-    ipalloc_grant grant = allocate(&s.f, s.pool, "Service/a", SLOT);
-    ck_assert_status(wrapped_deliver(&s.store), IPALLOC_E_CONFLICT);
-    assert_held(&s, &grant, true);
-    shaky_close(&s);
-}
-END_TEST
-
-START_TEST(a_one_shot_that_cannot_be_resolved_says_so_and_asking_again_does) {
-    static const enum wrapped_mood MOODS[] = {MOOD_UNKNOWN_APPLIED, MOOD_UNKNOWN_LOST,
-                                              MOOD_UNKNOWN_LATE};
-    shaky s;
-    ipalloc_grant grant = GRANT;
-    shaky_open(&s, true);
-    s.store.settle_fails = true;
-    wrapped_set_mood(&s.store, MOODS[_i], 1);
-    IS(&s.f, ipalloc_allocate(s.f.registry, s.pool, "Service/a", SLOT, &grant, &s.f.error),
-       IPALLOC_E_UNKNOWN_OUTCOME);
-    s.store.settle_fails = false;
-    ipalloc_grant again = allocate(&s.f, s.pool, "Service/a", SLOT);
-    ck_assert_int_eq(again.existing, _i == 0);
-    assert_held(&s, &again, true);
-    shaky_close(&s);
-}
-END_TEST
-
-/* --- deadlines -------------------------------------------------------------------------------- */
-
-START_TEST(a_batch_may_take_what_is_left_of_the_deadline) {
-    shaky s;
-    ipalloc_txn *txn;
-    ipalloc_txn_options options = {.size = sizeof options, .owner = "Service/a"};
-    shaky_open(&s, true);
-    now_ms = 1000;
-    reopen_with_clock(&s);
-    OK(&s.f, ipalloc_begin(s.f.registry, &options, &txn, &s.f.error));
-    OK(&s.f, ipalloc_txn_allocate(txn, s.pool, SLOT, NULL, &s.f.error));
-    OK(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error));
-    ck_assert_uint_eq(s.store.timeout_ms, 0);
-    options.deadline_ms = 500;
-    OK(&s.f, ipalloc_begin(s.f.registry, &options, &txn, &s.f.error));
-    now_ms += 200;
-    OK(&s.f, ipalloc_txn_allocate(txn, s.pool, "other", NULL, &s.f.error));
-    OK(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error));
-    ck_assert_uint_eq(s.store.timeout_ms, 300);
-    shaky_close(&s);
-}
-END_TEST
-
-static int allocate_body(ipalloc_txn *txn, void *context, ipalloc_error *error) {
-    return ipalloc_txn_allocate(txn, context, SLOT, NULL, error);
-}
-
-START_TEST(behind_its_deadline_an_unknown_outcome_is_left_for_later) {
-    shaky s;
-    ipalloc_txn_options options = {
-        .size = sizeof options, .owner = "Service/a", .deadline_ms = 300};
-    shaky_open(&s, true);
-    now_ms = 1000;
-    reopen_with_clock(&s);
-    wrapped_set_mood(&s.store, MOOD_UNKNOWN_LOST, 1);
-    s.store.before_commit = pass_time; /* as a store does that tries until its time is over */
-    s.store.before_context = &s;
-    IS(&s.f, ipalloc_transact(s.f.registry, &options, allocate_body, s.pool, NULL, &s.f.error),
-       IPALLOC_E_UNKNOWN_OUTCOME);
-    ck_assert_int_eq(s.store.settled, 0);
-    ck_assert_uint_eq(used_of(s.pool), 1);
-    put(&s.f, "object", "x", IPALLOC_REVISION_ANY, IPALLOC_OK);
-    ck_assert_int_eq(s.store.settled, 1);
-    ck_assert_uint_eq(used_of(s.pool), 0);
+    shaky_assert_held(&s, &grant, true);
     shaky_close(&s);
 }
 END_TEST
@@ -518,7 +260,7 @@ START_TEST(a_definition_in_doubt_is_settled_at_once) {
     OK(&s.f, ipalloc_pool_add_range(s.pool, &range, &s.f.error));
     if (_i == 2)
         ck_assert_status(wrapped_deliver(&s.store), IPALLOC_E_CONFLICT);
-    reserve(&s.f, s.pool, "Service/a", SLOT, "10.97.0.7");
+    reserve(&s.f, s.pool, "Service/a", SHAKY_SLOT, "10.97.0.7");
     assert_sound(&s.f);
     wrapped_set_mood(&s.store, MOOD_UNKNOWN_LOST, 1000); /* it is not tried for ever */
     IS(&s.f, ipalloc_pool_drain_range(s.pool, &range, &s.f.error), IPALLOC_E_UNAVAILABLE);
@@ -536,13 +278,15 @@ START_TEST(nothing_is_given_out_while_a_definition_may_change_behind_it) {
     wrapped_set_mood(&s.store, MOODS[_i], 1);
     s.store.settle_fails = true;
     IS(&s.f, ipalloc_pool_set_ranges(s.pool, &half, 1, &s.f.error), IPALLOC_E_UNKNOWN_OUTCOME);
-    IS(&s.f, ipalloc_reserve(s.f.registry, s.pool, "Service/a", SLOT, &beyond, NULL, &s.f.error),
+    IS(&s.f,
+       ipalloc_reserve(s.f.registry, s.pool, "Service/a", SHAKY_SLOT, &beyond, NULL, &s.f.error),
        IPALLOC_E_UNAVAILABLE);
     IS(&s.f, ipalloc_pool_set_ranges(s.pool, &half, 1, &s.f.error), IPALLOC_E_UNAVAILABLE);
-    put(&s.f, "object", "x", IPALLOC_REVISION_ANY, IPALLOC_OK); /* draws nothing */
+    put_record(&s.f, "object", "x", IPALLOC_REVISION_ANY, IPALLOC_OK); /* draws nothing */
     ck_assert_uint_eq(used_of(s.pool), 0);
     s.store.settle_fails = false;
-    IS(&s.f, ipalloc_reserve(s.f.registry, s.pool, "Service/a", SLOT, &beyond, NULL, &s.f.error),
+    IS(&s.f,
+       ipalloc_reserve(s.f.registry, s.pool, "Service/a", SHAKY_SLOT, &beyond, NULL, &s.f.error),
        _i == 0 ? IPALLOC_E_NOT_IN_RANGE : IPALLOC_OK);
     if (_i == 2)
         ck_assert_status(wrapped_deliver(&s.store), IPALLOC_E_CONFLICT);
@@ -588,10 +332,10 @@ START_TEST(a_restored_store_allocates_nothing_until_it_is_accepted) {
     s.pool = open_pool(&s.f, "services");
     IS(&s.f, ipalloc_begin(s.f.registry, &options, &txn, &s.f.error), IPALLOC_E_MISMATCH);
     txn = begin_dry(&s.f, "Service/a");
-    OK(&s.f, ipalloc_txn_allocate(txn, s.pool, SLOT, NULL, &s.f.error));
+    OK(&s.f, ipalloc_txn_allocate(txn, s.pool, SHAKY_SLOT, NULL, &s.f.error));
     OK(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error));
     OK(&s.f, ipalloc_store_accept(s.f.store, &s.f.error));
-    allocate(&s.f, s.pool, "Service/a", SLOT);
+    allocate(&s.f, s.pool, "Service/a", SHAKY_SLOT);
     shaky_close(&s);
 }
 END_TEST
@@ -609,7 +353,7 @@ START_TEST(a_read_only_store_answers_dry_runs_and_refuses_the_rest) {
     ipalloc_cidr range = cidr("10.97.0.0/24");
     IS(&s.f, ipalloc_pool_add_range(s.pool, &range, &s.f.error), IPALLOC_E_READ_ONLY);
     txn = begin_dry(&s.f, "Service/a");
-    OK(&s.f, ipalloc_txn_allocate(txn, s.pool, SLOT, NULL, &s.f.error));
+    OK(&s.f, ipalloc_txn_allocate(txn, s.pool, SHAKY_SLOT, NULL, &s.f.error));
     OK(&s.f, ipalloc_txn_commit(txn, NULL, &s.f.error));
     shaky_close(&s);
 }
@@ -631,20 +375,6 @@ static Suite *suite(void) {
     tcase_add_test(c, what_is_sent_again_may_be_in_doubt_again);
     tcase_add_test(c, what_is_sent_again_and_fails_has_not_happened);
     tcase_add_test(c, as_long_as_nobody_can_settle_it_the_outcome_stays_unknown);
-    suite_add_tcase(s, c);
-    c = tcase_create("stranded");
-    tcase_add_loop_test(c, an_abort_that_cannot_be_settled_keeps_its_claims_until_a_later_commit, 0,
-                        3);
-    tcase_add_loop_test(c, an_owner_who_asks_again_is_settled_first, 0, 2);
-    tcase_add_test(c, few_are_settled_on_the_way_of_one_call);
-    tcase_add_test(c, what_could_not_be_settled_is_left_alone_for_a_while);
-    tcase_add_test(c, what_is_stranded_at_close_is_forgotten);
-    tcase_add_test(c, a_one_shot_resolves_an_unknown_outcome_by_itself);
-    tcase_add_loop_test(c, a_one_shot_that_cannot_be_resolved_says_so_and_asking_again_does, 0, 3);
-    suite_add_tcase(s, c);
-    c = tcase_create("deadlines");
-    tcase_add_test(c, a_batch_may_take_what_is_left_of_the_deadline);
-    tcase_add_test(c, behind_its_deadline_an_unknown_outcome_is_left_for_later);
     suite_add_tcase(s, c);
     c = tcase_create("definitions");
     tcase_add_loop_test(c, a_definition_in_doubt_is_settled_at_once, 0, 3);
