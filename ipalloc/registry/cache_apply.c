@@ -280,20 +280,18 @@ int cache_take_in(ipalloc_registry *registry, ipalloc_error *error) {
     return cache_apply(registry, error);
 }
 
-void cache_note_lease(ipalloc_registry *registry, ipalloc_pool *pool, const place *p,
-                      uint64_t revision) {
-    application a = {.registry = registry};
-    changed_place c = {.pool = pool, .place = *p};
-    c.range = pool_find_range(pool, p, &c.offset);
-    if (c.range == NULL)
-        return;
+void cache_note_lease(ipalloc_registry *registry, claim *c, uint64_t revision) {
+    const changed_place at = {.pool = c->pool, .place = c->place};
+    bool remembered = true;
     claims_lock(&registry->claims);
-    if (!is_known(registry, &c, revision)) {
-        apply_lease(&a, &c, true, revision);
-        a.rebuild |=
-            !claims_remember(&registry->claims, pool, p, revision, cache_seen_revision(registry));
+    if (c->listed && c->kind == CLAIM_TAKE && revision > c->seen_revision &&
+        !is_known(registry, &at, revision)) {
+        c->seen_revision = revision;
+        c->present = true;
+        remembered = claims_remember(&registry->claims, c->pool, &c->place, revision,
+                                     cache_seen_revision(registry));
     }
     claims_unlock(&registry->claims);
-    if (a.rebuild)
+    if (!remembered)
         cache_ask_for_rebuild(registry);
 }

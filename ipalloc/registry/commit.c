@@ -269,8 +269,11 @@ static void note_lease_of_others(ipalloc_txn *txn, ipalloc_bytes key) {
         return;
     gate_enter(&txn->registry->gate);
     ipalloc_pool *pool = cache_find_pool(txn->registry, parts.pool, parts.pool_length);
-    if (place_parse_key(pool->kind, parts.place, parts.place_length, &p))
-        cache_note_lease(txn->registry, pool, &p, revision);
+    if (place_parse_key(pool->kind, parts.place, parts.place_length, &p)) {
+        txn_lease *lease = owner_find_place(txn, pool, &p);
+        if (lease != NULL)
+            cache_note_lease(txn->registry, &lease->claim, revision);
+    }
     gate_leave(&txn->registry->gate);
 }
 

@@ -208,9 +208,10 @@ int cache_take_in(ipalloc_registry *registry, ipalloc_error *error);
 void cache_ask_for_rebuild(ipalloc_registry *registry);
 bool cache_must_rebuild(const ipalloc_registry *registry);
 
-/* Inside the gate: the store was read, and has a lease of that revision. */
-void cache_note_lease(ipalloc_registry *registry, ipalloc_pool *pool, const place *p,
-                      uint64_t revision);
+/* Inside the gate: the store was read, and had a lease of the claim's place of that revision. Only
+ * a take's own bit follows. What is read is in no order with the changes: whoever else set a bit by
+ * it might bring back a lease that has gone meanwhile. */
+void cache_note_lease(ipalloc_registry *registry, claim *c, uint64_t revision);
 
 /* --- cache_seen.c: anywhere ------------------------------------------------------------------- */
 

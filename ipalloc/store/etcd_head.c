@@ -15,13 +15,14 @@ static const char OTHER_FORM[] = "the store under the prefix was accepted as res
                                  "anew, by another process since it "
                                  "was opened here; open it again";
 
-/* The form may have been written since: by whoever accepted the restored store. */
+/* The form may have been written since: by whoever accepted the restored store. Where that was
+ * another thread of ours, while this answer was on its way, we know more than the answer. */
 static int follow_form(etcd_store *store, const Etcd__KeyValue *kv, ipalloc_error *error) {
     pthread_mutex_lock(&store->mutex);
     uint64_t known = store->form.revision;
     bool restored = store->restored;
     pthread_mutex_unlock(&store->mutex);
-    if (kv != NULL && (uint64_t)kv->mod_revision == known)
+    if (kv != NULL && (uint64_t)kv->mod_revision <= known)
         return IPALLOC_OK;
     if (kv == NULL || !restored)
         return etcd_give_up(store, OTHER_FORM, error);
@@ -30,8 +31,10 @@ static int follow_form(etcd_store *store, const Etcd__KeyValue *kv, ipalloc_erro
     if (status != IPALLOC_OK)
         return status;
     pthread_mutex_lock(&store->mutex);
-    store->form = form;
-    store->restored = form.cluster_id != store->cluster_id;
+    if (form.revision > store->form.revision) {
+        store->form = form;
+        store->restored = form.cluster_id != store->cluster_id;
+    }
     pthread_mutex_unlock(&store->mutex);
     return IPALLOC_OK;
 }

@@ -407,6 +407,25 @@ START_TEST(a_restored_cluster_is_written_to_only_when_it_is_accepted) {
 }
 END_TEST
 
+static void accept_meanwhile(void *context) {
+    (void)context;
+    mini.answered = NULL;
+    ck_assert_status(ipalloc_store_accept(store, NULL), IPALLOC_OK);
+}
+
+START_TEST(an_answer_from_before_the_acceptance_stops_nothing) {
+    ipalloc_error error = {0};
+    ipalloc_store_close(store);
+    mini.cluster_id = 0xc2;
+    store = open_both(&inner);
+    mini.answered = accept_meanwhile;
+    ipalloc_store_info info = {.size = sizeof info};
+    ck_assert_status_error(ipalloc_store_get_info(store, &info, &error), IPALLOC_OK, &error);
+    ck_assert_uint_eq(info_of(store).epoch, 2);
+    ck_assert_status(commit_status(op_put("a/", "1"), &error), IPALLOC_OK);
+}
+END_TEST
+
 /* A server from before the restoration does not write into what was accepted since. */
 START_TEST(a_form_that_was_written_since_stops_all_writing) {
     ipalloc_error error = {0};
@@ -699,6 +718,7 @@ int main(void) {
     tcase_add_test(tc, another_cluster_stops_all_writing);
     tcase_add_test(tc, a_commit_that_another_cluster_answers_is_unknown);
     tcase_add_test(tc, a_restored_cluster_is_written_to_only_when_it_is_accepted);
+    tcase_add_test(tc, an_answer_from_before_the_acceptance_stops_nothing);
     tcase_add_test(tc, a_form_that_was_written_since_stops_all_writing);
     tcase_add_test(tc, a_store_that_was_removed_is_not_written_to);
     tcase_add_loop_test(tc, a_large_batch_names_its_failed_condition_and_leaves_nothing, 0, 5);

@@ -28,6 +28,7 @@ void servers_calm(servers *s) {
         server->cut = server->settle_fails = server->changes_expired = false;
         server->fate_commits = server->unknown_percent = server->settle_percent = 0;
         server->before = NULL;
+        server->behind = NULL;
     }
 }
 

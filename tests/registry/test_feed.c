@@ -6,6 +6,8 @@
 
 #include "registry/registry.h"
 
+#include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 
 static const char SLOT[] = "clusterIP/IPv4";
@@ -350,6 +352,69 @@ START_TEST(what_arrives_is_applied_while_a_commit_is_on_its_way) {
 }
 END_TEST
 
+/* B reads a lease because of a conflict; while it does, the lease goes, and another thread of B's
+ * is told so: it has seen all the changes, but has not said so yet, when the reader goes on. */
+typedef struct crossing {
+    servers *s;
+    pthread_t walker;
+    bool walks;
+    _Atomic bool has_walked, may_end;
+} crossing;
+
+static void *walk(void *context) {
+    crossing *c = context;
+    servers_tell_all(c->s, B);
+    return NULL;
+}
+
+static void add_slot(servers *s, const char *slot) {
+    reserve(&s->f[A], s->pools[A], "Service/b", slot, PLACE);
+}
+
+static void change_once_more(void *context, enum shared_call call) {
+    crossing *c = context;
+    if (call != SHARED_GET)
+        return;
+    c->s->cluster.servers[B].before = NULL;
+    add_slot(c->s, "third");
+}
+
+static void cross(void *context, enum shared_call call) {
+    crossing *c = context;
+    if (call == SHARED_CHANGES && c->walks) {
+        c->has_walked = true;
+        while (!c->may_end)
+            sched_yield();
+    }
+    if (call != SHARED_GET || c->walks)
+        return;
+    c->walks = true;
+    release(c->s, A, "Service/b", PLACE);
+    ck_assert_int_eq(pthread_create(&c->walker, NULL, walk, c), 0);
+    while (!c->has_walked)
+        sched_yield();
+}
+
+START_TEST(a_lease_that_was_read_before_it_went_does_not_come_back) {
+    servers s;
+    crossing c = {.s = &s};
+    servers_open(&s, 2, "10.96.0.0/24", WITH(0), NULL);
+    shared_server *b = &s.cluster.servers[B];
+    reserve(&s.f[B], s.pools[B], "Service/b", SLOT, PLACE);
+    ipalloc_txn *txn = plan_release(&s, B, "Service/b");
+    add_slot(&s, "second");
+    b->before_context = b->behind_context = &c;
+    b->before = change_once_more;
+    b->behind = cross;
+    IS(&s.f[B], ipalloc_txn_commit(txn, NULL, &s.f[B].error), IPALLOC_E_CONFLICT);
+    c.may_end = true;
+    pthread_join(c.walker, NULL);
+    b->behind = NULL;
+    ck_assert_uint_eq(used_of(s.pools[B]), 0);
+    servers_close(&s);
+}
+END_TEST
+
 /* --- what cools ------------------------------------------------------------------------------- */
 
 START_TEST(older_changes_do_not_end_the_rest_of_an_own_release) {
@@ -529,6 +594,7 @@ int main(void) {
     tc = tcase_create("beside commits");
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, what_arrives_is_applied_while_a_commit_is_on_its_way);
+    tcase_add_test(tc, a_lease_that_was_read_before_it_went_does_not_come_back);
     suite_add_tcase(suite, tc);
     tc = tcase_create("cooling");
     tcase_add_test(tc, older_changes_do_not_end_the_rest_of_an_own_release);

@@ -168,13 +168,19 @@ static int enter(shared_server *server, enum shared_call call, ipalloc_error *er
     return IPALLOC_E_UNAVAILABLE;
 }
 
+static void leave(const shared_server *server, enum shared_call call) {
+    if (server->behind != NULL)
+        server->behind(server->behind_context, call);
+}
+
 static int shared_get(void *self, ipalloc_bytes key, ipalloc_visit visit, void *context,
                       ipalloc_error *error) {
     shared_server *server = self;
     int status = enter(server, SHARED_GET, error);
-    return status == IPALLOC_OK
-               ? ipalloc_store_get(server->cluster->truth, key, visit, context, error)
-               : status;
+    if (status == IPALLOC_OK)
+        status = ipalloc_store_get(server->cluster->truth, key, visit, context, error);
+    leave(server, SHARED_GET);
+    return status;
 }
 
 /* What a scan and a walk over changes put between. */
@@ -259,6 +265,7 @@ static int shared_changes(void *self, uint64_t since, ipalloc_bytes prefix, size
         complete_to = f.known_to;
     if (status == IPALLOC_OK && up_to != NULL)
         *up_to = complete_to > since ? complete_to : since;
+    leave(server, SHARED_CHANGES);
     return status;
 }
 

@@ -63,6 +63,9 @@ typedef struct shared_server {
     /* Called before each call, outside all locks; NULL: nothing. */
     void (*before)(void *context, enum shared_call call);
     void *before_context;
+    /* The same with what get and changes have read, before they return. */
+    void (*behind)(void *context, enum shared_call call);
+    void *behind_context;
     int poll_fd; /* readable when there is something to process */
 } shared_server;
 
