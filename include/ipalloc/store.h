@@ -155,7 +155,8 @@ typedef struct ipalloc_store_options {
     uint64_t changes_kept;      /* how many changes are kept for watches; 0: 100,000 */
     uint64_t first_epoch;       /* of a store that is made by this call; 0: 1 */
     /* etcd: */
-    uint64_t timeout_ms;   /* of a call, over all that it tries; 0: 5,000 */
+    uint64_t timeout_ms;   /* of a call, over all that it tries; 0: 5,000. For half a second
+                              behind one that had no answer in that time, calls have less */
     const char *ca_file;   /* PEM; NULL: the system's authorities */
     const char *cert_file; /* PEM, the client's certificate, with key_file */
     const char *key_file;

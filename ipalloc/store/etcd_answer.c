@@ -118,12 +118,15 @@ static int ask(etcd_store *store, const char *method, const ProtobufCMessage *re
     int status = etcd_pack(store->hooks, request, &bytes, &size, error);
     if (status != IPALLOC_OK)
         return status;
+    uint64_t begun = hooks_monotonic_ms(store->hooks);
+    uint64_t wanted = timeout_ms != 0 ? timeout_ms : store->timeout_ms;
     channel_call call = {.method = method,
                          .request = {bytes, size},
                          .repeatable = true,
                          .in_order = kind == &etcd__txn_response__descriptor,
-                         .timeout_ms = timeout_ms != 0 ? timeout_ms : store->timeout_ms};
+                         .timeout_ms = etcd_patience(store, wanted)};
     channel_do(store->channel, &call, 1);
+    etcd_note_call(store, &call, begun);
     hooks_free(store->hooks, bytes);
     if (call.end == CALL_ANSWERED) {
         status = etcd_unpack(store->hooks, kind, call.answer, call.answer_size, answer, error);

@@ -291,8 +291,10 @@ static void fly(fleet *f) {
         prepare_round(f);
         if (f->call_count == 0)
             return;
+        uint64_t begun = hooks_monotonic_ms(f->store->hooks);
         channel_do(f->store->channel, f->calls, f->call_count);
         for (size_t i = 0; i < f->call_count; i++) {
+            etcd_note_call(f->store, &f->calls[i], begun);
             digest(f, f->callers[i], &f->calls[i]);
             free_request(f, &f->calls[i]);
             if (f->calls[i].end == CALL_ANSWERED)
@@ -347,11 +349,25 @@ static void start(fleet *f, ipalloc_batch *batches, uint64_t form_revision) {
     }
 }
 
+/* The longest of any of them. */
+static uint64_t time_of_all(const etcd_store *store, const ipalloc_batch *batches, size_t count) {
+    uint64_t longest = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t limit = batches[i].timeout_ms != 0 ? batches[i].timeout_ms : store->timeout_ms;
+        longest = limit > longest ? limit : longest;
+    }
+    return longest;
+}
+
 int etcd_commit(void *self, ipalloc_batch *batches, size_t count, ipalloc_error *error) {
     etcd_store *store = self;
     uint64_t form_revision;
-    int status = refuse_writes(store, &form_revision, error);
     fleet f = {.store = store, .count = count, .start_ms = hooks_monotonic_ms(store->hooks)};
+    int status = refuse_writes(store, &form_revision, error);
+    if (status == IPALLOC_OK)
+        status = etcd_dispel_doubt(store, time_of_all(store, batches, count), error);
+    if (status == IPALLOC_OK)
+        status = refuse_writes(store, &form_revision, error); /* it may have found out */
     if (status == IPALLOC_OK) {
         f.flights = hooks_alloc(store->hooks,
                                 count * (sizeof *f.flights + sizeof *f.calls + sizeof *f.callers));

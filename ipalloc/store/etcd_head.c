@@ -4,7 +4,7 @@
  * May use: base/, the channel through etcd_ask_txn. A caller takes only an answer to a question
  * that was sent after it came: else it could miss what was committed before it asked. So whoever
  * finds a question out waits for its end, and then for the next one, which the first of the waiting
- * sends.
+ * sends. That its time was too short is no answer to who has more.
  */
 #include "store/etcd_store.h"
 
@@ -80,38 +80,53 @@ static int ask_head(etcd_store *store, uint64_t timeout_ms, uint64_t *revision,
 }
 
 /* Under the mutex, which is let go meanwhile: ask, and tell all who wait. */
-static void lead(etcd_store *store, uint64_t timeout_ms) {
+static void lead(etcd_store *store, uint64_t limit_ms) {
     etcd_head *head = &store->head;
     uint64_t number = ++head->asked;
     uint64_t revision = 0;
     ipalloc_error error = {0};
+    limit_ms = etcd_patience_held(store, limit_ms);
     pthread_mutex_unlock(&store->mutex);
-    int status = ask_head(store, timeout_ms, &revision, &error);
+    int status = ask_head(store, limit_ms, &revision, &error);
     pthread_mutex_lock(&store->mutex);
     head->answered = number;
     head->status = status;
+    head->limit_ms = limit_ms;
     head->revision = revision;
     head->error = error;
     atomic32_store_release(&head->ended, (uint32_t)number);
     store->system->wake_all(&head->ended);
 }
 
-/* An answer to a question that is sent from now on, within the store's time. */
-static int learn_head(etcd_store *store, uint64_t *revision, ipalloc_error *error) {
+/* Under the mutex, which is let go meanwhile. */
+static void wait_for_leader(etcd_store *store, uint64_t limit_ms) {
+    uint32_t before = atomic32_load_acquire(&store->head.ended);
+    pthread_mutex_unlock(&store->mutex);
+    store->system->wait(&store->head.ended, before, limit_ms * 1000000);
+    pthread_mutex_lock(&store->mutex);
+}
+
+/* Somebody with less time has asked, and it was too short. */
+static bool was_too_short(const etcd_store *store, uint64_t left_ms) {
+    return store->head.status == IPALLOC_E_UNAVAILABLE &&
+           store->head.limit_ms < etcd_patience_held(store, left_ms);
+}
+
+int etcd_learn_head(etcd_store *store, uint64_t timeout_ms, uint64_t *revision,
+                    ipalloc_error *error) {
     etcd_head *head = &store->head;
-    uint64_t start = hooks_monotonic_ms(store->hooks), waited = 0;
+    uint64_t start = hooks_monotonic_ms(store->hooks), left = timeout_ms;
+    bool led = false;
     pthread_mutex_lock(&store->mutex);
     uint64_t wanted = head->asked + 1;
-    while (head->answered < wanted && waited < store->timeout_ms) {
-        if (head->asked == head->answered) {
-            lead(store, store->timeout_ms - waited);
-        } else {
-            uint32_t before = atomic32_load_acquire(&head->ended);
-            pthread_mutex_unlock(&store->mutex);
-            store->system->wait(&head->ended, before, (store->timeout_ms - waited) * 1000000);
-            pthread_mutex_lock(&store->mutex);
-        }
-        waited = hooks_monotonic_ms(store->hooks) - start;
+    while (left > 0 && (head->answered < wanted || (!led && was_too_short(store, left)))) {
+        led = head->asked == head->answered;
+        if (led)
+            lead(store, left);
+        else
+            wait_for_leader(store, left);
+        uint64_t waited = hooks_monotonic_ms(store->hooks) - start;
+        left = waited < timeout_ms ? timeout_ms - waited : 0;
     }
     bool answered = head->answered >= wanted;
     int status = head->status;
@@ -119,8 +134,9 @@ static int learn_head(etcd_store *store, uint64_t *revision, ipalloc_error *erro
     ipalloc_error last = head->error;
     pthread_mutex_unlock(&store->mutex);
     if (!answered)
-        return error_set(error, IPALLOC_E_UNAVAILABLE, "%s: no answer within %llu ms", store->name,
-                         (unsigned long long)store->timeout_ms);
+        return error_set(error, IPALLOC_E_UNAVAILABLE, "%s: no answer within %llu ms%s%s",
+                         store->name, (unsigned long long)timeout_ms,
+                         last.message[0] != '\0' ? "; before that: " : "", last.message);
     if (status != IPALLOC_OK && error != NULL)
         *error = last;
     return status;
@@ -129,7 +145,7 @@ static int learn_head(etcd_store *store, uint64_t *revision, ipalloc_error *erro
 int etcd_info(void *self, ipalloc_store_info *out, ipalloc_error *error) {
     etcd_store *store = self;
     uint64_t revision;
-    int status = learn_head(store, &revision, error);
+    int status = etcd_learn_head(store, store->timeout_ms, &revision, error);
     if (status != IPALLOC_OK)
         return status;
     ipalloc_store_info full = {.size = sizeof full,

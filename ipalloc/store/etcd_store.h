@@ -48,6 +48,7 @@ typedef struct etcd_head {
     uint64_t asked;      /* number of the question that was sent last */
     uint64_t answered;   /* number of the last one that has ended; == asked: none is out */
     int status;          /* of the last one */
+    uint64_t limit_ms;   /* how long it could take */
     uint64_t revision;   /* what it answered */
     ipalloc_error error; /* or why not */
     atomic_word32 ended; /* changes when a question ends */
@@ -83,12 +84,14 @@ typedef struct etcd_store {
 
     pthread_mutex_t mutex; /* guards what follows up to the feed */
     etcd_form form;
-    uint64_t cluster_id;  /* of the cluster that answers */
-    uint64_t seen;        /* the highest revision of an answer */
-    bool restored;        /* form.cluster_id differs from cluster_id */
-    const char *unusable; /* why nothing is written any more; NULL: all is well */
-    uint64_t slots_made;  /* numbers given to slots so far */
-    uint64_t nonces;      /* given to batches so far */
+    uint64_t cluster_id;     /* of the cluster that answers */
+    uint64_t seen;           /* the highest revision of an answer */
+    bool restored;           /* form.cluster_id differs from cluster_id */
+    const char *unusable;    /* why nothing is written any more; NULL: all is well */
+    bool doubtful;           /* the last call that ended had no answer */
+    uint64_t short_until_ms; /* and questions have little time until then */
+    uint64_t slots_made;     /* numbers given to slots so far */
+    uint64_t nonces;         /* given to batches so far */
     etcd_slot *free_slots;
     etcd_slot *held_slots; /* each by a ticket */
     etcd_head head;
@@ -194,6 +197,23 @@ int etcd_settle(void *self, uint64_t ticket, bool *happened, uint64_t *revision,
  * slot->revision follows. OK; else it is still not known. */
 int etcd_settle_slot(etcd_store *store, etcd_slot *slot, uint64_t timeout_ms, enum slot_word *how,
                      ipalloc_error *error);
+
+/* The revision of the last batch: an answer to a question that is sent from now on. OK; as
+ * etcd_ask_txn. */
+int etcd_learn_head(etcd_store *store, uint64_t timeout_ms, uint64_t *revision,
+                    ipalloc_error *error);
+
+/* --- etcd_doubt.c: after a call without an answer ------------------------------------------------
+ */
+
+/* How long a question may take that would have `wanted_ms`. */
+uint64_t etcd_patience(etcd_store *store, uint64_t wanted_ms);
+uint64_t etcd_patience_held(const etcd_store *store, uint64_t wanted_ms); /* under the mutex */
+/* A call that was begun then has ended so. */
+void etcd_note_call(etcd_store *store, const channel_call *call, uint64_t begun_ms);
+/* Before something is sent that is to have an outcome. OK: etcd answers, or nothing speaks against
+ * it; else as etcd_ask_txn. */
+int etcd_dispel_doubt(etcd_store *store, uint64_t timeout_ms, ipalloc_error *error);
 
 /* --- etcd_slots.c --------------------------------------------------------------------------------
  */

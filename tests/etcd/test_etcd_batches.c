@@ -205,6 +205,25 @@ START_TEST(settling_can_be_repeated_until_it_is_answered) {
 }
 END_TEST
 
+/* What was under way is unknown; what comes then is not sent at all while nobody answers. */
+START_TEST(behind_a_lost_answer_nothing_is_sent_before_there_is_an_answer_again) {
+    uint64_t random = test_seed(), revision;
+    ipalloc_op op = op_put("a/", "1"), next = op_put("b/", "2");
+    ipalloc_batch unknown = commit_with(FAULTS(MINI_ANSWER_LOST), &op, 1);
+    ck_assert_status(unknown.status, IPALLOC_E_UNKNOWN_OUTCOME);
+    for (int i = 0; i < 2; i++)
+        ck_assert_status(commit_with(FAULTS(MINI_LATE), &next, 1).status, IPALLOC_E_UNAVAILABLE);
+    mini_deliver(&random);
+    ck_assert_ptr_null(mini_find("/p/data/b/"));
+    ck_assert_status(commit_with(FAULTS(MINI_NONE, MINI_ANSWER_LOST), &next, 1).status,
+                     IPALLOC_E_UNKNOWN_OUTCOME); /* it was there, and is gone again */
+    ck_assert_int_eq(versions("b/"), 1);
+    ck_assert_status(commit_with(FAULTS(MINI_NONE), &next, 1).status, IPALLOC_OK);
+    ck_assert_int_eq(versions("b/"), 2);
+    ck_assert(settle(unknown.ticket, &revision));
+}
+END_TEST
+
 START_TEST(a_damaged_answer_is_settled) {
     ipalloc_op op = op_put("a/", "1");
     ck_assert_status(commit_with(FAULTS(MINI_GARBAGE), &op, 1).status, IPALLOC_OK);
@@ -707,6 +726,7 @@ int main(void) {
     tcase_add_test(tc, settling_ends_what_has_not_happened);
     tcase_add_test(tc, settling_finds_what_came_just_before);
     tcase_add_loop_test(tc, settling_can_be_repeated_until_it_is_answered, 0, 8);
+    tcase_add_test(tc, behind_a_lost_answer_nothing_is_sent_before_there_is_an_answer_again);
     tcase_add_test(tc, a_damaged_answer_is_settled);
     tcase_add_test(tc, a_refusal_that_does_not_say_what_happened_is_looked_into);
     tcase_add_test(tc, a_slot_that_was_swept_is_replaced);
