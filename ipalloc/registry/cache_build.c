@@ -212,6 +212,7 @@ static int build_set(build *b) {
 int cache_build_set(ipalloc_registry *registry, ipalloc_pool *pool, const definition *d,
                     range_set **out, ipalloc_error *error) {
     assert(pool->registry == registry);
+    (void)registry;
     build b = {.pool = pool, .definition = d, .error = error};
     int status = IPALLOC_E_EXPIRED;
     for (int i = 0; i < BUILD_ATTEMPTS_MAX && status == IPALLOC_E_EXPIRED; i++)
