@@ -54,7 +54,7 @@ measure_etcd() {
     trap "rm -f '$table'" EXIT
     for members in 1 3; do
         printf '### etcd of %d %s\n\n' "$members" "$([ "$members" = 1 ] && echo member || echo members)"
-        bash bench/etcd/run.sh "$members" build-release/bench/ipalloc-bench-etcd
+        bash bench/etcd/run.sh "$members" build-release/bench/etcd/ipalloc-bench-etcd
         printf '\n'
     done | tee "$table"
     chmod 644 "$table"
