@@ -18,6 +18,7 @@
 
 #define TICK_MS         1000
 #define CATCH_UP_MOST_S 5
+#define RELOAD_S        5 /* while something stored is damaged */
 
 time_t monotonic_seconds(void) {
     struct timespec now;
@@ -138,6 +139,38 @@ static int load(struct hub *hub, ipalloc_error *error) {
     return status;
 }
 
+/* As load. What is damaged is in the way until somebody has mended it, and a change that was seen
+ * damaged is in the way for good: only the present state can tell that it is mended. */
+static int load_in_time(struct hub *hub, ipalloc_error *error) {
+    time_t now = monotonic_seconds();
+    if (hub->trouble.status != IPALLOC_OK && now < hub->load_due) { /* only this thread writes it */
+        *error = hub->trouble;
+        return error->status;
+    }
+    hub->load_due = now + RELOAD_S;
+    return load(hub, error);
+}
+
+/* Remember how following went, for those who wait for it, and print it once. */
+static void note(struct hub *hub, int status, const ipalloc_error *error) {
+    bool fails = status != IPALLOC_OK && status != IPALLOC_E_UNAVAILABLE;
+    if (fails && strcmp(hub->trouble.message, error->message) != 0) {
+        fprintf(stderr, "ipalloc-apiserver: lists and watches stand still: %s\n", error->message);
+    } else if (status == IPALLOC_OK && hub->trouble.status != IPALLOC_OK) {
+        fprintf(stderr, "ipalloc-apiserver: lists and watches go on\n");
+    }
+    pthread_mutex_lock(&hub->lock);
+    if (fails) {
+        hub->trouble = *error;
+        hub->trouble.status = status;
+        hub->failures++;
+        pthread_cond_broadcast(&hub->seen);
+    } else if (status == IPALLOC_OK) {
+        hub->trouble = (ipalloc_error){0};
+    }
+    pthread_mutex_unlock(&hub->lock);
+}
+
 /* Let the registry take in what other servers did: *known is how far it and the changes that it
  * tells go. Watches are told no more than that, so that who hears of a ServiceCIDR on this server
  * finds its ranges here. Returns whether it has taken in all that there was. */
@@ -168,11 +201,13 @@ static bool follow(struct hub *hub) {
     bool more = false;
     bool all = take_in(hub, &known);
     int status = changes_since(&new, since, known, &up_to, &more, &error);
-    if (status == IPALLOC_E_EXPIRED) {
+    if (status == IPALLOC_E_EXPIRED || status == IPALLOC_E_CORRUPT) {
         changes_free(&new);
-        load(hub, &error);
+        status = load_in_time(hub, &error);
+        note(hub, status, &error);
         return false;
     }
+    note(hub, status, &error);
     pthread_mutex_lock(&hub->lock);
     apply_changes(hub, &new, true);
     if (status == IPALLOC_OK && up_to > since) {
@@ -311,9 +346,10 @@ void hub_wake(struct hub *hub) {
     pthread_mutex_unlock(&hub->lock);
 }
 
-/* The thread has seen everything up to the revision, or is about to end. */
-static bool await_revision(struct hub *hub, uint64_t revision) {
+/* Until the thread has seen everything up to the revision, or is about to end. */
+static int await_revision(struct hub *hub, uint64_t revision, ipalloc_error *error) {
     struct timespec until;
+    int status = IPALLOC_OK;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += CATCH_UP_MOST_S;
     pthread_mutex_lock(&hub->lock);
@@ -321,12 +357,21 @@ static bool await_revision(struct hub *hub, uint64_t revision) {
     if (hub->revision < revision) {
         wake(hub);
     }
-    while (hub->revision < revision && !hub->stopping && waited == 0) {
+    uint64_t hopeless = hub->failures + 2; /* the first may have begun before us */
+    while (hub->revision < revision && !hub->stopping && waited == 0 && hub->failures < hopeless) {
         waited = pthread_cond_timedwait(&hub->seen, &hub->lock, &until);
     }
-    bool seen = hub->revision >= revision || hub->stopping;
+    if (hub->revision < revision && !hub->stopping) {
+        *error = hub->trouble;
+        status = error->status;
+        if (status == IPALLOC_OK) {
+            status = IPALLOC_E_UNAVAILABLE;
+            snprintf(error->message, sizeof error->message,
+                     "what was stored last has not been read in %d s", CATCH_UP_MOST_S);
+        }
+    }
     pthread_mutex_unlock(&hub->lock);
-    return seen;
+    return status;
 }
 
 int hub_catch_up(struct hub *hub, ipalloc_error *error) {
@@ -337,10 +382,8 @@ int hub_catch_up(struct hub *hub, ipalloc_error *error) {
         status = ipalloc_store_reach(server->store, info.revision, error);
         status = status == IPALLOC_E_EXPIRED ? IPALLOC_OK : status; /* the thread loads anew */
     }
-    if (status == IPALLOC_OK && !await_revision(hub, info.revision)) {
-        status = IPALLOC_E_UNAVAILABLE;
-        snprintf(error->message, sizeof error->message,
-                 "what was stored last has not been read in %d s", CATCH_UP_MOST_S);
+    if (status == IPALLOC_OK) {
+        status = await_revision(hub, info.revision, error);
     }
     error->status = status;
     return status;

@@ -38,7 +38,10 @@ struct hub {
     uint64_t floor;    /* every change after this revision is in the ring */
     uint64_t revision; /* every change up to this one has been seen; only the thread writes it */
     uint64_t cidrs_changed; /* how often a ServiceCIDR has, so far */
-    char said[512];         /* the last failure of following, which is printed once */
+    char said[512];         /* the last failure of taking in, which is printed once */
+    ipalloc_error trouble;  /* why the thread cannot follow, other than that nobody answers */
+    uint64_t failures;      /* how often it has failed so */
+    time_t load_due;        /* not to read all anew before, while there is trouble */
     struct watch *watches;
     struct watch *bound; /* woken ones, to be resumed outside the lock */
 };

@@ -313,6 +313,43 @@ START_TEST(a_server_that_has_missed_what_etcd_forgot_reads_all_anew) {
 }
 END_TEST
 
+/* --- a foreign hand --------------------------------------------------------------------------- */
+
+static bool lists_again(void *context) {
+    return ask(*(int *)context, "GET", ALL_SERVICES, "").code == 200;
+}
+
+/* Each server says what is damaged, in each answer that would need it, and goes on by itself when
+ * it is mended; a watch is told that it may have missed something. */
+START_TEST(damage_is_said_by_name_and_forgotten_when_it_is_mended) {
+    const char *key = "/clusters/one/data/lease/services-v4/010.096.000.077/";
+    apiservers_begin(1);
+    apiservers_launch(2, NULL);
+    struct stream watch = stream_open(&servers[1], ALL_SERVICES, "", "application/json");
+    stream_expect(&watch, "ADDED", "kubernetes");
+    etcd_ctl_ok(members, "put", key, "junk");
+    must_create(&servers[0], "behind", PORT);
+    for (int i = 0; i < 2; i++) {
+        struct asked asked = ask(i, "GET", ALL_SERVICES, "");
+        ck_assert_msg(asked.code == 500, "%s", asked.text);
+        ck_assert_msg(strstr(asked.text, "010.096.000.077") != NULL, "%s", asked.text);
+    }
+    etcd_ctl_ok(members, "del", key);
+    for (int i = 0; i < 2; i++) {
+        wait_until(lists_again, &i, 30, "what is mended is read anew");
+        ck_assert(lists_service(i, "behind", ""));
+    }
+    struct json_object *event = stream_next(&watch);
+    ck_assert_str_eq(json_text_at(event, "object.code"), "410");
+    json_object_put(event);
+    stream_close(&watch);
+    must_create(&servers[0], "after", PORT);
+    ck_assert(lists_service(1, "after", ""));
+    expect_sound(1);
+    apiservers_end();
+}
+END_TEST
+
 /* --- etcd does not answer --------------------------------------------------------------------- */
 
 static void expect_unavailable(int index, const char *method, const char *path, const char *body) {
@@ -473,6 +510,7 @@ int main(void) {
     tcase_add_test(cases, servers_go_on_when_etcd_is_started_again);
     tcase_add_test(cases, one_of_three_members_may_be_gone);
     tcase_add_test(cases, a_server_that_has_missed_what_etcd_forgot_reads_all_anew);
+    tcase_add_test(cases, damage_is_said_by_name_and_forgotten_when_it_is_mended);
     tcase_add_test(cases, an_etcd_that_has_stopped_is_said_in_time_and_forgotten_when_it_goes_on);
     tcase_add_test(cases, what_is_wrong_with_the_store_is_said_at_the_start);
     suite_add_tcase(suite, cases);
