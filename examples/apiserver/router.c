@@ -76,8 +76,14 @@ static void add_reason(struct text *out, const struct reply *reply) {
     text_clear(&ignored);
 }
 
-static void refuse_for_store(const struct request *request, struct reply *reply, const char *why) {
+/* What another request was told may be about a write, which this one need not be. */
+static void refuse_for_store(const struct request *request, struct reply *reply,
+                             const char *others) {
     struct outcome outcome = {0};
+    struct text text = {0};
+    text_format(&text, "the store was not asked, since it left another request without answer: %s",
+                others);
+    const char *why = text.data;
     if (text_starts_with(request->path, ADMIN_PAGES)) {
         admin_pages_unavailable(request, reply, why);
     } else if (request->resource == NULL) {
@@ -86,6 +92,7 @@ static void refuse_for_store(const struct request *request, struct reply *reply,
         outcome_fail(&outcome, 503, "ServiceUnavailable", "%s", why);
         reply_outcome(request, reply, NULL, &outcome);
     }
+    text_clear(&text);
 }
 
 static enum store_answer store_answer_of(const struct reply *reply) {

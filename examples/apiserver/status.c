@@ -223,7 +223,7 @@ void outcome_library(struct outcome *outcome, const struct resource *resource, c
     case IPALLOC_E_UNAVAILABLE:
     case IPALLOC_E_READ_ONLY:
     case IPALLOC_E_MISMATCH: /* it is another store than it was */
-        outcome_fail(outcome, 503, "ServiceUnavailable", "the store did not take it: %s",
+        outcome_fail(outcome, 503, "ServiceUnavailable", "the store could not do it: %s",
                      error->message);
         outcome->store_silent = error->status == IPALLOC_E_UNAVAILABLE;
         break;
