@@ -87,7 +87,7 @@ test_plain() {
 
 test_address_sanitizer() {
     step "gcc with AddressSanitizer and UndefinedBehaviorSanitizer: short form"
-    build build-asan "${EVERYTHING[@]}" -Dbench=disabled -Doptimization=1 \
+    build build-asan "${EVERYTHING[@]}" -Dbench=disabled \
         -Db_sanitize=address,undefined -Db_lundef=false || return 1
     TEST_SCALE=${TEST_SCALE:-10} \
         ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
@@ -108,7 +108,7 @@ choose_thread_sanitizer_prefix() {
 
 test_thread_sanitizer() {
     step "gcc with ThreadSanitizer: short form"
-    build build-tsan "${EVERYTHING[@]}" -Dbench=disabled -Doptimization=1 \
+    build build-tsan "${EVERYTHING[@]}" -Dbench=disabled \
         -Db_sanitize=thread -Db_lundef=false || return 1
     if choose_thread_sanitizer_prefix; then
         TEST_SCALE=${TEST_SCALE:-10} TSAN_OPTIONS=halt_on_error=1:exitcode=66 \
