@@ -248,6 +248,16 @@ static enum link_result finish_handshake(etcd_channel *channel, char *why, bool 
     return LINK_FAILED;
 }
 
+/* What a port for plain text does to us, too: an answer that is no TLS may be lost with a reset. */
+static enum link_result end_in_handshake(bool failed, char *why) {
+    char how[WHY_MAX] = "it closed the connection";
+    if (failed)
+        snprintf(how, sizeof how, "%s", why);
+    snprintf(why, WHY_MAX,
+             "%.80s while TLS began (does it speak plain text? then http:// it must be)", how);
+    return LINK_FAILED;
+}
+
 enum link_result tls_shake_hands(etcd_channel *channel, char *why, bool *hopeless) {
     tls_session *session = channel->link.tls;
     for (;;) {
@@ -265,14 +275,10 @@ enum link_result tls_shake_hands(etcd_channel *channel, char *why, bool *hopeles
         if (done == 1)
             return finish_handshake(channel, why, hopeless);
         enum link_result result = feed(channel, why);
-        if (result != LINK_OK)
-            return result;
-        if (session->closed) {
-            snprintf(why, WHY_MAX,
-                     "it closed the connection while TLS began (does it speak plain text? then "
-                     "http:// it must be)");
-            return LINK_FAILED;
-        }
+        if (result == LINK_BLOCKED)
+            return LINK_BLOCKED;
+        if (result == LINK_FAILED || session->closed)
+            return end_in_handshake(result == LINK_FAILED, why);
     }
 }
 

@@ -4,7 +4,11 @@
 #include "certificates.h"
 #include "channel_support.h"
 
+#include <netinet/in.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const char *directory;
@@ -173,6 +177,49 @@ START_TEST(it_connects_by_name_too) {
 }
 END_TEST
 
+/* A child that takes connections and ends each, as told, once something was sent to it. */
+static pid_t start_hanging_up(bool resets, unsigned *port) {
+    struct sockaddr_in place = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof place;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(listener, (struct sockaddr *)&place, size), 0);
+    ck_assert_int_eq(listen(listener, 8), 0);
+    ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&place, &size), 0);
+    *port = ntohs(place.sin_port);
+    pid_t pid = fork();
+    ck_assert_int_ge(pid, 0);
+    while (pid == 0) {
+        int connection = accept(listener, NULL, NULL);
+        char bytes[4096];
+        (void)!read(connection, bytes, sizeof bytes);
+        struct linger at_once = {.l_onoff = resets};
+        setsockopt(connection, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        close(connection);
+    }
+    close(listener);
+    return pid;
+}
+
+START_TEST(who_hangs_up_on_tls_may_speak_plain_text) {
+    unsigned port = 0;
+    pid_t pid = start_hanging_up(_i == 1, &port);
+    char host[32];
+    snprintf(host, sizeof host, "127.0.0.1:%u", port);
+    const char *hosts[] = {host};
+    channel_options options = channel_options_for(hosts, 1);
+    options.tls = true;
+    options.ca_file = file("ca.pem");
+    options.timeout_ms = 500;
+    etcd_channel *channel = NULL;
+    ipalloc_error error = {0};
+    ck_assert_status(channel_open(&options, &channel, &error), IPALLOC_E_UNAVAILABLE);
+    ck_assert_contains(error.message, _i == 1 ? "reset by peer" : "closed the connection");
+    ck_assert_contains(error.message, "http://");
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("channel TLS");
     TCase *tests = tcase_create("TLS");
@@ -180,6 +227,7 @@ int main(void) {
     tcase_add_unchecked_fixture(tests, make_all, remove_all);
     tcase_add_checked_fixture(tests, set_up, NULL);
     tcase_add_loop_test(tests, who_is_trusted_and_what_is_said, 0, LENGTH(CASES));
+    tcase_add_loop_test(tests, who_hangs_up_on_tls_may_speak_plain_text, 0, 2);
     tcase_add_test(tests, large_messages_pass_through_tls);
     tcase_add_test(tests, a_connection_cut_at_any_byte_is_made_anew);
     tcase_add_test(tests, it_connects_by_name_too);

@@ -699,7 +699,7 @@ START_TEST(whatever_happens_it_ends_as_a_list) {
     feeding->changes_kept = 1000;
     ck_assert_int_eq(pthread_create(&thread, NULL, serve, NULL), 0);
     uint64_t rounds = test_scaled(1500);
-    for (uint64_t i = 0; i < rounds; i++) {
+    for (uint64_t i = 0; i < rounds || watch_count() <= 1 || f.read_anew == 0; i++) {
         pthread_mutex_lock(&mutex);
         for (uint64_t count = below(4); count > 0; count--)
             write_world();

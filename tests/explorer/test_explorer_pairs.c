@@ -34,12 +34,12 @@ typedef struct space {
 
 static const space SPACES[] = {
     {"2 threads, 2 operations, 1 word", 64, 2, 2, {3, 4}, 2, 2, 2, 100000},
-    {"2 threads, 2 operations, 2 words", 128, 2, 1, {3, 70}, 2, 2, 2, 4000},
-    {"2 threads, 2 operations, 3 words", 192, 3, 1, {3, 70, 150}, 2, 2, 2, 2500},
-    {"2 threads, 2 operations, 2 words, 3 numbers", 128, 3, 2, {3, 4, 70}, 2, 2, 2, 1000},
-    {"3 threads, 1 operation, 3 words", 192, 3, 1, {3, 70, 150}, 3, 1, 1, 1000},
-    {"3 threads, 1-2 operations, 1 word", 64, 2, 2, {3, 4}, 3, 1, 2, 500},
-    {"3 threads, 1-2 operations, 2 words", 128, 2, 1, {3, 70}, 3, 1, 2, 500},
+    {"2 threads, 2 operations, 2 words", 128, 2, 1, {3, 70}, 2, 2, 2, 1000},
+    {"2 threads, 2 operations, 3 words", 192, 3, 1, {3, 70, 150}, 2, 2, 2, 600},
+    {"2 threads, 2 operations, 2 words, 3 numbers", 128, 3, 2, {3, 4, 70}, 2, 2, 2, 300},
+    {"3 threads, 1 operation, 3 words", 192, 3, 1, {3, 70, 150}, 3, 1, 1, 300},
+    {"3 threads, 1-2 operations, 1 word", 64, 2, 2, {3, 4}, 3, 1, 2, 150},
+    {"3 threads, 1-2 operations, 2 words", 128, 2, 1, {3, 70}, 3, 1, 2, 150},
 };
 
 /* ---- programs by number ---- */
