@@ -9,14 +9,18 @@
 #include "body.h"
 #include "write_options.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define GRACE_MAX_S 31536000 /* a year */
 
 static const struct field preconditions_fields[] = {
     {"uid", FIELD_TEXT, 1, false, NULL},
     {"resourceVersion", FIELD_TEXT, 2, false, NULL},
 };
 static const struct schema schema_preconditions = {"Preconditions", preconditions_fields,
-                                                   SCHEMA_COUNT(preconditions_fields)};
+                                                   SCHEMA_COUNT(preconditions_fields), false};
 
 static const struct field delete_options_fields[] = {
     {"apiVersion", FIELD_TEXT, 0, false, NULL},
@@ -28,7 +32,7 @@ static const struct field delete_options_fields[] = {
     {"dryRun", FIELD_TEXT_LIST, 5, false, NULL},
 };
 static const struct schema schema_delete_options = {"DeleteOptions", delete_options_fields,
-                                                    SCHEMA_COUNT(delete_options_fields)};
+                                                    SCHEMA_COUNT(delete_options_fields), false};
 
 static void judge_propagation(const struct request *request, struct json_object *body,
                               ipalloc_service_problems *problems) {
@@ -68,6 +72,30 @@ static void judge_dry_run(struct delete_options *options, ipalloc_service_proble
     }
 }
 
+/* The query's comes before the body's, as in kube-apiserver. */
+static int64_t read_grace(const struct request *request, struct json_object *body,
+                          ipalloc_service_problems *problems) {
+    const char *text = request_parameter(request, "gracePeriodSeconds");
+    int64_t grace = json_member_number(body, "gracePeriodSeconds", -1);
+    bool given = json_member(body, "gracePeriodSeconds") != NULL;
+    if (text != NULL && text[0] != '\0') {
+        char *end = NULL;
+        errno = 0;
+        grace = strtoll(text, &end, 10);
+        given = true;
+        if (errno != 0 || *end != '\0') {
+            grace = -1;
+        }
+    }
+    if (given && (grace < 0 || grace > GRACE_MAX_S)) {
+        problem_add(problems, "FieldValueInvalid", "gracePeriodSeconds",
+                    "Invalid value: %.40s: must be from 0 to %d seconds",
+                    text != NULL ? text : json_line(json_member(body, "gracePeriodSeconds"), NULL),
+                    GRACE_MAX_S);
+    }
+    return given ? grace : -1;
+}
+
 bool delete_options_read(const struct request *request, struct delete_options *options,
                          struct outcome *outcome) {
     ipalloc_service_problems problems = {.size = sizeof problems};
@@ -85,6 +113,7 @@ bool delete_options_read(const struct request *request, struct delete_options *o
     }
     judge_propagation(request, options->body, &problems);
     judge_dry_run(options, &problems);
+    options->grace = read_grace(request, options->body, &problems);
     if (problems.count > 0) {
         outcome_problems(outcome, "DeleteOptions.meta.k8s.io", "", &problems);
         return false;

@@ -9,6 +9,7 @@
 struct delete_options {
     struct json_object *body;           /* the texts below point into it */
     const char *uid, *resource_version; /* preconditions; "": none */
+    int64_t grace;                      /* seconds; -1: none given */
     bool dry_run;
 };
 

@@ -20,6 +20,11 @@ static const struct {
     {"ServiceStatus", "loadBalancer", {.kind = STRUCTURE_OBJECT, .always = true}},
     {"NamespaceStatus", "conditions", {.kind = STRUCTURE_KEYED, .keys = {"type"}}},
     {"ServiceCIDRStatus", "conditions", {.kind = STRUCTURE_KEYED, .keys = {"type"}}},
+    {"PodStatus", "conditions", {.kind = STRUCTURE_KEYED, .keys = {"type"}}},
+    {"NodeStatus", "conditions", {.kind = STRUCTURE_KEYED, .keys = {"type"}}},
+    {"NodeStatus", "addresses", {.kind = STRUCTURE_KEYED, .keys = {"type"}}},
+    {"PodSpec", "containers", {.kind = STRUCTURE_KEYED, .keys = {"name"}}},
+    {"IngressStatus", "loadBalancer", {.kind = STRUCTURE_OBJECT, .always = true}},
 };
 
 static enum structure_kind kind_of(const struct field *field) {
@@ -27,6 +32,7 @@ static enum structure_kind kind_of(const struct field *field) {
     case FIELD_OBJECT:
         return STRUCTURE_OBJECT;
     case FIELD_TEXT_MAP:
+    case FIELD_BYTES_MAP:
         return STRUCTURE_MAP;
     case FIELD_IGNORED:
         return STRUCTURE_IGNORED;
@@ -72,7 +78,7 @@ struct structure structure_child(const struct structure *parent, const char *ele
             return structure_of_field(schema, &schema->fields[i]);
         }
     }
-    return (struct structure){.kind = STRUCTURE_UNKNOWN};
+    return schema->open ? leaf : (struct structure){.kind = STRUCTURE_UNKNOWN};
 }
 
 bool structure_is_list(const struct structure *structure) {

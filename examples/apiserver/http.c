@@ -408,10 +408,22 @@ static void completed(void *context, struct MHD_Connection *connection, void **e
 
 /* --- start and stop --------------------------------------------------------------------------- */
 
+/* While it stops, nobody new comes in. MHD_quiesce_daemon would do that too, but races with its own
+ * threads over the listening socket, and then ends the process (libmicrohttpd 0.9.75). */
+static enum MHD_Result may_connect(void *context, const struct sockaddr *address, socklen_t size) {
+    struct http *http = context;
+    (void)address;
+    (void)size;
+    pthread_mutex_lock(&http->lock);
+    bool stopping = http->stopping;
+    pthread_mutex_unlock(&http->lock);
+    return stopping ? MHD_NO : MHD_YES;
+}
+
 static struct MHD_Daemon *start_daemon(struct http *http, int listen_socket) {
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
     return MHD_start_daemon(
-        flags, 0, NULL, NULL, answer, http, MHD_OPTION_LISTEN_SOCKET, listen_socket,
+        flags, 0, may_connect, http, answer, http, MHD_OPTION_LISTEN_SOCKET, listen_socket,
         MHD_OPTION_THREAD_POOL_SIZE, HTTP_EVENT_THREADS, MHD_OPTION_CONNECTION_LIMIT,
         http->connections_max, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_TIMEOUT_S,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_CONNECTION_MEMORY,
@@ -454,13 +466,9 @@ static void await_exchanges(struct http *http) {
 }
 
 void http_stop(struct http *http) {
-    MHD_socket listen_socket = MHD_quiesce_daemon(http->daemon);
     workers_stop(http);
     await_exchanges(http);
-    MHD_stop_daemon(http->daemon);
-    if (listen_socket != MHD_INVALID_SOCKET) {
-        close(listen_socket);
-    }
+    MHD_stop_daemon(http->daemon); /* closes the listening socket, too */
     pthread_cond_destroy(&http->work);
     pthread_mutex_destroy(&http->lock);
     free(http);

@@ -192,12 +192,13 @@ static const struct field parent_fields[] = {
     {"resource", FIELD_TEXT, 2, false, NULL},
 };
 static const struct schema schema_parent = {"ParentReference", parent_fields,
-                                            SCHEMA_COUNT(parent_fields)};
+                                            SCHEMA_COUNT(parent_fields), false};
 
 static const struct field spec_fields[] = {
     {"parentRef", FIELD_OBJECT, 1, false, &schema_parent},
 };
-static const struct schema schema_spec = {"IPAddressSpec", spec_fields, SCHEMA_COUNT(spec_fields)};
+static const struct schema schema_spec = {"IPAddressSpec", spec_fields, SCHEMA_COUNT(spec_fields),
+                                          false};
 
 static const struct field ip_address_fields[] = {
     {"apiVersion", FIELD_TEXT, 0, false, NULL},
@@ -206,7 +207,7 @@ static const struct field ip_address_fields[] = {
     {"spec", FIELD_OBJECT, 2, false, &schema_spec},
 };
 static const struct schema schema_ip_address = {"IPAddress", ip_address_fields,
-                                                SCHEMA_COUNT(ip_address_fields)};
+                                                SCHEMA_COUNT(ip_address_fields), false};
 
 static const char *const short_names[] = {"ip", NULL};
 static const char *const selectable[] = {"spec.parentRef.group", "spec.parentRef.name",

@@ -108,14 +108,15 @@ static const struct column columns[] = {
 static const struct field spec_fields[] = {
     {"finalizers", FIELD_TEXT_LIST, 1, false, NULL},
 };
-static const struct schema schema_spec = {"NamespaceSpec", spec_fields, SCHEMA_COUNT(spec_fields)};
+static const struct schema schema_spec = {"NamespaceSpec", spec_fields, SCHEMA_COUNT(spec_fields),
+                                          false};
 
 static const struct field status_fields[] = {
     {"conditions", FIELD_OBJECT_LIST, 2, false, &schema_condition},
     {"phase", FIELD_TEXT, 1, false, NULL},
 };
 static const struct schema schema_status = {"NamespaceStatus", status_fields,
-                                            SCHEMA_COUNT(status_fields)};
+                                            SCHEMA_COUNT(status_fields), false};
 
 static const struct field namespace_fields[] = {
     {"apiVersion", FIELD_TEXT, 0, false, NULL},
@@ -125,7 +126,7 @@ static const struct field namespace_fields[] = {
     {"status", FIELD_OBJECT, 3, false, &schema_status},
 };
 static const struct schema schema_namespace = {"Namespace", namespace_fields,
-                                               SCHEMA_COUNT(namespace_fields)};
+                                               SCHEMA_COUNT(namespace_fields), false};
 
 static const char *const short_names[] = {"ns", NULL};
 static const char *const selectable[] = {"status.phase", NULL};

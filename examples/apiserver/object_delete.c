@@ -7,7 +7,8 @@
 struct deletion {
     struct write write;
     const char *uid, *resource_version; /* preconditions; "": none */
-    bool marked;                        /* finalizers hold it: only marked */
+    int64_t grace;                      /* as asked for */
+    bool marked;                        /* something holds it: only marked */
 };
 
 static bool may_delete(struct deletion *deletion, struct json_object *metadata) {
@@ -35,20 +36,23 @@ static bool may_delete(struct deletion *deletion, struct json_object *metadata) 
     return false;
 }
 
-/* Finalizers are for others to take off; until then only the time is noted. */
+/* Finalizers are for others to take off, a grace period for the object to end in; until then only
+ * the time is noted, at which it shall be gone. A second deletion may bring that nearer. */
 static int mark(struct deletion *deletion, ipalloc_txn *txn, struct json_object *metadata,
-                ipalloc_error *error) {
+                int64_t grace, ipalloc_error *error) {
     struct write *write = &deletion->write;
     uint64_t revision = write->revision;
+    bool before = json_member(metadata, "deletionTimestamp") != NULL;
     deletion->marked = true;
-    write->unchanged = json_member(metadata, "deletionTimestamp") != NULL;
+    write->unchanged =
+        before && grace >= json_member_number(metadata, "deletionGracePeriodSeconds", 0);
     if (write->unchanged) {
         return IPALLOC_OK;
     }
     char moment[MOMENT_TEXT];
-    moment_format(time(NULL), moment);
+    moment_format(time(NULL) + grace, moment);
     json_set_text(metadata, "deletionTimestamp", moment);
-    json_set_number(metadata, "deletionGracePeriodSeconds", 0);
+    json_set_number(metadata, "deletionGracePeriodSeconds", grace);
     return record_put(txn, write->key, write->object, revision, error);
 }
 
@@ -65,17 +69,19 @@ static int delete_body(ipalloc_txn *txn, void *context, ipalloc_error *error) {
     if (write->replaced || !may_delete(deletion, metadata)) {
         return write_refuse(write);
     }
-    if (json_length(json_member(metadata, "finalizers")) > 0) {
-        return mark(deletion, txn, metadata, error);
+    const struct resource *resource = write->place->resource;
+    int64_t grace = resource->grace != NULL ? resource->grace(write->object, deletion->grace) : 0;
+    if (grace > 0 || json_length(json_member(metadata, "finalizers")) > 0) {
+        return mark(deletion, txn, metadata, grace, error);
     }
-    status = write_run_hook(write, write->place->resource->delete, txn, write->object, NULL, error);
+    status = write_run_hook(write, resource->delete, txn, write->object, NULL, error);
     return status == IPALLOC_OK ? ipalloc_txn_delete(txn, write->key, write->revision, error)
                                 : status;
 }
 
 void object_delete(const struct object_place *place, const char *uid, const char *resource_version,
-                   struct outcome *outcome) {
-    struct deletion deletion = {.uid = uid, .resource_version = resource_version};
+                   int64_t grace, struct outcome *outcome) {
+    struct deletion deletion = {.uid = uid, .resource_version = resource_version, .grace = grace};
     write_begin(&deletion.write, place, outcome);
     deletion.write.deletes = true;
     if (write_run_on_current(&deletion.write, delete_body) == IPALLOC_OK) {

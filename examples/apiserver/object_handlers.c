@@ -265,7 +265,7 @@ void objects_delete(struct server *server, const struct request *request, struct
     struct delete_options options;
     if (delete_options_read(request, &options, &outcome)) {
         place.dry_run = options.dry_run;
-        object_delete(&place, options.uid, options.resource_version, &outcome);
+        object_delete(&place, options.uid, options.resource_version, options.grace, &outcome);
     }
     delete_options_clear(&options);
     reply_outcome(request, reply, request->resource, &outcome);

@@ -388,7 +388,8 @@ static void carry_members(const struct resource *resource, struct json_object *c
 static bool is_dying_free(struct json_object *object) {
     struct json_object *metadata = json_member(object, "metadata");
     return json_member(metadata, "deletionTimestamp") != NULL &&
-           json_length(json_member(metadata, "finalizers")) == 0;
+           json_length(json_member(metadata, "finalizers")) == 0 &&
+           json_member_number(metadata, "deletionGracePeriodSeconds", 0) == 0;
 }
 
 static int store_wanted(struct update *update, ipalloc_txn *txn, struct json_object *current,

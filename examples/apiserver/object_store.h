@@ -46,8 +46,9 @@ void object_update(const struct object_place *place, object_edit edit, void *con
                    bool status_only, struct outcome *outcome);
 
 /* Delete it and release what it holds, if it is still the one with this uid and resourceVersion
- * ("" : whichever). With finalizers left it is only marked. 200. */
+ * ("" : whichever). With finalizers left, or some of its grace period (resource.h; -1: the kind's
+ * own), it is only marked. 200. */
 void object_delete(const struct object_place *place, const char *uid, const char *resource_version,
-                   struct outcome *outcome);
+                   int64_t grace, struct outcome *outcome);
 
 #endif

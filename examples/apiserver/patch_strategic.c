@@ -20,10 +20,8 @@
 static const struct {
     const char *list, *key, *second_key; /* key "": a list of plain values that merges as a set */
 } keyed_lists[] = {
-    {"ports", "port", "protocol"},
-    {"conditions", "type", NULL},
-    {"ownerReferences", "uid", NULL},
-    {"finalizers", "", NULL},
+    {"ports", "port", "protocol"}, {"conditions", "type", NULL}, {"ownerReferences", "uid", NULL},
+    {"finalizers", "", NULL},      {"containers", "name", NULL},
 };
 
 static int keyed_list(const char *name) {

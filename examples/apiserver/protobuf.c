@@ -6,6 +6,8 @@
  */
 #include "protobuf.h"
 
+#include "base64.h"
+
 #include <string.h>
 
 enum { WIRE_VARINT = 0, WIRE_EIGHT = 1, WIRE_BYTES = 2, WIRE_FOUR = 5 };
@@ -100,7 +102,19 @@ static struct json_object *read_text(const struct reader *reader, const struct i
     return json_object_new_string_len((const char *)item->inner.at, (int)size);
 }
 
-static void read_map_entry(const struct reader *reader, const struct item *item,
+/* Bytes, as the base64 that JSON has in their place. */
+static struct json_object *read_bytes(const struct reader *reader, const struct item *item) {
+    struct text text = {0};
+    if (!expect_wire(reader, item, WIRE_BYTES)) {
+        return NULL;
+    }
+    base64_add(&text, item->inner.at, (size_t)(item->inner.end - item->inner.at));
+    struct json_object *value = json_object_new_string(text.data != NULL ? text.data : "");
+    text_clear(&text);
+    return value;
+}
+
+static void read_map_entry(const struct reader *reader, const struct item *item, bool bytes,
                            struct json_object *out) {
     struct json_object *key = NULL;
     struct json_object *value = NULL;
@@ -113,7 +127,8 @@ static void read_map_entry(const struct reader *reader, const struct item *item,
         struct json_object **into = part.number == 1 ? &key : part.number == 2 ? &value : NULL;
         if (into != NULL) {
             json_object_put(*into);
-            *into = read_text(&inner, &part);
+            *into =
+                bytes && part.number == 2 ? read_bytes(&inner, &part) : read_text(&inner, &part);
         }
     }
     if (inner.problem->size == 0) {
@@ -214,7 +229,8 @@ static void read_field(const struct reader *reader, const struct field *field,
         read_scalar(reader, field, item, out);
         break;
     case FIELD_TEXT_MAP:
-        read_map_entry(reader, item, json_ensure(out, field->name));
+    case FIELD_BYTES_MAP:
+        read_map_entry(reader, item, field->kind == FIELD_BYTES_MAP, json_ensure(out, field->name));
         break;
     case FIELD_TEXT_LIST:
         value = read_text(reader, item);
@@ -231,6 +247,11 @@ static void read_field(const struct reader *reader, const struct field *field,
     case FIELD_OBJECT:
     case FIELD_OBJECT_LIST:
         read_object(reader, field, item, out);
+        break;
+    case FIELD_INLINE:
+        if (expect_wire(reader, item, WIRE_BYTES)) {
+            read_message(item->inner, field->schema, out);
+        }
         break;
     case FIELD_TIME:
     case FIELD_FREE:

@@ -6,9 +6,10 @@
 #include <string.h>
 
 const struct resource *const resources[] = {
-    &resource_namespaces,
-    &resource_services,
-    &resource_ip_addresses,
+    &resource_config_maps,     &resource_endpoints, &resource_events,
+    &resource_namespaces,      &resource_nodes,     &resource_pods,
+    &resource_secrets,         &resource_services,  &resource_endpoint_slices,
+    &resource_ingress_classes, &resource_ingresses, &resource_ip_addresses,
     &resource_service_cidrs,
 };
 

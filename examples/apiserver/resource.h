@@ -91,6 +91,9 @@ struct resource {
                   ipalloc_service_problems *problems);
     /* What is taken, but warned of: a line each, for the client. Not for a status write. */
     void (*warn)(struct json_object *object, struct text *out);
+    /* Seconds from a deletion until the object goes, in which it is marked only; 0: it goes at
+     * once. `asked` is what the client wants, -1: nothing. NULL: at once, always. */
+    int64_t (*grace)(struct json_object *object, int64_t asked);
     const char *owner_kind; /* its objects hold addresses as KIND/NAMESPACE/NAME/UID */
     change_hook create, update, delete;
     /* A change is stored, and is not a dry-run; `outcome` (what the client is told) may be changed.
@@ -98,8 +101,17 @@ struct resource {
     void (*committed)(const struct object_place *place, bool deletes, struct outcome *outcome);
 };
 
+extern const struct resource resource_config_maps;
+extern const struct resource resource_endpoint_slices;
+extern const struct resource resource_endpoints;
+extern const struct resource resource_events;
+extern const struct resource resource_ingress_classes;
+extern const struct resource resource_ingresses;
 extern const struct resource resource_ip_addresses;
 extern const struct resource resource_namespaces;
+extern const struct resource resource_nodes;
+extern const struct resource resource_pods;
+extern const struct resource resource_secrets;
 extern const struct resource resource_service_cidrs;
 extern const struct resource resource_services;
 

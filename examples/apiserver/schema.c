@@ -14,7 +14,7 @@ static const struct field owner_reference_fields[] = {
     {"name", FIELD_TEXT, 3, false, NULL},       {"uid", FIELD_TEXT, 4, false, NULL},
 };
 static const struct schema schema_owner_reference = {"OwnerReference", owner_reference_fields,
-                                                     COUNT(owner_reference_fields)};
+                                                     COUNT(owner_reference_fields), false};
 
 /* Not read from protobuf (hence no numbers): a client that sends none leaves what is stored. */
 static const struct field managed_fields_fields[] = {
@@ -24,7 +24,7 @@ static const struct field managed_fields_fields[] = {
     {"time", FIELD_TIME, 0, false, NULL},
 };
 static const struct schema schema_managed_fields = {"ManagedFieldsEntry", managed_fields_fields,
-                                                    COUNT(managed_fields_fields)};
+                                                    COUNT(managed_fields_fields), false};
 
 static const struct field metadata_fields[] = {
     {"annotations", FIELD_TEXT_MAP, 12, false, NULL},
@@ -43,7 +43,8 @@ static const struct field metadata_fields[] = {
     {"selfLink", FIELD_IGNORED, 4, false, NULL},
     {"uid", FIELD_TEXT, 5, false, NULL},
 };
-const struct schema schema_metadata = {"ObjectMeta", metadata_fields, COUNT(metadata_fields)};
+const struct schema schema_metadata = {"ObjectMeta", metadata_fields, COUNT(metadata_fields),
+                                       false};
 
 static const struct field condition_fields[] = {
     {"lastTransitionTime", FIELD_TIME, 4, false, NULL},
@@ -53,7 +54,19 @@ static const struct field condition_fields[] = {
     {"status", FIELD_TEXT, 2, false, NULL},
     {"type", FIELD_TEXT, 1, false, NULL},
 };
-const struct schema schema_condition = {"Condition", condition_fields, COUNT(condition_fields)};
+const struct schema schema_condition = {"Condition", condition_fields, COUNT(condition_fields),
+                                        false};
+const struct schema schema_open_condition = {"Condition", condition_fields, COUNT(condition_fields),
+                                             true};
+
+static const struct field object_reference_fields[] = {
+    {"apiVersion", FIELD_TEXT, 5, false, NULL}, {"fieldPath", FIELD_TEXT, 7, false, NULL},
+    {"kind", FIELD_TEXT, 1, false, NULL},       {"name", FIELD_TEXT, 3, false, NULL},
+    {"namespace", FIELD_TEXT, 2, false, NULL},  {"resourceVersion", FIELD_TEXT, 6, false, NULL},
+    {"uid", FIELD_TEXT, 4, false, NULL},
+};
+const struct schema schema_object_reference = {"ObjectReference", object_reference_fields,
+                                               COUNT(object_reference_fields), false};
 
 /* --- decoding --------------------------------------------------------------------------------- */
 
@@ -75,6 +88,8 @@ static const char *go_type(const struct field *field) {
         return "v1.Time";
     case FIELD_TEXT_MAP:
         return "map[string]string";
+    case FIELD_BYTES_MAP:
+        return "map[string][]uint8";
     case FIELD_TEXT_LIST:
         return "[]string";
     case FIELD_NUMBER_TEXT:
@@ -152,6 +167,7 @@ static bool has_type(const struct field *field, struct json_object *value) {
     case FIELD_TRUTH:
         return json_object_is_type(value, json_type_boolean);
     case FIELD_TEXT_MAP:
+    case FIELD_BYTES_MAP:
         return is_text_map(value);
     case FIELD_TEXT_LIST:
         return is_text_list(value);
@@ -164,6 +180,7 @@ static bool has_type(const struct field *field, struct json_object *value) {
         return json_object_is_type(value, json_type_object);
     case FIELD_OBJECT_LIST:
         return json_object_is_type(value, json_type_array);
+    case FIELD_INLINE:
     case FIELD_IGNORED:
         return true;
     }
@@ -200,7 +217,7 @@ static void decode_field(const struct field *field, struct json_object *value, c
         json_set(out, field->name, decode_object(field->schema, value, inner.data, walk));
     } else if (field->kind == FIELD_OBJECT_LIST) {
         json_set(out, field->name, decode_list(field, value, inner.data, walk));
-    } else if (field->kind != FIELD_IGNORED) {
+    } else if (field->kind != FIELD_IGNORED && field->kind != FIELD_INLINE) {
         json_set(out, field->name, json_copy(value));
     }
     text_clear(&inner);
@@ -229,6 +246,15 @@ static void note_unknown(const struct schema *schema, struct json_object *value,
     }
 }
 
+static void keep_unknown(const struct schema *schema, struct json_object *value,
+                         struct json_object *out) {
+    json_object_object_foreach(value, name, member) {
+        if (member != NULL && !is_known(schema, name)) {
+            json_set(out, name, json_copy(member));
+        }
+    }
+}
+
 static struct json_object *decode_object(const struct schema *schema, struct json_object *value,
                                          const char *path, struct walk *walk) {
     struct json_object *out = json_object_new_object();
@@ -238,7 +264,11 @@ static struct json_object *decode_object(const struct schema *schema, struct jso
             decode_field(&schema->fields[i], member, path, out, walk);
         }
     }
-    note_unknown(schema, value, path, walk);
+    if (schema->open) {
+        keep_unknown(schema, value, out);
+    } else {
+        note_unknown(schema, value, path, walk);
+    }
     return out;
 }
 
@@ -296,7 +326,8 @@ static struct json_object *openapi_field(const struct field *field) {
     case FIELD_FREE:
     case FIELD_IGNORED:
         return typed("object", NULL);
-    case FIELD_TEXT_MAP: {
+    case FIELD_TEXT_MAP:
+    case FIELD_BYTES_MAP: {
         struct json_object *out = typed("object", NULL);
         json_set(out, "additionalProperties", typed("string", NULL));
         return out;
@@ -330,9 +361,16 @@ static void add_merge_keys(struct json_object *property, const char *name) {
 
 struct json_object *schema_openapi(const struct schema *schema) {
     struct json_object *out = typed("object", NULL);
+    if (schema->open) { /* an object without properties may have any */
+        json_set(out, "x-kubernetes-preserve-unknown-fields", json_object_new_boolean(true));
+        return out;
+    }
     struct json_object *properties = json_ensure(out, "properties");
     for (size_t i = 0; i < schema->field_count; i++) {
         const struct field *field = &schema->fields[i];
+        if (field->kind == FIELD_INLINE) {
+            continue;
+        }
         struct json_object *property = openapi_field(field);
         if (field->kind == FIELD_TEXT_LIST || field->kind == FIELD_OBJECT_LIST) {
             add_merge_keys(property, field->name);

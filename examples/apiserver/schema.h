@@ -17,11 +17,13 @@ enum field_kind {
     FIELD_TRUTH,
     FIELD_TIME,        /* RFC 3339 text; in protobuf a message that nobody needs: skipped */
     FIELD_TEXT_MAP,    /* labels */
+    FIELD_BYTES_MAP,   /* a Secret's data: base64 in JSON, bytes in protobuf */
     FIELD_TEXT_LIST,   /* finalizers */
     FIELD_NUMBER_TEXT, /* targetPort: 80 or "http" */
     FIELD_OBJECT,      /* of `schema` */
     FIELD_OBJECT_LIST, /* of `schema` */
     FIELD_FREE,        /* an object of any names; not read from protobuf */
+    FIELD_INLINE,      /* in protobuf only: a message whose fields JSON has one level higher */
     FIELD_IGNORED      /* known, and dropped: the server does not keep it */
 };
 
@@ -39,6 +41,7 @@ struct schema {
     const char *go_name; /* as Kubernetes' messages call the type */
     const struct field *fields;
     size_t field_count;
+    bool open; /* names that are not here are kept as they are: nobody here looks at them */
 };
 
 #define SCHEMA_COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -46,6 +49,10 @@ struct schema {
 /* What every kind has. */
 extern const struct schema schema_metadata;
 extern const struct schema schema_condition;
+
+/* A condition with more members than that (lastProbeTime and so on), and an ObjectReference. */
+extern const struct schema schema_open_condition;
+extern const struct schema schema_object_reference;
 
 /* The known part of `value` as a new object (the caller puts it), or NULL with `problem` where a
  * type is wrong. Names of unknown fields, each quoted with its path, are listed in `unknown`. */

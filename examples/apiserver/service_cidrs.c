@@ -251,14 +251,14 @@ static const struct column columns[] = {
 static const struct field spec_fields[] = {
     {"cidrs", FIELD_TEXT_LIST, 1, false, NULL},
 };
-static const struct schema schema_spec = {"ServiceCIDRSpec", spec_fields,
-                                          SCHEMA_COUNT(spec_fields)};
+static const struct schema schema_spec = {"ServiceCIDRSpec", spec_fields, SCHEMA_COUNT(spec_fields),
+                                          false};
 
 static const struct field status_fields[] = {
     {"conditions", FIELD_OBJECT_LIST, 1, false, &schema_condition},
 };
 static const struct schema schema_status = {"ServiceCIDRStatus", status_fields,
-                                            SCHEMA_COUNT(status_fields)};
+                                            SCHEMA_COUNT(status_fields), false};
 
 static const struct field service_cidr_fields[] = {
     {"apiVersion", FIELD_TEXT, 0, false, NULL},
@@ -268,7 +268,7 @@ static const struct field service_cidr_fields[] = {
     {"status", FIELD_OBJECT, 3, false, &schema_status},
 };
 static const struct schema schema_service_cidr = {"ServiceCIDR", service_cidr_fields,
-                                                  SCHEMA_COUNT(service_cidr_fields)};
+                                                  SCHEMA_COUNT(service_cidr_fields), false};
 
 const struct resource resource_service_cidrs = {
     .group = "networking.k8s.io",

@@ -8,19 +8,19 @@ static const struct field port_fields[] = {
     {"nodePort", FIELD_INT32, 5, false, NULL},  {"port", FIELD_INT32, 3, false, NULL},
     {"protocol", FIELD_TEXT, 2, false, NULL},   {"targetPort", FIELD_NUMBER_TEXT, 4, false, NULL},
 };
-static const struct schema schema_port = {"ServicePort", port_fields, COUNT(port_fields)};
+static const struct schema schema_port = {"ServicePort", port_fields, COUNT(port_fields), false};
 
 static const struct field client_ip_fields[] = {
     {"timeoutSeconds", FIELD_INT32, 1, true, NULL},
 };
 static const struct schema schema_client_ip = {"ClientIPConfig", client_ip_fields,
-                                               COUNT(client_ip_fields)};
+                                               COUNT(client_ip_fields), false};
 
 static const struct field affinity_fields[] = {
     {"clientIP", FIELD_OBJECT, 1, false, &schema_client_ip},
 };
 static const struct schema schema_affinity = {"SessionAffinityConfig", affinity_fields,
-                                              COUNT(affinity_fields)};
+                                              COUNT(affinity_fields), false};
 
 static const struct field spec_fields[] = {
     {"allocateLoadBalancerNodePorts", FIELD_TRUTH, 20, true, NULL},
@@ -44,7 +44,7 @@ static const struct field spec_fields[] = {
     {"trafficDistribution", FIELD_TEXT, 23, true, NULL},
     {"type", FIELD_TEXT, 4, false, NULL},
 };
-static const struct schema schema_spec = {"ServiceSpec", spec_fields, COUNT(spec_fields)};
+static const struct schema schema_spec = {"ServiceSpec", spec_fields, COUNT(spec_fields), false};
 
 static const struct field ingress_port_fields[] = {
     {"error", FIELD_TEXT, 3, true, NULL},
@@ -52,7 +52,7 @@ static const struct field ingress_port_fields[] = {
     {"protocol", FIELD_TEXT, 2, false, NULL},
 };
 static const struct schema schema_ingress_port = {"PortStatus", ingress_port_fields,
-                                                  COUNT(ingress_port_fields)};
+                                                  COUNT(ingress_port_fields), false};
 
 static const struct field ingress_fields[] = {
     {"hostname", FIELD_TEXT, 2, false, NULL},
@@ -61,19 +61,20 @@ static const struct field ingress_fields[] = {
     {"ports", FIELD_OBJECT_LIST, 4, false, &schema_ingress_port},
 };
 static const struct schema schema_ingress = {"LoadBalancerIngress", ingress_fields,
-                                             COUNT(ingress_fields)};
+                                             COUNT(ingress_fields), false};
 
 static const struct field load_balancer_fields[] = {
     {"ingress", FIELD_OBJECT_LIST, 1, false, &schema_ingress},
 };
 static const struct schema schema_load_balancer = {"LoadBalancerStatus", load_balancer_fields,
-                                                   COUNT(load_balancer_fields)};
+                                                   COUNT(load_balancer_fields), false};
 
 static const struct field status_fields[] = {
     {"conditions", FIELD_OBJECT_LIST, 2, false, &schema_condition},
     {"loadBalancer", FIELD_OBJECT, 1, false, &schema_load_balancer},
 };
-static const struct schema schema_status = {"ServiceStatus", status_fields, COUNT(status_fields)};
+static const struct schema schema_status = {"ServiceStatus", status_fields, COUNT(status_fields),
+                                            false};
 
 static const struct field service_fields[] = {
     {"apiVersion", FIELD_TEXT, 0, false, NULL},
@@ -82,4 +83,4 @@ static const struct field service_fields[] = {
     {"spec", FIELD_OBJECT, 2, false, &schema_spec},
     {"status", FIELD_OBJECT, 3, false, &schema_status},
 };
-const struct schema schema_service = {"Service", service_fields, COUNT(service_fields)};
+const struct schema schema_service = {"Service", service_fields, COUNT(service_fields), false};

@@ -64,7 +64,7 @@ static const struct {
     {SERVICES "/kubernetes/status", 200, "Service", "10.96.0.1"},
     {SERVICES "/missing", 404, "Status", "services \\\"missing\\\" not found"},
     {SERVICES "/kubernetes/scale", 404, "Status", "could not find"},
-    {"/api/v1/pods", 404, "Status", "could not find"},
+    {"/api/v1/gadgets", 404, "Status", "could not find"},
     {"/apis/apps/v1", 404, "Status", "could not find"},
     {"/nothing", 404, "Status", "could not find"},
     {"/api/v1/namespaces/default/services/a/b/c/d", 404, "Status", "could not find"},

@@ -1,0 +1,268 @@
+/*
+ * pods.c: the kind Pod: enough of it to be selected by a Service. What else a manifest says is kept
+ * as it is: no kubelet here runs it.
+ *
+ * A Pod on a node that is deleted ends when its grace period is over, so that its connections can
+ * end meanwhile: endpoint_keeper.c removes it then.
+ */
+#include "kinds.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define GRACE_DEFAULT_S 30
+
+/* --- rules ------------------------------------------------------------------------------------ */
+
+static void fill_defaults(struct json_object *object) {
+    struct json_object *spec = json_ensure(object, "spec");
+    struct json_object *containers = json_member(spec, "containers");
+    if (json_member(spec, "terminationGracePeriodSeconds") == NULL) {
+        json_set_number(spec, "terminationGracePeriodSeconds", GRACE_DEFAULT_S);
+    }
+    if (json_member(spec, "restartPolicy") == NULL) {
+        json_set_text(spec, "restartPolicy", "Always");
+    }
+    for (size_t i = 0; i < json_length(containers); i++) {
+        struct json_object *ports = json_member(json_object_array_get_idx(containers, i), "ports");
+        for (size_t j = 0; j < json_length(ports); j++) {
+            struct json_object *port = json_object_array_get_idx(ports, j);
+            if (json_member(port, "protocol") == NULL) {
+                json_set_text(port, "protocol", "TCP");
+            }
+        }
+    }
+    struct json_object *status = json_ensure(object, "status");
+    if (json_member(status, "phase") == NULL) {
+        json_set_text(status, "phase", "Pending");
+    }
+}
+
+static void validate_container(struct json_object *container, size_t index,
+                               ipalloc_service_problems *problems) {
+    struct json_object *ports = json_member(container, "ports");
+    char field[80];
+    snprintf(field, sizeof field, "spec.containers[%zu].name", index);
+    const char *name = json_member_text(container, "name");
+    const char *rule = name_rule_dns1123(name);
+    if (name[0] == '\0') {
+        problem_add(problems, "FieldValueRequired", field, "Required value");
+    } else if (rule != NULL) {
+        refuse_value(problems, field, name, rule);
+    }
+    for (size_t i = 0; i < json_length(ports); i++) {
+        struct json_object *port = json_object_array_get_idx(ports, i);
+        snprintf(field, sizeof field, "spec.containers[%zu].ports[%zu].containerPort", index, i);
+        kind_check_port(field, json_member_number(port, "containerPort", 0), problems);
+        if (json_member(port, "name") != NULL) {
+            snprintf(field, sizeof field, "spec.containers[%zu].ports[%zu].name", index, i);
+            check_port_name(field, json_member_text(port, "name"), problems);
+        }
+    }
+}
+
+static void validate_status(struct json_object *status, ipalloc_service_problems *problems) {
+    struct json_object *addresses = json_member(status, "podIPs");
+    if (json_member_text(status, "podIP")[0] != '\0') {
+        kind_check_address("status.podIP", json_member_text(status, "podIP"), 0, problems);
+    }
+    for (size_t i = 0; i < json_length(addresses); i++) {
+        char field[40];
+        snprintf(field, sizeof field, "status.podIPs[%zu].ip", i);
+        kind_check_address(field, json_member_text(json_object_array_get_idx(addresses, i), "ip"),
+                           0, problems);
+    }
+}
+
+static void validate(struct json_object *object, ipalloc_service_problems *problems) {
+    struct json_object *containers = json_at(object, "spec", "containers", NULL);
+    int64_t grace =
+        json_member_number(json_member(object, "spec"), "terminationGracePeriodSeconds", 0);
+    kind_validate(object, problems);
+    if (json_length(containers) == 0) {
+        problem_add(problems, "FieldValueRequired", "spec.containers", "Required value");
+    }
+    for (size_t i = 0; i < json_length(containers); i++) {
+        validate_container(json_object_array_get_idx(containers, i), i, problems);
+    }
+    if (grace < 0) {
+        problem_add(problems, "FieldValueInvalid", "spec.terminationGracePeriodSeconds",
+                    "Invalid value: %lld: must be greater than or equal to 0", (long long)grace);
+    }
+    validate_status(json_member(object, "status"), problems);
+}
+
+static void validate_update(struct json_object *old, struct json_object *object,
+                            ipalloc_service_problems *problems) {
+    const char *before = json_member_text(json_member(old, "spec"), "nodeName");
+    const char *after = json_member_text(json_member(object, "spec"), "nodeName");
+    if (strcmp(before, after) != 0) {
+        problem_add(problems, "FieldValueForbidden", "spec",
+                    "Forbidden: pod updates may not change where it runs: nodeName is \"%.80s\"",
+                    before);
+    }
+    validate_status(json_member(object, "status"), problems);
+}
+
+/* Without a node nothing runs that would have to end. */
+static int64_t grace_of(struct json_object *object, int64_t asked) {
+    struct json_object *spec = json_member(object, "spec");
+    const char *phase = json_member_text(json_member(object, "status"), "phase");
+    if (json_member_text(spec, "nodeName")[0] == '\0' || strcmp(phase, "Succeeded") == 0 ||
+        strcmp(phase, "Failed") == 0) {
+        return 0;
+    }
+    return asked >= 0 ? asked
+                      : json_member_number(spec, "terminationGracePeriodSeconds", GRACE_DEFAULT_S);
+}
+
+/* --- columns ---------------------------------------------------------------------------------- */
+
+static bool is_ready(struct json_object *object) {
+    struct json_object *conditions = json_at(object, "status", "conditions", NULL);
+    for (size_t i = 0; i < json_length(conditions); i++) {
+        struct json_object *condition = json_object_array_get_idx(conditions, i);
+        if (strcmp(json_member_text(condition, "type"), "Ready") == 0) {
+            return strcmp(json_member_text(condition, "status"), "True") == 0;
+        }
+    }
+    return false;
+}
+
+static void ready_cell(struct text *out, struct json_object *object) {
+    size_t all = json_length(json_at(object, "spec", "containers", NULL));
+    struct json_object *states = json_at(object, "status", "containerStatuses", NULL);
+    size_t ready = states == NULL && is_ready(object) ? all : 0;
+    for (size_t i = 0; i < json_length(states); i++) {
+        ready += json_member_truth(json_object_array_get_idx(states, i), "ready", false);
+    }
+    text_format(out, "%zu/%zu", ready, all);
+}
+
+static void status_cell(struct text *out, struct json_object *object) {
+    struct json_object *status = json_member(object, "status");
+    const char *reason = json_member_text(status, "reason");
+    if (json_at(object, "metadata", "deletionTimestamp", NULL) != NULL) {
+        text_add(out, "Terminating");
+    } else {
+        text_add(out, reason[0] != '\0' ? reason : json_member_text(status, "phase"));
+    }
+}
+
+static void restarts_cell(struct text *out, struct json_object *object) {
+    struct json_object *states = json_at(object, "status", "containerStatuses", NULL);
+    int64_t restarts = 0;
+    for (size_t i = 0; i < json_length(states); i++) {
+        restarts += json_member_number(json_object_array_get_idx(states, i), "restartCount", 0);
+    }
+    text_format(out, "%lld", (long long)restarts);
+}
+
+static void ip_cell(struct text *out, struct json_object *object) {
+    text_add(out, json_member_text(json_member(object, "status"), "podIP"));
+}
+
+static void node_cell(struct text *out, struct json_object *object) {
+    text_add(out, json_member_text(json_member(object, "spec"), "nodeName"));
+}
+
+static const struct column columns[] = {
+    {"Name", "string", "name", "The Pod's name.", 0, cell_name},
+    {"Ready", "string", "", "Containers that are ready, of all.", 0, ready_cell},
+    {"Status", "string", "", "Its phase, or why it is not running.", 0, status_cell},
+    {"Restarts", "string", "", "How often its containers were started again.", 0, restarts_cell},
+    {"Age", "string", "", "Time since creation.", 0, cell_age},
+    {"IP", "string", "", "Its address.", 1, ip_cell},
+    {"Node", "string", "", "Where it runs.", 1, node_cell},
+};
+
+/* --- fields: those that somebody here looks at, or that kubectl sends in protobuf --------------
+ */
+
+static const struct field port_fields[] = {
+    {"containerPort", FIELD_INT32, 3, false, NULL}, {"hostIP", FIELD_TEXT, 5, false, NULL},
+    {"hostPort", FIELD_INT32, 2, false, NULL},      {"name", FIELD_TEXT, 1, false, NULL},
+    {"protocol", FIELD_TEXT, 4, false, NULL},
+};
+static const struct schema schema_port = {"ContainerPort", port_fields, SCHEMA_COUNT(port_fields),
+                                          true};
+
+static const struct field env_fields[] = {
+    {"name", FIELD_TEXT, 1, false, NULL},
+    {"value", FIELD_TEXT, 2, false, NULL},
+};
+static const struct schema schema_env = {"EnvVar", env_fields, SCHEMA_COUNT(env_fields), true};
+
+static const struct field container_fields[] = {
+    {"args", FIELD_TEXT_LIST, 4, false, NULL},
+    {"command", FIELD_TEXT_LIST, 3, false, NULL},
+    {"env", FIELD_OBJECT_LIST, 7, false, &schema_env},
+    {"image", FIELD_TEXT, 2, false, NULL},
+    {"imagePullPolicy", FIELD_TEXT, 14, false, NULL},
+    {"name", FIELD_TEXT, 1, false, NULL},
+    {"ports", FIELD_OBJECT_LIST, 6, false, &schema_port},
+    {"workingDir", FIELD_TEXT, 5, false, NULL},
+};
+static const struct schema schema_container = {"Container", container_fields,
+                                               SCHEMA_COUNT(container_fields), true};
+
+static const struct field spec_fields[] = {
+    {"containers", FIELD_OBJECT_LIST, 2, false, &schema_container},
+    {"dnsPolicy", FIELD_TEXT, 6, false, NULL},
+    {"hostNetwork", FIELD_TRUTH, 11, false, NULL},
+    {"nodeName", FIELD_TEXT, 10, false, NULL},
+    {"nodeSelector", FIELD_TEXT_MAP, 7, false, NULL},
+    {"restartPolicy", FIELD_TEXT, 3, false, NULL},
+    {"serviceAccountName", FIELD_TEXT, 8, false, NULL},
+    {"terminationGracePeriodSeconds", FIELD_INT64, 4, true, NULL},
+};
+static const struct schema schema_spec = {"PodSpec", spec_fields, SCHEMA_COUNT(spec_fields), true};
+
+static const struct field ip_fields[] = {
+    {"ip", FIELD_TEXT, 1, false, NULL},
+};
+static const struct schema schema_ip = {"PodIP", ip_fields, SCHEMA_COUNT(ip_fields), false};
+
+static const struct field status_fields[] = {
+    {"conditions", FIELD_OBJECT_LIST, 2, false, &schema_open_condition},
+    {"phase", FIELD_TEXT, 1, false, NULL},
+    {"podIP", FIELD_TEXT, 6, false, NULL},
+    {"podIPs", FIELD_OBJECT_LIST, 12, false, &schema_ip},
+    {"reason", FIELD_TEXT, 4, false, NULL},
+};
+static const struct schema schema_status = {"PodStatus", status_fields, SCHEMA_COUNT(status_fields),
+                                            true};
+
+static const struct field fields[] = {
+    KIND_FIELDS,
+    {"spec", FIELD_OBJECT, 2, false, &schema_spec},
+    {"status", FIELD_OBJECT, 3, false, &schema_status},
+};
+static const struct schema schema = {"Pod", fields, SCHEMA_COUNT(fields), false};
+
+static const char *const short_names[] = {"po", NULL};
+static const char *const categories[] = {"all", NULL};
+static const char *const selectable[] = {"spec.nodeName", "status.phase", "status.podIP", NULL};
+
+const struct resource resource_pods = {
+    .group = "",
+    .version = "v1",
+    .kind = "Pod",
+    .plural = "pods",
+    .singular = "pod",
+    .short_names = short_names,
+    .categories = categories,
+    .namespaced = true,
+    .has_status = true,
+    .shows_deleted = true,
+    .verbs = VERB_ALL,
+    .record_prefix = "pods/",
+    .schema = &schema,
+    .columns = columns,
+    .column_count = SCHEMA_COUNT(columns),
+    .selectable = selectable,
+    .fill_defaults = fill_defaults,
+    .validate = validate,
+    .validate_update = validate_update,
+    .grace = grace_of,
+};
