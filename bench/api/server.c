@@ -17,7 +17,7 @@ static void become_server(const char *program, const char *store, int output) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     dup2(output, STDOUT_FILENO);
     execl(program, program, "--listen=127.0.0.1:0", store_option,
-          "--service-cluster-ip-range=10.0.0.0/11", (char *)NULL);
+          "--service-cluster-ip-range=10.0.0.0/11", "--endpoint-slices=off", (char *)NULL);
     fprintf(stderr, "ipalloc-bench-api: %s: %s\n", program, strerror(errno));
     _exit(127);
 }

@@ -175,8 +175,8 @@ static const struct schema schema_port = {"EndpointPort", port_fields, SCHEMA_CO
                                           false};
 
 static const struct field fields[] = {
-    {"addressType", FIELD_TEXT, 4, false, NULL},
     KIND_FIELDS,
+    {"addressType", FIELD_TEXT, 4, false, NULL},
     {"endpoints", FIELD_OBJECT_LIST, 2, false, &schema_endpoint},
     {"ports", FIELD_OBJECT_LIST, 3, false, &schema_port},
 };

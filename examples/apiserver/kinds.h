@@ -7,7 +7,7 @@
 #include "status.h"
 #include "table.h"
 
-/* The fields that every object begins with; `spec` and the like follow. */
+/* The fields that every object begins with, also in the store; `spec` and the like follow. */
 #define KIND_FIELDS                                                                     \
     {"apiVersion", FIELD_TEXT, 0, false, NULL}, {"kind", FIELD_TEXT, 0, false, NULL}, { \
         "metadata", FIELD_OBJECT, 1, false, &schema_metadata                            \

@@ -4,9 +4,11 @@
 
 #include "options.h"
 
+#define LISTEN_URL_TEXT 80
+
 struct listener {
     int descriptor;
-    char url[80]; /* with the port that the system picked */
+    char url[LISTEN_URL_TEXT]; /* with the port that the system picked */
 };
 
 bool listen_open(const struct options *options, struct listener *listener, struct text *problem);

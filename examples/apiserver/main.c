@@ -5,6 +5,7 @@
  * line.
  */
 #include "cluster.h"
+#include "endpoint_keeper.h"
 #include "http.h"
 #include "listen.h"
 #include "resource.h"
@@ -14,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -82,6 +84,20 @@ static sigset_t block_signals(void) {
     return signals;
 }
 
+/* Where a client on this machine reaches us. */
+static const char *own_url(const struct options *options, const struct listener *listener,
+                           char out[LISTEN_URL_TEXT]) {
+    static const uint8_t zeros[sizeof options->listen_address.bytes];
+    bool any = memcmp(options->listen_address.bytes, zeros, sizeof zeros) == 0;
+    const char *port = strrchr(listener->url, ':');
+    if (!any) {
+        return listener->url;
+    }
+    snprintf(out, LISTEN_URL_TEXT, "http://%s%s",
+             options->listen_address.family == 4 ? "127.0.0.1" : "[::1]", port);
+    return out;
+}
+
 static bool serve(struct server *server, struct listener *listener, const sigset_t *signals,
                   struct text *problem) {
     struct http *http = http_start(server, listener->descriptor, raise_descriptor_limit(), problem);
@@ -90,10 +106,16 @@ static bool serve(struct server *server, struct listener *listener, const sigset
         hub_stop(server->hub);
         return false;
     }
+    char url[LISTEN_URL_TEXT];
+    struct endpoint_keeper *keeper =
+        server->options->endpoint_slices
+            ? endpoint_keeper_start(own_url(server->options, listener, url))
+            : NULL;
     say_started(server, listener->url);
     int signal_number = wait_for_signal(http, signals);
     printf("ipalloc-apiserver: %s, stopping\n", signal_number == SIGINT ? "SIGINT" : "SIGTERM");
     fflush(stdout);
+    endpoint_keeper_stop(keeper);
     hub_stop(server->hub);
     http_stop(http);
     return true;

@@ -23,6 +23,8 @@ static const char help_head[] =
     "  --service-node-port-range=MIN-MAX       node ports, both ends included; also MIN+COUNT or\n"
     "                                          one PORT (default 30000-32767)\n"
     "  --load-balancer-ip-range=CIDR[,CIDR]    addresses for Services of type LoadBalancer\n"
+    "  --endpoint-slices=on|off                keep EndpointSlices of what Services select, and\n"
+    "                                          remove Pods that end and old Events; default on\n"
     "                                          (default none: they stay pending)\n"
     "  --listen=ADDRESS:PORT                   where to serve; port 0 picks a free one and prints\n"
     "                                          it (default 127.0.0.1:8001). There is no\n"
@@ -245,6 +247,13 @@ static bool ranges_are_apart(const struct options *options, struct text *problem
     return true;
 }
 
+static bool parse_endpoint_slices(struct options *options, const char *value,
+                                  struct text *problem) {
+    options->endpoint_slices = strcmp(value, "on") == 0;
+    return options->endpoint_slices || strcmp(value, "off") == 0 ||
+           refuse(problem, "endpoint-slices", value, "it must be on or off");
+}
+
 static const struct {
     const char *name;
     bool (*parse)(struct options *, const char *value, struct text *problem);
@@ -252,6 +261,7 @@ static const struct {
     {"service-cluster-ip-range", parse_cluster_ranges},
     {"service-node-port-range", parse_node_ports},
     {"load-balancer-ip-range", parse_load_balancer_ranges},
+    {"endpoint-slices", parse_endpoint_slices},
     {"listen", parse_listen},
 };
 
@@ -320,6 +330,7 @@ static void set_defaults(struct options *options) {
     parse_cluster_ranges(options, "10.96.0.0/16", &ignored);
     parse_node_ports(options, "30000-32767", &ignored);
     parse_listen(options, "127.0.0.1:8001", &ignored);
+    parse_endpoint_slices(options, "on", &ignored);
 }
 
 enum options_result options_parse(int count, char **arguments, struct options *options,

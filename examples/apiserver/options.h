@@ -18,6 +18,7 @@ struct options {
     struct store_flags store;
     ipalloc_addr listen_address;
     uint16_t listen_port; /* 0: the system picks one */
+    bool endpoint_slices; /* keep them, and what else follows in the background */
 };
 
 enum options_result { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_WRONG };

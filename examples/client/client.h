@@ -50,7 +50,7 @@ bool client_has_synced(const struct client *client);
  * of all; what /healthz of a follower tells. -1: never. */
 double client_silence(const struct client *client);
 
-/* The copy. Borrowed until the next client_wait or client_send. */
+/* The copy. Borrowed until the next client_wait. */
 struct json_object *client_find(const struct collection *collection, const char *name);
 size_t client_count(const struct collection *collection);
 void client_each(const struct collection *collection,
@@ -59,14 +59,14 @@ void client_each(const struct collection *collection,
 
 /* Take in what has arrived; sleep until something does, one of the caller's own descriptors
  * (`others`, may be NULL) is ready, or `timeout_ms` is over (-1: no limit). Returns how many
- * changes were called back. EINTR from a signal returns early. */
+ * changes were called back. For signals, give it a signalfd. */
 size_t client_wait(struct client *client, struct pollfd *others, size_t other_count,
                    int timeout_ms);
 
 /* One request that is over when this returns: at most `timeout_ms`. `type` and `body` may be NULL.
  * Returns the HTTP code, or 0 with `problem` where there was no answer. `answer` (may be NULL) gets
- * the parsed body, the caller's to put; NULL if it is none. Watches are taken in meanwhile, their
- * callbacks wait for the next client_wait. */
+ * the parsed body, the caller's to put; NULL if it is none. What watches tell waits meanwhile in
+ * the connections' buffers. */
 int client_send(struct client *client, const char *method, const char *path, const char *type,
                 const char *body, int timeout_ms, struct json_object **answer,
                 struct text *problem);

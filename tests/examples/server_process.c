@@ -56,6 +56,9 @@ static void run_binary(const char *const *arguments, int output, int errors, boo
     char store_flag[1100];
     size_t count = 1;
     bool stored = getenv("STORE_URL") == NULL;
+    for (size_t i = 0; arguments[i] != NULL; i++) {
+        free_port = free_port && strncmp(arguments[i], "--listen=", strlen("--listen=")) != 0;
+    }
     if (free_port) {
         words[count++] = "--listen=127.0.0.1:0";
     }

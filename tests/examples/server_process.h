@@ -21,7 +21,8 @@ struct server_process {
 
 #define SERVER_ARGUMENTS_MAX 12
 
-/* Start it with these further arguments (NULL-terminated list) and wait until it serves. Fails the
+/* Start it with these further arguments (NULL-terminated list), on a free port unless they have a
+ * --listen, and wait until it serves. Fails the
  * test if it does not. */
 struct server_process server_start(const char *const *arguments);
 
