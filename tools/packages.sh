@@ -23,6 +23,7 @@ BUILD_NEEDS=(
     "module:json-c libjson-c-dev"
     "module:yaml-0.1 libyaml-dev"
     "module:libcurl libcurl4-openssl-dev"
+    "module:libnftables libnftables-dev"
 )
 
 # zlib.h: the static link that is tested follows Debian's sqlite3.pc, which names -lz.
@@ -39,6 +40,9 @@ TEST_NEEDS=(
     "command:etcdctl etcd-client"
     "command:nft nftables"
     "command:ip iproute2"
+    "command:conntrack conntrack"
+    "command:iptables-nft-restore iptables"
+    "command:nginx nginx-light"
     "command:openssl openssl"
 )
 

@@ -1,0 +1,200 @@
+/* health.c: see health.h. */
+#include "health.h"
+
+#include "string_map.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HEALTHY_S   60
+#define ASK_MS      20 /* how long somebody who has connected may take to ask */
+#define ANSWERS_MAX 16 /* at once, of each */
+
+struct listener {
+    int descriptor;
+    int port;
+    size_t local; /* endpoints on this node */
+};
+
+struct health {
+    int own;                    /* of /healthz; -1: none */
+    struct string_map services; /* of struct listener, those with a health check port */
+    time_t synced;
+};
+
+static int listen_at(const char *host, const char *port) {
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *found = NULL;
+    int one = 1;
+    if (getaddrinfo(host, port, &hints, &found) != 0) {
+        return -1;
+    }
+    int descriptor = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(descriptor, found->ai_addr, found->ai_addrlen) != 0 || listen(descriptor, 64) != 0) {
+        int problem = errno;
+        close(descriptor);
+        errno = problem;
+        descriptor = -1;
+    }
+    freeaddrinfo(found);
+    return descriptor;
+}
+
+struct health *health_open(const char *place, struct text *problem) {
+    struct health *health = memory_allocate(sizeof *health);
+    health->own = -1;
+    if (place != NULL) {
+        char host[128];
+        const char *colon = strrchr(place, ':');
+        bool bracketed = place[0] == '[';
+        snprintf(host, sizeof host, "%.*s", (int)(colon - place) - 2 * bracketed,
+                 place + bracketed);
+        health->own = listen_at(host, colon + 1);
+        if (health->own < 0) {
+            text_format(problem, "--healthz=\"%.100s\": cannot listen there: %s", place,
+                        strerror(errno));
+            free(health);
+            return NULL;
+        }
+    }
+    return health;
+}
+
+static void listener_free(void *value) {
+    struct listener *listener = value;
+    if (listener != NULL && listener->descriptor >= 0) {
+        close(listener->descriptor);
+    }
+    free(listener);
+}
+
+void health_close(struct health *health) {
+    if (health != NULL) {
+        string_map_clear(&health->services, listener_free);
+        if (health->own >= 0) {
+            close(health->own);
+        }
+        free(health);
+    }
+}
+
+void health_synced(struct health *health) {
+    health->synced = time(NULL);
+}
+
+/* --- health check ports ----------------------------------------------------------------------- */
+
+static int check_port(struct json_object *service) {
+    struct json_object *spec = json_member(service, "spec");
+    int64_t port = json_member_number(spec, "healthCheckNodePort", 0);
+    bool local = strcmp(json_member_text(spec, "externalTrafficPolicy"), "Local") == 0;
+    return local && port >= 1 && port <= UINT16_MAX ? (int)port : 0;
+}
+
+void health_note(struct health *health, const char *name, struct json_object *service,
+                 const struct target *targets) {
+    int port = service != NULL ? check_port(service) : 0;
+    struct listener *listener = string_map_find(&health->services, name);
+    if (listener != NULL && listener->port != port) {
+        listener_free(string_map_take(&health->services, name));
+        listener = NULL;
+    }
+    if (port == 0) {
+        return;
+    }
+    if (listener == NULL) {
+        char text[16];
+        listener = memory_allocate(sizeof *listener);
+        snprintf(text, sizeof text, "%d", port);
+        listener->port = port;
+        listener->descriptor = listen_at(NULL, text);
+        if (listener->descriptor < 0) {
+            fprintf(stderr, "ipalloc-kubeproxy: Service %s: health check port %d: %s\n", name, port,
+                    strerror(errno));
+        }
+        string_map_set(&health->services, name, listener);
+    }
+    listener->local = 0;
+    for (const struct target *at = targets; at != NULL; at = at->next) {
+        listener->local += at->local.count;
+    }
+}
+
+/* --- answering -------------------------------------------------------------------------------- */
+
+struct listing {
+    struct pollfd *out;
+    size_t count, capacity;
+};
+
+static void list_one(void *context, const char *name, void *value) {
+    struct listing *listing = context;
+    const struct listener *listener = value;
+    (void)name;
+    if (listener->descriptor >= 0 && listing->count < listing->capacity) {
+        listing->out[listing->count++] =
+            (struct pollfd){.fd = listener->descriptor, .events = POLLIN};
+    }
+}
+
+size_t health_descriptors(const struct health *health, struct pollfd *out, size_t capacity) {
+    struct listing listing = {out, 0, capacity};
+    if (health->own >= 0 && capacity > 0) {
+        out[listing.count++] = (struct pollfd){.fd = health->own, .events = POLLIN};
+    }
+    string_map_each(&health->services, list_one, &listing);
+    return listing.count;
+}
+
+static void answer_all(int descriptor, bool well, const char *body) {
+    for (int i = 0; i < ANSWERS_MAX; i++) {
+        char asked[1024];
+        char reply[400];
+        int connection = accept4(descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (connection < 0) {
+            return;
+        }
+        struct pollfd waiting = {.fd = connection, .events = POLLIN};
+        if (poll(&waiting, 1, ASK_MS) > 0 && recv(connection, asked, sizeof asked, 0) > 0) {
+            int size = snprintf(reply, sizeof reply,
+                                "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: "
+                                "%zu\r\nConnection: close\r\n\r\n%s",
+                                well ? "200 OK" : "503 Service Unavailable", strlen(body), body);
+            (void)!send(connection, reply, (size_t)size, MSG_NOSIGNAL);
+        }
+        close(connection);
+    }
+}
+
+static void answer_service(void *context, const char *name, void *value) {
+    const struct listener *listener = value;
+    char body[200];
+    (void)context;
+    if (listener->descriptor >= 0) {
+        snprintf(body, sizeof body, "{\"service\":\"%.120s\",\"localEndpoints\":%zu}\n", name,
+                 listener->local);
+        answer_all(listener->descriptor, listener->local > 0, body);
+    }
+}
+
+void health_answer(struct health *health) {
+    if (health->own >= 0) {
+        char body[96];
+        long age = (long)(time(NULL) - health->synced);
+        bool well = health->synced != 0 && age <= HEALTHY_S;
+        snprintf(body, sizeof body, "{\"healthy\":%s,\"secondsSinceSync\":%ld}\n",
+                 well ? "true" : "false", health->synced != 0 ? age : -1);
+        answer_all(health->own, well, body);
+    }
+    string_map_each(&health->services, answer_service, NULL);
+}
