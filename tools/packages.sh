@@ -24,6 +24,7 @@ BUILD_NEEDS=(
     "module:yaml-0.1 libyaml-dev"
     "module:libcurl libcurl4-openssl-dev"
     "module:libnftables libnftables-dev"
+    "module:libnetfilter_conntrack libnetfilter-conntrack-dev"
 )
 
 # zlib.h: the static link that is tested follows Debian's sqlite3.pc, which names -lz.

@@ -126,7 +126,7 @@ void health_note(struct health *health, const char *name, struct json_object *se
     }
     listener->local = 0;
     for (const struct target *at = targets; at != NULL; at = at->next) {
-        listener->local += at->local.count;
+        listener->local += at->local_ready;
     }
 }
 

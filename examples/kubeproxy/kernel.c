@@ -3,16 +3,13 @@
 
 #include "nft_rules.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <nftables/libnftables.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
-extern char **environ;
+#define LEFT_OUT_MAX 16 /* each costs one more try of the whole; with more of them, all is wrong \
+                         */
 
 struct kernel {
     struct nft_ctx *nft;
@@ -73,72 +70,71 @@ bool kernel_has_ours(struct kernel *kernel) {
     return there;
 }
 
+/* The line that nft's message is about ("<cmdline>:LINE:COLUMNS: Error: ..."), if it is one that
+ * may be left out. */
+static char *refused_line(char *commands, const char *message) {
+    const char *colon = strchr(message, ':');
+    char *line = commands;
+    for (long number = colon != NULL ? strtol(colon + 1, NULL, 10) : 0; number > 1; number--) {
+        line += strcspn(line, "\n");
+        line += *line != '\0';
+    }
+    bool may = text_starts_with(line, "add rule ") || text_starts_with(line, "add element ");
+    return colon != NULL && may ? line : NULL;
+}
+
+bool kernel_run_most(struct kernel *kernel, char *commands, struct text *problem) {
+    for (int left_out = 0;; left_out++) {
+        problem->size = 0;
+        if (kernel_run(kernel, commands, problem)) {
+            return true;
+        }
+        char *line = refused_line(commands, problem->data != NULL ? problem->data : "");
+        if (line == NULL || left_out == LEFT_OUT_MAX) {
+            return false;
+        }
+        fprintf(stderr, "ipalloc-kubeproxy: left out, because it is refused: %.*s (%s)\n",
+                (int)(strcspn(line, "\n") < 200 ? strcspn(line, "\n") : 200), line, problem->data);
+        line[0] = '#';
+    }
+}
+
 /* --- clients of session affinity ---------------------------------------------------------------
  */
 
-struct saving {
-    struct kernel *kernel;
-    struct text *out;
-};
-
-/* nft prints elements as it reads them, with the time that each has left. */
-static void save_set(void *context, struct rule *rule) {
-    struct saving *saving = context;
-    struct text problem = {0};
-    char command[160];
-    if (rule->kind != RULE_SET) {
-        return;
-    }
-    snprintf(command, sizeof command, "list set %s " NFT_TABLE " %s", ip_word(rule->family),
-             rule->key);
-    if (kernel_run(saving->kernel, command, &problem)) {
-        const char *listed = nft_ctx_get_output_buffer(saving->kernel->nft);
-        const char *elements = strstr(listed, "elements = {");
-        const char *end = elements != NULL ? strchr(elements, '}') : NULL;
-        if (end != NULL) {
-            text_format(saving->out, "add element %s " NFT_TABLE " %s %.*s\n",
-                        ip_word(rule->family), rule->key, (int)(end + 1 - strchr(elements, '{')),
-                        strchr(elements, '{'));
+/* nft prints elements as it reads them, with the time that each has left. Listing the whole table
+ * once takes a second where it is large; asking for every set would take as long each time. */
+static void save_listed(int family, char *listed, struct ruleset *set, struct text *out) {
+    for (char *at = listed; (at = strstr(at, "\n\tset ")) != NULL;) {
+        char *name = at + strlen("\n\tset ");
+        char *end = strstr(name, "\n\t}");
+        char *elements = strstr(name, "elements = {");
+        if (end == NULL) {
+            return;
+        }
+        *end = '\0'; /* of this set */
+        at = end + 1;
+        name[strcspn(name, " ")] = '\0';
+        if (elements != NULL && elements < end && ruleset_names(set, RULE_SET, family, name)) {
+            text_format(out, "add element %s " NFT_TABLE " %s ", ip_word(family), name);
+            for (elements = strchr(elements, '{'); *elements != '\0'; elements++) {
+                text_append(out, *elements == '\n' ? " " : elements, 1);
+            }
+            text_add(out, "\n");
         }
     }
-    text_clear(&problem);
 }
 
 void kernel_save_clients(struct kernel *kernel, struct ruleset *set, struct text *out) {
-    struct saving saving = {kernel, out};
-    ruleset_each(set, save_set, &saving);
-}
-
-/* --- conntrack -------------------------------------------------------------------------------- */
-
-bool kernel_forget_udp(int family, const char *address, int port) {
-    char number[16];
-    char *words[] = {(char[]){"conntrack"},
-                     (char[]){"-D"},
-                     (char[]){"-f"},
-                     family == 4 ? (char[]){"ipv4"} : (char[]){"ipv6"},
-                     (char[]){"-p"},
-                     (char[]){"udp"},
-                     (char[]){"--dport"},
-                     number,
-                     NULL,
-                     NULL,
-                     NULL};
-    char direction[] = "-d";
-    char *destination = memory_copy(address);
-    posix_spawn_file_actions_t actions;
-    pid_t child;
-    int how = 0;
-    snprintf(number, sizeof number, "%d", port);
-    if (address[0] != '\0') {
-        words[8] = direction;
-        words[9] = destination;
+    for (int family = 4; family <= 6; family += 2) {
+        char command[80];
+        struct text problem = {0};
+        snprintf(command, sizeof command, "list table %s " NFT_TABLE, ip_word(family));
+        if (ruleset_counts(set, RULE_SET, family) > 0 && kernel_run(kernel, command, &problem)) {
+            char *listed = memory_copy(nft_ctx_get_output_buffer(kernel->nft));
+            save_listed(family, listed, set, out);
+            free(listed);
+        }
+        text_clear(&problem);
     }
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-    bool started = posix_spawnp(&child, "conntrack", &actions, NULL, words, environ) == 0;
-    posix_spawn_file_actions_destroy(&actions);
-    free(destination);
-    return started && waitpid(child, &how, 0) == child; /* 1 is: there was none */
 }

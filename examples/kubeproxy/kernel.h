@@ -17,12 +17,11 @@ bool kernel_run(struct kernel *kernel, const char *commands, struct text *proble
 /* Is our ruleset (still) there? */
 bool kernel_has_ours(struct kernel *kernel);
 
+/* The same, but a line "add rule" or "add element" that is refused is told and left out: one thing
+ * that this kernel cannot do does not keep all others away. Changes `commands`. */
+bool kernel_run_most(struct kernel *kernel, char *commands, struct text *problem);
+
 /* Commands that put back who is bound to which endpoint, for the ruleset's sets of clients. */
 void kernel_save_clients(struct kernel *kernel, struct ruleset *set, struct text *out);
-
-/* Forget translations of UDP that were made for this address and port ("" : the node's own), so
- * that the next packet is looked up anew. Needs the program `conntrack`; false where it is not
- * there. */
-bool kernel_forget_udp(int family, const char *address, int port);
 
 #endif

@@ -8,11 +8,13 @@
  *
  * Exit codes: 0; 1 where the kernel or a socket refuses; 2 for the command line.
  */
+#include "conntrack.h"
 #include "iptables_rules.h"
 #include "kernel.h"
 #include "proxy.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,10 +23,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SETTLE_MS         5  /* changes come in groups: wait so long for the next of them, */
-#define SETTLE_LONGEST_MS 50 /* and no longer than this for all */
-#define CHECK_S           10 /* between two looks whether the rules are still there */
-#define RETRY_MS          1000
+#define SETTLE_MS         5    /* changes come in groups: wait so long for the next of them, */
+#define SETTLE_LONGEST_MS 50   /* and no longer than this for all */
+#define CHECK_S           10   /* between two looks whether the rules are still there */
+#define RETRY_MS          1000 /* after what is refused; then twice as long, and so on, */
+#define RETRY_LONGEST_MS  30000
 #define DESCRIPTORS_MAX   256
 
 struct program {
@@ -35,6 +38,8 @@ struct program {
     bool whole;  /* all is to be programmed anew */
     bool said_first, told_trouble, told_conntrack;
     time_t checked;
+    int retry_ms;     /* 0: the last one went well */
+    int64_t retry_at; /* not before */
 };
 
 static int64_t now_ms(void) {
@@ -50,39 +55,19 @@ static void say(void *context, const char *line) {
 
 /* --- programming ------------------------------------------------------------------------------ */
 
-/* What clients of session affinity are bound to, put back into the new sets. A set that is not
- * there any more is no reason to fail. */
-static void restore_clients(struct program *program, const struct text *saved) {
-    char *copy = memory_copy(saved->data != NULL ? saved->data : "");
-    char *rest = copy;
-    for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
-        struct text ignored = {0};
-        if (line[0] != '\0') {
-            kernel_run(program->kernel, line, &ignored);
-        }
-        text_clear(&ignored);
-    }
-    free(copy);
-}
-
+/* In one transaction with those whom session affinity binds. */
 static bool program_whole(struct program *program, struct text *problem) {
     struct text commands = {0};
     struct text saved = {0};
     kernel_save_clients(program->kernel, &program->proxy.rules, &saved);
     nft_add_whole(&commands, &program->proxy.rules, &program->options);
-    size_t without = commands.size;
     text_append(&commands, saved.data != NULL ? saved.data : "", saved.size);
-    bool well = kernel_run(program->kernel, commands.data, problem);
-    if (!well && saved.size > 0) { /* the lists of clients may be what is refused */
-        problem->size = 0;
-        commands.data[without] = '\0';
-        well = kernel_run(program->kernel, commands.data, problem);
-        if (well) {
-            restore_clients(program, &saved);
-        }
-    }
+    bool well = kernel_run_most(program->kernel, commands.data, problem);
     text_clear(&commands);
     text_clear(&saved);
+#ifdef __GLIBC__
+    malloc_trim(0); /* libnftables took some 50 KB a Service for this */
+#endif
     return well;
 }
 
@@ -94,24 +79,19 @@ static bool program_changes(struct program *program, struct text *problem) {
     return well;
 }
 
-/* Lines "FAMILY ADDRESS PORT"; "-": the node's own addresses. */
 static void forget_stale(struct program *program) {
-    char *rest = program->proxy.stale.data;
-    for (char *line; rest != NULL && (line = strsep(&rest, "\n")) != NULL && line[0] != '\0';) {
-        char address[ADDRESS_TEXT + 2];
-        int family;
-        int port;
-        if (sscanf(line, "%d %47s %d", &family, address, &port) != 3) {
-            continue;
-        }
-        bool own = strcmp(address, "-") == 0;
-        if (!kernel_forget_udp(family, own ? "" : address, port) && !program->told_conntrack) {
-            program->told_conntrack = true;
-            say(NULL, "the program conntrack is not here: clients of UDP that stay at one port go "
-                      "on to endpoints that are gone until they pause");
-        }
+    struct text problem = {0};
+    if (program->proxy.stale.count > 0 && !conntrack_forget(&program->proxy.stale, &problem) &&
+        !program->told_conntrack) {
+        program->told_conntrack = true;
+        fprintf(
+            stderr,
+            "ipalloc-kubeproxy: the kernel's list of flows is closed to us (%s): clients of UDP "
+            "that stay at one port go on to endpoints that are gone until they pause\n",
+            problem.data);
     }
-    text_clear(&program->proxy.stale);
+    string_map_clear(&program->proxy.stale, free);
+    text_clear(&problem);
 }
 
 static void say_first(struct program *program, int64_t begun) {
@@ -148,6 +128,11 @@ static bool synchronize(struct program *program) {
     }
     program->whole = !well;
     program->told_trouble = !well;
+    program->retry_ms = well ? 0 : program->retry_ms == 0 ? RETRY_MS : program->retry_ms * 2;
+    if (program->retry_ms > RETRY_LONGEST_MS) {
+        program->retry_ms = RETRY_LONGEST_MS;
+    }
+    program->retry_at = now_ms() + program->retry_ms;
     text_clear(&problem);
     return well;
 }
@@ -203,8 +188,12 @@ static int run(struct program *program) {
             break;
         }
         check_rules(program);
+        if (program->whole && program->retry_ms > 0 && now_ms() < program->retry_at) {
+            timeout_ms = (int)(program->retry_at - now_ms()) + 1;
+            continue;
+        }
         if (program->whole || program->proxy.due.count > 0) {
-            timeout_ms = synchronize(program) ? timeout_ms : RETRY_MS;
+            timeout_ms = synchronize(program) ? timeout_ms : program->retry_ms;
         }
         if (program->options.mode == PROXY_ONCE && program->said_first) {
             break;

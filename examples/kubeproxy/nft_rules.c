@@ -7,32 +7,40 @@
  */
 #include "nft_rules.h"
 
-#include <stdint.h>
+#include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #define MASQUERADE_MARK "0x4000"
+#define HASH_SEED                                                                                 \
+    "0x69706163" /* always the same: the kernel would draw another one for each rule, so that the \
+                    last endpoint got most, and others after a restart */
 #define DRAWN_BY_RULES \
     8 /* more endpoints are drawn out of a map: that takes the kernel longer to make */
 #define CHAIN_TEXT 160
+#define SET_TEXT   48
 
 static const char *ip_word(int family) {
     return family == 4 ? "ip" : "ip6";
 }
 
-static uint32_t hash_of(const char *text) { /* FNV-1a */
+static uint64_t hash_of(const char *text) { /* FNV-1a */
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     for (; *text != '\0'; text++) {
         hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
     }
-    return (uint32_t)(hash ^ hash >> 32);
+    return hash;
 }
 
-/* Readable, unique by the hash even where it is cut, and starting with a letter. */
+/* Readable, unique by the hash even where it is cut, and an nft identifier whatever the name is. */
 static const char *chain_name(const struct target *target, const char *what, char out[CHAIN_TEXT]) {
     char whole[400];
     snprintf(whole, sizeof whole, "%s%s%s", target->name, what[0] != '\0' ? "/" : "", what);
-    snprintf(out, CHAIN_TEXT, "s-%08x-%.100s", hash_of(whole), whole);
+    snprintf(out, CHAIN_TEXT, "s-%016" PRIx64 "-%.100s", hash_of(whole), whole);
+    for (char *at = out; *at != '\0'; at++) {
+        *at = isalnum((unsigned char)*at) || strchr("-./", *at) != NULL ? *at : '_';
+    }
     return out;
 }
 
@@ -46,8 +54,8 @@ static const char *endpoint_text(const struct endpoint *endpoint, int family, ch
 /* "numgen random mod 3", or a hash of who asks. */
 static void add_draw(struct text *out, const struct target *target, bool hash, size_t count) {
     if (hash) {
-        text_format(out, "jhash %s saddr . %s sport mod %zu", ip_word(target->family),
-                    target->protocol, count);
+        text_format(out, "jhash %s saddr . %s sport mod %zu seed " HASH_SEED,
+                    ip_word(target->family), target->protocol, count);
     } else {
         text_format(out, "numgen random mod %zu", count);
     }
@@ -84,21 +92,18 @@ static void draw_by_map(struct text *out, const struct target *target,
  */
 
 static void affinity_names(const struct target *target, const struct endpoint *endpoint,
-                           char chain[CHAIN_TEXT], char set[32]) {
+                           char chain[CHAIN_TEXT], char set[SET_TEXT]) {
     char what[80];
     char to[64];
     snprintf(what, sizeof what, "to/%s", endpoint_text(endpoint, target->family, to));
-    for (char *at = what; *at != '\0'; at++) { /* not in an nft identifier */
-        *at = strchr(":[]", *at) != NULL ? '-' : *at;
-    }
     chain_name(target, what, chain);
-    snprintf(set, 32, "clients-%.8s-%d", chain + 2, target->affinity_s);
+    snprintf(set, SET_TEXT, "clients-%.16s-%d", chain + 2, target->affinity_s);
 }
 
 static void add_affinity_chain(struct piece *piece, const struct target *target,
                                const struct endpoint *endpoint) {
     char chain[CHAIN_TEXT];
-    char set[32];
+    char set[SET_TEXT];
     char to[64];
     struct text text = {0};
     affinity_names(target, endpoint, chain, set);
@@ -116,7 +121,7 @@ static void add_affinity_chain(struct piece *piece, const struct target *target,
 static void draw_with_affinity(struct piece *piece, struct text *out, const struct target *target,
                                const struct endpoint_list *list, bool hash) {
     char chain[CHAIN_TEXT];
-    char set[32];
+    char set[SET_TEXT];
     for (size_t i = 0; i < list->count; i++) {
         add_affinity_chain(piece, target, &list->items[i]);
         affinity_names(target, &list->items[i], chain, set);

@@ -10,8 +10,9 @@
 /* What a Service wants, and has got, of the ruleset. */
 struct wish {
     struct piece piece;
-    bool overlaps;   /* not all of it: something is another Service's */
-    char *endpoints; /* of UDP ports, a line each: to notice one that is gone */
+    bool overlaps; /* not all of it: something is another Service's */
+    bool told;     /* and that was said */
+    char *ways;    /* of UDP, and where they lead */
 };
 
 static void make_due(struct proxy *proxy, const char *service) {
@@ -78,7 +79,7 @@ static struct wish *wish_of(struct proxy *proxy, const char *name) {
     struct wish *wish = string_map_find(&proxy->wanted, name);
     if (wish == NULL) {
         wish = memory_allocate(sizeof *wish);
-        wish->endpoints = memory_copy("");
+        wish->ways = memory_copy("");
         string_map_set(&proxy->wanted, name, wish);
     }
     return wish;
@@ -88,8 +89,10 @@ static struct wish *wish_of(struct proxy *proxy, const char *name) {
 static void exchange(struct proxy *proxy, const char *name, struct wish *wish,
                      struct piece *wanted) {
     struct piece taken = {0};
+    bool told = wish->told;
     proxy->overlaps -= wish->overlaps;
     wish->overlaps = false;
+    wish->told = false;
     for (struct rule *rule = wish->piece.rules; rule != NULL; rule = rule->next) {
         ruleset_drop(&proxy->rules, rule);
     }
@@ -102,11 +105,14 @@ static void exchange(struct proxy *proxy, const char *name, struct wish *wish,
             taken.rules = rule;
         } else {
             struct piece refused = {rule};
-            fprintf(stderr,
-                    "ipalloc-kubeproxy: Service %s: %s is another Service's; it stays there\n",
-                    name, rule->key);
+            if (proxy->may_tell && !told) {
+                fprintf(stderr,
+                        "ipalloc-kubeproxy: Service %s: %s is another Service's; it stays there\n",
+                        name, rule->key);
+            }
             piece_clear(&refused);
             wish->overlaps = true;
+            wish->told = told || proxy->may_tell;
         }
     }
     piece_clear(&wish->piece);
@@ -114,64 +120,65 @@ static void exchange(struct proxy *proxy, const char *name, struct wish *wish,
     proxy->overlaps += wish->overlaps;
 }
 
-/* --- UDP has no end: its translations outlive the endpoint -------------------------------------
+/* --- UDP: where its ways lead, a line each "FAMILY ADDRESS PORT|ENDPOINT|...|" ------------------
  */
 
-static void add_udp_endpoints(struct text *out, const struct target *target) {
-    for (size_t i = 0; i < target->all.count; i++) {
-        text_format(out, "%s:%d\n", target->all.items[i].address, target->all.items[i].port);
+static void add_way(struct text *out, const struct target *target, const char *address, int port) {
+    const struct endpoint_list *lists[] = {&target->all, &target->local};
+    text_format(out, "%d %s %d|", target->family, address, port);
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        for (size_t j = 0; j < lists[i]->count; j++) {
+            text_format(out, "%s %d|", lists[i]->items[j].address, lists[i]->items[j].port);
+        }
     }
+    text_add(out, "\n");
 }
 
-static void note_stale(struct proxy *proxy, const struct target *target) {
-    text_format(&proxy->stale, "%d %s %d\n", target->family, target->cluster_ip, target->port);
+static void add_ways(struct text *out, const struct target *target) {
+    add_way(out, target, target->cluster_ip, target->port);
     for (size_t i = 0; i < target->external.count; i++) {
-        text_format(&proxy->stale, "%d %s %d\n", target->family, target->external.items[i],
-                    target->port);
+        add_way(out, target, target->external.items[i], target->port);
     }
     for (size_t i = 0; i < target->balanced.count; i++) {
-        text_format(&proxy->stale, "%d %s %d\n", target->family, target->balanced.items[i],
-                    target->port);
+        add_way(out, target, target->balanced.items[i], target->port);
     }
     if (target->node_port != 0) {
-        text_format(&proxy->stale, "%d - %d\n", target->family, target->node_port);
+        add_way(out, target, "-", target->node_port);
     }
 }
 
-/* Is one of the lines gone, or were there none before? */
-static bool lost_any(const char *before, const char *now) {
-    for (const char *line = before; *line != '\0';) {
-        size_t size = strcspn(line, "\n") + 1;
-        bool found = false;
-        for (const char *at = now; *at != '\0' && !found; at += strcspn(at, "\n") + 1) {
-            found = strncmp(at, line, size) == 0;
-        }
-        if (!found) {
-            return true;
-        }
-        line += size;
+/* Flows that came by these ways are to be looked at. Whoever else has such a way adds to where it
+ * leads. */
+static void note_ways(struct proxy *proxy, const char *ways, bool lead_on) {
+    char *copy = memory_copy(ways);
+    char *rest = copy;
+    for (char *line; (line = strsep(&rest, "\n")) != NULL && line[0] != '\0';) {
+        char *endpoints = strchr(line, '|');
+        struct text all = {0};
+        char *old;
+        *endpoints = '\0';
+        old = string_map_take(&proxy->stale, line);
+        text_format(&all, "%s|%s", old != NULL ? old : "", lead_on ? endpoints + 1 : "");
+        string_map_set(&proxy->stale, line, all.data);
+        free(old);
     }
-    return before[0] == '\0' && now[0] != '\0';
+    free(copy);
 }
 
 static void look_at_udp(struct proxy *proxy, struct wish *wish, const struct target *targets) {
     struct text now = {0};
+    text_add(&now, "");
     for (const struct target *at = targets; at != NULL; at = at->next) {
         if (strcmp(at->protocol, "udp") == 0) {
-            add_udp_endpoints(&now, at);
+            add_ways(&now, at);
         }
     }
-    const char *lines = now.data != NULL ? now.data : "";
-    if (lost_any(wish->endpoints, lines)) {
-        for (const struct target *at = targets; at != NULL; at = at->next) {
-            if (strcmp(at->protocol, "udp") == 0) {
-                note_stale(proxy, at);
-            }
-        }
+    if (strcmp(wish->ways, now.data) != 0) {
+        note_ways(proxy, wish->ways, false);
+        note_ways(proxy, now.data, true);
     }
-    free(wish->endpoints);
-    wish->endpoints = memory_copy(lines);
-    text_clear(&now);
+    free(wish->ways);
+    wish->ways = now.data;
 }
 
 /* --- all that are due ------------------------------------------------------------------------- */
@@ -179,7 +186,7 @@ static void look_at_udp(struct proxy *proxy, struct wish *wish, const struct tar
 static void wish_free(void *value) {
     struct wish *wish = value;
     piece_clear(&wish->piece);
-    free(wish->endpoints);
+    free(wish->ways);
     free(wish);
 }
 
@@ -215,6 +222,7 @@ size_t proxy_settle(struct proxy *proxy) {
     for (int round = 0; proxy->due.count > 0 && round < 2; round++) {
         struct string_map now = proxy->due;
         proxy->due = (struct string_map){0};
+        proxy->may_tell = round > 0; /* in the first one, it may be given up by one of the next */
         settled += now.count;
         string_map_each(&now, settle, proxy);
         string_map_clear(&now, NULL);
@@ -252,5 +260,5 @@ void proxy_clear(struct proxy *proxy) {
     string_map_clear(&proxy->due, NULL);
     name_index_clear(&proxy->sliced);
     ruleset_clear(&proxy->rules);
-    text_clear(&proxy->stale);
+    string_map_clear(&proxy->stale, free);
 }

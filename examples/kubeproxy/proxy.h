@@ -20,9 +20,10 @@ struct proxy {
     struct string_map wanted; /* Service: struct wish */
     struct string_map due;    /* Services whose wish may have changed */
     struct ruleset rules;
-    size_t overlaps;       /* Services of which something is somebody else's */
-    struct text stale;     /* lines "FAMILY ADDRESS PORT" of UDP, to be forgotten by conntrack */
-    struct health *health; /* NULL: nobody asks */
+    size_t overlaps;         /* Services of which something is somebody else's */
+    bool may_tell;           /* say what overlaps */
+    struct string_map stale; /* ways of UDP that have changed, for conntrack_forget */
+    struct health *health;   /* NULL: nobody asks */
 };
 
 void proxy_follow(struct proxy *proxy);

@@ -145,9 +145,22 @@ void ruleset_drop(struct ruleset *set, const struct rule *rule) {
     }
 }
 
-bool ruleset_has(const struct ruleset *set, const struct rule *rule) {
-    struct rule *present = find(set, rule);
-    return present != NULL && present->wanted > 0 && strcmp(present->value, rule->value) == 0;
+bool ruleset_names(const struct ruleset *set, enum rule_kind kind, int family, const char *key) {
+    char nowhere[] = "";
+    struct rule name = {
+        .kind = kind, .family = family, .place = nowhere, .key = (char *)(uintptr_t)key};
+    const struct rule *present = find(set, &name);
+    return present != NULL && present->wanted > 0;
+}
+
+size_t ruleset_counts(const struct ruleset *set, enum rule_kind kind, int family) {
+    size_t count = 0;
+    for (size_t i = 0; i < set->bucket_count; i++) {
+        for (const struct rule *rule = set->buckets[i]; rule != NULL; rule = rule->next) {
+            count += rule->kind == kind && rule->family == family && rule->wanted > 0;
+        }
+    }
+    return count;
 }
 
 static void remove_rule(struct ruleset *set, struct rule *rule) {

@@ -45,8 +45,11 @@ bool ruleset_want(struct ruleset *set, const struct rule *rule);
 /* Want it no more; it must have been taken. */
 void ruleset_drop(struct ruleset *set, const struct rule *rule);
 
-/* Was it taken as this? */
-bool ruleset_has(const struct ruleset *set, const struct rule *rule);
+/* Does somebody want something (not an element) of that name? */
+bool ruleset_names(const struct ruleset *set, enum rule_kind kind, int family, const char *key);
+
+/* How many of a kind are wanted. */
+size_t ruleset_counts(const struct ruleset *set, enum rule_kind kind, int family);
 
 void ruleset_clear(struct ruleset *set);
 

@@ -122,41 +122,54 @@ static int compare_endpoints(const void *one, const void *other) {
     return order != 0 ? order : a->port - b->port;
 }
 
-static void add_from_slice(struct target *target, struct json_object *slice, int port,
-                           const char *node, enum usable wanted) {
+static void add_from_slice(struct endpoint_list *list, struct json_object *slice, int family,
+                           int port, const char *node, enum usable wanted) {
     struct json_object *endpoints = json_member(slice, "endpoints");
     for (size_t i = 0; i < json_length(endpoints); i++) {
         struct json_object *from = json_object_array_get_idx(endpoints, i);
         struct json_object *addresses = json_member(from, "addresses");
         struct endpoint endpoint = {.port = port};
-        const char *runs = json_member_text(from, "nodeName");
-        endpoint.local = node[0] != '\0' && strcmp(runs, node) == 0;
-        if (json_length(addresses) == 0 || usable(from) != wanted ||
-            !read_address(text_at(addresses, 0), target->family, endpoint.address)) {
-            continue;
+        bool elsewhere = node != NULL && strcmp(json_member_text(from, "nodeName"), node) != 0;
+        if (json_length(addresses) > 0 && usable(from) == wanted && !elsewhere &&
+            read_address(text_at(addresses, 0), family, endpoint.address)) {
+            add_endpoint(list, &endpoint);
         }
-        add_endpoint(&target->all, &endpoint);
     }
 }
 
+/* Those that are so usable, on one node or (NULL) on any, in an order that does not depend on the
+ * slices'. */
+static void add_usable(struct endpoint_list *list, struct json_object *const *slices,
+                       size_t slice_count, const struct target *target, const char *name,
+                       const char *protocol, const char *node, enum usable wanted) {
+    const char *type = target->family == 4 ? "IPv4" : "IPv6";
+    for (size_t i = 0; i < slice_count; i++) {
+        int port = port_in(slices[i], name, protocol);
+        if (port != 0 && strcmp(json_member_text(slices[i], "addressType"), type) == 0) {
+            add_from_slice(list, slices[i], target->family, port, node, wanted);
+        }
+    }
+    if (list->count > 0) {
+        qsort(list->items, list->count, sizeof *list->items, compare_endpoints);
+    }
+}
+
+/* The ready ones; where none is, those that still serve while they end. A node's own are chosen
+ * for themselves: one that ends is better than a packet lost where only this node may answer. */
 static void find_endpoints(struct target *target, struct json_object *const *slices,
                            size_t slice_count, const char *name, const char *protocol,
                            const char *node) {
-    const char *type = target->family == 4 ? "IPv4" : "IPv6";
-    for (int wanted = USABLE_READY; target->all.count == 0 && wanted > USABLE_NOT; wanted--) {
-        for (size_t i = 0; i < slice_count; i++) {
-            int port = port_in(slices[i], name, protocol);
-            if (port != 0 && strcmp(json_member_text(slices[i], "addressType"), type) == 0) {
-                add_from_slice(target, slices[i], port, node, (enum usable)wanted);
-            }
+    for (int wanted = USABLE_READY; wanted > USABLE_NOT; wanted--) {
+        if (target->all.count == 0) {
+            add_usable(&target->all, slices, slice_count, target, name, protocol, NULL,
+                       (enum usable)wanted);
         }
-    }
-    if (target->all.count > 0) {
-        qsort(target->all.items, target->all.count, sizeof *target->all.items, compare_endpoints);
-    }
-    for (size_t i = 0; i < target->all.count; i++) {
-        if (target->all.items[i].local) {
-            add_endpoint(&target->local, &target->all.items[i]);
+        if (target->local.count == 0 && node[0] != '\0') {
+            add_usable(&target->local, slices, slice_count, target, name, protocol, node,
+                       (enum usable)wanted);
+        }
+        if (wanted == USABLE_READY) {
+            target->local_ready = target->local.count;
         }
     }
 }

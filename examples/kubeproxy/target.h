@@ -2,7 +2,7 @@
  * target.h: what one port of a Service is in one family: the addresses at which it is asked for,
  * and the endpoints that answer. Made out of the API's objects (target.c); what printers print
  * (nft_rules.c, iptables_rules.c). Everything in it was checked: texts are addresses in canonical
- * form, numbers are in range, names are made of letters, digits, '-', '.' and '/'.
+ * form, numbers are in range, names are as the API server has them.
  */
 #ifndef KUBEPROXY_TARGET_H
 #define KUBEPROXY_TARGET_H
@@ -14,7 +14,6 @@
 struct endpoint {
     char address[ADDRESS_TEXT];
     int port;
-    bool local; /* on this node */
 };
 
 struct endpoint_list {
@@ -43,7 +42,8 @@ struct target {
     bool internal_local, external_local; /* traffic policies */
     struct endpoint_list all;   /* the usable ones: ready, or, where none is, those that serve
                                    while they end */
-    struct endpoint_list local; /* the same, of this node's */
+    struct endpoint_list local; /* the same choice made out of this node's alone */
+    size_t local_ready;         /* how many of this node's are ready */
 };
 
 /* The targets of a Service; NULL: none (headless, ExternalName). `slices` are its EndpointSlices.
