@@ -3,13 +3,16 @@
 
 #include "nft_rules.h"
 
+#include <errno.h>
 #include <nftables/libnftables.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-#define LEFT_OUT_MAX 16 /* each costs one more try of the whole; with more of them, all is wrong \
-                         */
+#define LEFT_OUT_MAX                                                            \
+    16 /* each costs one more try of the whole; with more of them, all is wrong \
+        */
 
 struct kernel {
     struct nft_ctx *nft;
@@ -46,14 +49,38 @@ void kernel_close(struct kernel *kernel) {
     }
 }
 
-bool kernel_run(struct kernel *kernel, const char *commands, struct text *problem) {
-    int failed = nft_run_cmd_from_buffer(kernel->nft, commands);
+static bool judge(struct kernel *kernel, int failed, struct text *problem) {
     const char *told = nft_ctx_get_error_buffer(kernel->nft);
     if (failed != 0) {
         size_t size = strcspn(told, "\n");
         text_append(problem, told, size < 300 ? size : 300);
     }
     return failed == 0;
+}
+
+bool kernel_run(struct kernel *kernel, const char *commands, struct text *problem) {
+    return judge(kernel, nft_run_cmd_from_buffer(kernel->nft, commands), problem);
+}
+
+/* The same; but only of what it reads from a file does nft tell the line that failed. */
+static bool run_as_file(struct kernel *kernel, const char *commands, struct text *problem) {
+    char path[40];
+    FILE *file = NULL;
+    int descriptor = memfd_create("nft", MFD_CLOEXEC);
+    if (descriptor >= 0) {
+        file = fdopen(descriptor, "w");
+    }
+    if (file == NULL || fputs(commands, file) < 0 || fflush(file) != 0) {
+        text_format(problem, "no memory for the commands: %s", strerror(errno));
+        if (file != NULL) {
+            fclose(file);
+        }
+        return false;
+    }
+    snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
+    bool well = judge(kernel, nft_run_cmd_from_filename(kernel->nft, path), problem);
+    fclose(file);
+    return well;
 }
 
 bool kernel_has_ours(struct kernel *kernel) {
@@ -70,7 +97,7 @@ bool kernel_has_ours(struct kernel *kernel) {
     return there;
 }
 
-/* The line that nft's message is about ("<cmdline>:LINE:COLUMNS: Error: ..."), if it is one that
+/* The line that nft's message is about ("PATH:LINE:COLUMNS: Error: ..."), if it is one that
  * may be left out. */
 static char *refused_line(char *commands, const char *message) {
     const char *colon = strchr(message, ':');
@@ -86,7 +113,7 @@ static char *refused_line(char *commands, const char *message) {
 bool kernel_run_most(struct kernel *kernel, char *commands, struct text *problem) {
     for (int left_out = 0;; left_out++) {
         problem->size = 0;
-        if (kernel_run(kernel, commands, problem)) {
+        if (run_as_file(kernel, commands, problem)) {
             return true;
         }
         char *line = refused_line(commands, problem->data != NULL ? problem->data : "");
