@@ -173,6 +173,7 @@ static void sleep_until_any(struct client *client, struct pollfd *others, size_t
 size_t client_wait(struct client *client, struct pollfd *others, size_t other_count,
                    int timeout_ms) {
     size_t before = client->changes;
+    bool synced = client_has_synced(client);
     int64_t end = client_now() + timeout_ms;
     for (;;) {
         int due = start_all_due(client);
@@ -182,8 +183,8 @@ size_t client_wait(struct client *client, struct pollfd *others, size_t other_co
             continue; /* begin what follows */
         }
         int left = timeout_ms < 0 ? -1 : (int)(end - client_now());
-        if (client->changes != before || (timeout_ms >= 0 && left <= 0) ||
-            is_any_ready(others, other_count)) {
+        if (client->changes != before || client_has_synced(client) != synced ||
+            (timeout_ms >= 0 && left <= 0) || is_any_ready(others, other_count)) {
             return client->changes - before;
         }
         sleep_until_any(client, others, other_count, sooner(left, due));

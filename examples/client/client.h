@@ -57,8 +57,9 @@ void client_each(const struct collection *collection,
                  void (*visit)(void *context, const char *name, struct json_object *object),
                  void *context);
 
-/* Take in what has arrived; sleep until something does, one of the caller's own descriptors
- * (`others`, may be NULL) is ready, or `timeout_ms` is over (-1: no limit). Returns how many
+/* Take in what has arrived; sleep until something does, all collections are listed (the last ones
+ * may be empty), one of the caller's own descriptors (`others`, may be NULL) is ready, or
+ * `timeout_ms` is over (-1: no limit). Returns how many
  * changes were called back. For signals, give it a signalfd. */
 size_t client_wait(struct client *client, struct pollfd *others, size_t other_count,
                    int timeout_ms);

@@ -2,6 +2,7 @@
 #include "options.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char help[] =
@@ -49,6 +50,14 @@ static bool take_cidrs(struct proxy_options *options, const char *value, struct 
     }
 }
 
+static bool is_place(const char *value) {
+    const char *colon = strrchr(value, ':');
+    char *end = NULL;
+    long port = colon != NULL ? strtol(colon + 1, &end, 10) : 0;
+    return colon != NULL && colon > value && end > colon + 1 && *end == '\0' && port >= 1 &&
+           port <= UINT16_MAX;
+}
+
 static bool take_value(struct proxy_options *options, const char *name, const char *value,
                        struct text *problem) {
     if (strcmp(name, "server") == 0) {
@@ -57,8 +66,9 @@ static bool take_value(struct proxy_options *options, const char *name, const ch
         options->node = value;
     } else if (strcmp(name, "healthz") == 0) {
         options->healthz = value;
-        return strrchr(value, ':') != NULL ||
-               refuse(problem, name, value, "it must be ADDRESS:PORT");
+        return is_place(value) ||
+               refuse(problem, name, value,
+                      "it must be ADDRESS:PORT, as 127.0.0.1:10256 or [::]:10256");
     } else if (strcmp(name, "cluster-cidr") == 0) {
         return take_cidrs(options, value, problem);
     } else if (strcmp(name, "balance") == 0) {

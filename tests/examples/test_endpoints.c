@@ -354,6 +354,22 @@ START_TEST(a_stopped_server_is_waited_for) {
 }
 END_TEST
 
+/* Nothing changes by it; but whoever waits to know everything must not wait on. */
+START_TEST(waiting_ends_when_all_is_listed_also_if_it_is_nothing) {
+    char url[64];
+    struct text problem = {0};
+    snprintf(url, sizeof url, "http://127.0.0.1:%u", server.port);
+    struct client_options options = {.server = url, .name = "test"};
+    struct client *other = client_open(&options, &problem);
+    ck_assert_ptr_nonnull(other);
+    client_follow(other, "/api/v1/pods", NULL, NULL);
+    ck_assert(!client_has_synced(other));
+    ck_assert_uint_eq(client_wait(other, NULL, 0, -1), 0);
+    ck_assert(client_has_synced(other));
+    client_close(other);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("endpoints");
     TCase *tests = tcase_create("endpoints");
@@ -367,6 +383,7 @@ int main(void) {
     tcase_add_test(tests, a_killed_server_s_slices_are_brought_up_to_date);
     tcase_add_test(tests, more_than_a_hundred_endpoints_need_another_slice);
     tcase_add_test(tests, a_stopped_server_is_waited_for);
+    tcase_add_test(tests, waiting_ends_when_all_is_listed_also_if_it_is_nothing);
     suite_add_tcase(suite, tests);
     return test_main(suite);
 }
