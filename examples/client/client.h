@@ -37,7 +37,8 @@ typedef void (*client_change)(void *context, const char *name, struct json_objec
 struct client *client_open(const struct client_options *options, struct text *problem);
 void client_close(struct client *client);
 
-/* Follow all objects at `path` ("/api/v1/services", "/apis/discovery.k8s.io/v1/endpointslices").
+/* Follow all objects at `path` ("/api/v1/services", "/apis/discovery.k8s.io/v1/endpointslices"),
+ * which may end with a selector ("?fieldSelector=...").
  * The handle lives as long as the client. */
 struct collection *client_follow(struct client *client, const char *path, client_change changed,
                                  void *context);

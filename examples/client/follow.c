@@ -258,9 +258,14 @@ static void set_up(struct collection *collection, const char *url) {
     curl_multi_add_handle(collection->client->transfers, transfer);
 }
 
+/* A path may have a selector already. */
+static char first_separator(const struct collection *collection) {
+    return strchr(collection->url, '?') != NULL ? '&' : '?';
+}
+
 static void start_list(struct collection *collection) {
     struct text url = {0};
-    text_format(&url, "%s?limit=%d", collection->url, PAGE_OBJECTS);
+    text_format(&url, "%s%climit=%d", collection->url, first_separator(collection), PAGE_OBJECTS);
     if (collection->continue_from != NULL) {
         char *escaped = curl_easy_escape(NULL, collection->continue_from, 0);
         text_format(&url, "&continue=%s", escaped);
@@ -275,8 +280,9 @@ static void start_list(struct collection *collection) {
 
 static void start_watch(struct collection *collection) {
     struct text url = {0};
-    text_format(&url, "%s?watch=true&allowWatchBookmarks=true&timeoutSeconds=%d&resourceVersion=%s",
-                collection->url, WATCH_S, collection->version);
+    text_format(&url,
+                "%s%cwatch=true&allowWatchBookmarks=true&timeoutSeconds=%d&resourceVersion=%s",
+                collection->url, first_separator(collection), WATCH_S, collection->version);
     collection->phase = PHASE_WATCHING;
     set_up(collection, url.data);
     text_clear(&url);

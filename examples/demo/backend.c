@@ -1,6 +1,6 @@
 /*
- * backend.c: ipalloc-backend NAME PORT: what runs in the demonstration's Pods. Says over HTTP, and
- * to datagrams, who it is and who asked; connections stay open if the client wants that.
+ * backend.c: ipalloc-backend NAME PORT [ADDRESS]: what runs in the demonstration's Pods. Says over
+ * HTTP, and to datagrams, who it is and who asked; connections stay open if the client wants that.
  *
  * One thread and poll(2), small on purpose. SIGTERM is not its end: it serves on while it is
  * drained, until it is killed.
@@ -29,15 +29,16 @@ static const char *name;
 static struct client clients[CLIENTS_MAX];
 static size_t client_count;
 
-static int open_socket(int type, int port) {
-    struct sockaddr_in6 place = {
-        .sin6_family = AF_INET6, .sin6_addr = in6addr_any, .sin6_port = htons((uint16_t)port)};
+/* `address`: IPv6, or IPv4 as "::ffff:10.96.1.1". */
+static int open_socket(int type, const char *address, int port) {
+    struct sockaddr_in6 place = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
     int off = 0;
     int on = 1;
     int descriptor = socket(AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(descriptor, (struct sockaddr *)&place, sizeof place) != 0 ||
+    if (inet_pton(AF_INET6, address, &place.sin6_addr) != 1 ||
+        bind(descriptor, (struct sockaddr *)&place, sizeof place) != 0 ||
         (type == SOCK_STREAM && listen(descriptor, 512) != 0)) {
         fprintf(stderr, "ipalloc-backend: port %d: %s\n", port, strerror(errno));
         exit(EXIT_FAILURE);
@@ -127,14 +128,14 @@ static void answer_datagrams(int datagrams) {
 
 int main(int count, char **arguments) {
     static struct pollfd waiting[CLIENTS_MAX + 2];
-    if (count != 3 || atoi(arguments[2]) <= 0) {
-        fprintf(stderr, "usage: ipalloc-backend NAME PORT\n");
+    if (count < 3 || count > 4 || atoi(arguments[2]) <= 0) {
+        fprintf(stderr, "usage: ipalloc-backend NAME PORT [ADDRESS]\n");
         return 2;
     }
     name = arguments[1];
     signal(SIGTERM, SIG_IGN);
-    int listener = open_socket(SOCK_STREAM, atoi(arguments[2]));
-    int datagrams = open_socket(SOCK_DGRAM, atoi(arguments[2]));
+    int listener = open_socket(SOCK_STREAM, count > 3 ? arguments[3] : "::", atoi(arguments[2]));
+    int datagrams = open_socket(SOCK_DGRAM, count > 3 ? arguments[3] : "::", atoi(arguments[2]));
     for (;;) {
         waiting[0] = (struct pollfd){.fd = listener, .events = POLLIN};
         waiting[1] = (struct pollfd){.fd = datagrams, .events = POLLIN};

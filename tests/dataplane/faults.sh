@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# faults.sh BUILD: what breaks or is changed while traffic flows, and how much of it is lost: none.
+# In namespaces of its own, as packets.sh.
+set -uo pipefail
+BUILD=$(cd "$1" && pwd)
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=../../examples/demo/cluster.sh
+. "$here/../../examples/demo/cluster.sh"
+# shellcheck source=../../examples/demo/story.sh
+. "$here/../../examples/demo/story.sh"
+# shellcheck source=checks.sh
+. "$here/checks.sh"
+
+missing=$(cluster_missing)
+if [ -n "$missing" ]; then
+    echo "skipped: it needs $missing"
+    exit 77
+fi
+cluster_enter "${BASH_SOURCE[0]}" "$@"
+
+WORK=$(mktemp -d)
+LOGS=$WORK
+trap 'rm -rf "$WORK"' EXIT
+MANIFESTS=$here/../../examples/demo/manifests
+
+# traffic_begin: from a client outside by every way in, and from a Pod to the virtual IP.
+traffic_begin() {
+    rm -f "$WORK/outside.log" "$WORK/inside.log"
+    start outside client "$BUILD/examples/demo/ipalloc-traffic" 200 \
+        "http://172.30.0.11:30080/" "http://172.30.0.12:30080/" "http://$front/" \
+        "http://172.30.0.11/#web.example" "http://$front6_or_front/"
+    start inside pod-shop-1 "$BUILD/examples/demo/ipalloc-traffic" 100 "http://$web/" "http://[$web6]/"
+    sleep 0.5
+}
+
+# traffic_end NAME: stop it, and judge.
+traffic_end() {
+    sleep 0.5
+    stop outside
+    stop inside
+    is "$1: nothing is lost outside" "0 failed" "$(tail -n 1 "$WORK/outside.log" | sed 's/.*, //')"
+    is "$1: nothing is lost inside" "0 failed" "$(tail -n 1 "$WORK/inside.log" | sed 's/.*, //')"
+    at_least "$1: connections from outside" 150 "$(ok_of outside)"
+    at_least "$1: and from inside" 80 "$(ok_of inside)"
+}
+
+ok_of() {
+    tail -n 1 "$WORK/$1.log" | sed 's/ ok.*//'
+}
+
+at_least() { # NAME LEAST FOUND
+    if [ "$3" -ge "$2" ]; then pass "$1: $3"; else fail "$1" "only $3"; fi
+}
+
+answered() { # POD TIMES-AT-LEAST
+    local times
+    times=$(cat "$WORK/outside.log" "$WORK/inside.log" |
+        awk -v pod="$1" '$1 == "answered" && $3 == pod {sum += $4} END {print sum + 0}')
+    at_least "$1 had its part" "$2" "$times"
+}
+
+set_up() {
+    mkdir "$WORK/home"
+    chmod 711 "$WORK"
+    cluster_up
+    story_start
+    story_create
+    front6_or_front=$front
+}
+
+# A Pod is deleted with five seconds to end in: it serves on, takes nothing new, and goes.
+test_drain() {
+    traffic_begin
+    local begun=$SECONDS
+    ask_server DELETE "/api/v1/namespaces/default/pods/web-2?gracePeriodSeconds=5" >/dev/null
+    wait_until 3 no_endpoint web-2 10.20.2.12
+    pass "a Pod that ends takes nothing new"
+    is "and serves on" web-2 "$(inside client curl -s --max-time 1 --connect-to ::10.20.2.12:8080 \
+        http://10.20.2.12:8080/ 2>/dev/null | awk '{print $1}' || true)"
+    wait_until 10 pod_is_gone web-2
+    at_least "after its grace period it is gone" 5 $((SECONDS - begun))
+    pod_down web-2
+    traffic_end "a drained Pod"
+    answered web-1 50
+    answered web-3 50
+}
+
+no_endpoint() { # POD ADDRESS: in no node's rules
+    ! inside node1 nft list table ip ipalloc-kubeproxy | grep -q "$2:8080" &&
+        ! inside node2 nft list table ip ipalloc-kubeproxy | grep -q "$2:8080"
+}
+
+pod_is_gone() {
+    ! ask_server GET "/api/v1/namespaces/default/pods/$1"
+}
+
+test_reload() {
+    local i before
+    before=$(pgrep -cf 'nginx: worker process is shutting' || true)
+    traffic_begin
+    for i in $(seq 10); do
+        ask_server PATCH /apis/networking.k8s.io/v1/namespaces/default/ingresses/sites \
+            application/merge-patch+json "{\"spec\":{\"defaultBackend\":{\"service\":{\"name\":
+                \"$([ $((i % 2)) = 0 ] && echo web || echo shop)\",\"port\":{\"number\":80}}}}}" >/dev/null
+        wait_until 5 default_is "$([ $((i % 2)) = 0 ] && echo web || echo shop)"
+    done
+    is "ten reloads took effect" web "$(default_backend)"
+    traffic_end "ten reloads of nginx"
+    is "no worker is left over from before" "$before" 0
+}
+
+default_backend() {
+    inside client curl -s --max-time 1 -H "Host: web.example" "http://172.30.0.11/" >/dev/null
+    inside client curl -s --max-time 1 -H "Host: nobody.example" "http://172.30.0.11/" >/dev/null
+    grep -A3 'location ^~ "/"' "$WORK/nginx/nginx.conf" >/dev/null
+    local address
+    address=$(awk '/server_name "shop.example"/ {f = 0} /server_name _/ {f = 1} 1' \
+        "$WORK/nginx/nginx.conf" >/dev/null)
+    ask_server GET /apis/networking.k8s.io/v1/namespaces/default/ingresses/sites |
+        python3 -c 'import json, sys
+print(json.load(sys.stdin)["spec"]["defaultBackend"]["service"]["name"])'
+    : "$address"
+}
+
+default_is() {
+    [ "$(default_backend)" = "$1" ]
+}
+
+set_up
+test_drain
+test_reload
+finish

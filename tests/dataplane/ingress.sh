@@ -1,0 +1,259 @@
+#!/usr/bin/env bash
+# ingress.sh BUILD: Ingresses through the real nginx, in namespaces of its own; as packets.sh.
+set -uo pipefail
+BUILD=$(cd "$1" && pwd)
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=../../examples/demo/cluster.sh
+. "$here/../../examples/demo/cluster.sh"
+# shellcheck source=checks.sh
+. "$here/checks.sh"
+
+missing=$(cluster_missing)
+if [ -n "$missing" ]; then
+    echo "skipped: it needs $missing"
+    exit 77
+fi
+cluster_enter "${BASH_SOURCE[0]}" "$@"
+
+WORK=$(mktemp -d)
+LOGS=$WORK
+trap 'rm -rf "$WORK"' EXIT
+INGRESSES=/apis/networking.k8s.io/v1/namespaces/default/ingresses
+
+post() { # PATH BODY, in which ' stands for "
+    ask_server POST "$1" application/json "${2//\'/\"}" >/dev/null
+}
+
+change() { # INGRESS PATCH
+    ask_server PATCH "$INGRESSES/$1" application/merge-patch+json "${2//\'/\"}" >/dev/null
+}
+
+# Programs on node1 stand in for Pods, and its own addresses for virtual ones: what kube-proxy does is
+# tested elsewhere.
+service() { # NAME ADDRESS
+    post /api/v1/namespaces/default/services "{'apiVersion':'v1','kind':'Service','metadata':{'name':
+        '$1'},'spec':{'clusterIP':'$2','ports':[{'name':'http','port':80}]}}"
+    inside node1 ip addr add "$2/32" dev lo
+    start "backend-$1" node1 "$BUILD/examples/demo/ipalloc-backend" "$1" 80 "::ffff:$2"
+}
+
+path() { # PATH TYPE SERVICE
+    printf "{'path':'%s','pathType':'%s','backend':{'service':{'name':'%s','port':{'name':'http'}}}}" "$@"
+}
+
+ingress() { # NAME SPEC
+    post "$INGRESSES" "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress','metadata':{'name':'$1'},
+        'spec':{$2}}"
+}
+
+secret() { # NAME HOST: a certificate of its own
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "/CN=$2" \
+        -addext "subjectAltName=DNS:$2" -keyout "$WORK/$1.key" -out "$WORK/$1.crt" 2>/dev/null
+    kubernetes_secret POST "$1" "$WORK/$1.crt" "$WORK/$1.key"
+}
+
+kubernetes_secret() { # METHOD NAME CERTIFICATE KEY
+    local path=/api/v1/namespaces/default/secrets
+    [ "$1" = POST ] || path+=/$2
+    ask_server "$1" "$path" application/json "{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"metadata\":{
+        \"name\":\"$2\"},\"type\":\"kubernetes.io/tls\",\"data\":{\"tls.crt\":\"$(base64 -w0 <"$3")\",
+        \"tls.key\":\"$(base64 -w0 <"$4")\"}}" >/dev/null
+}
+
+# The backend that answers, or the code.
+get() { # HOST PATH [CURL-OPTIONS...]
+    local host=$1 path=$2
+    shift 2
+    inside client curl -sS --max-time 3 -w ' %{http_code}' -H "Host: $host" "$@" \
+        "http://172.30.0.11:8080$path" 2>&1 | tr '\n' ' ' |
+        sed 's/^\([a-z]*\) at .* 200$/\1/; s/.* \([0-9][0-9]*\)$/\1/; s/^<.* //'
+}
+
+answers() { # WANTED HOST PATH
+    [ "$(get "$2" "$3")" = "$1" ]
+}
+
+soon() { # NAME WANTED HOST PATH
+    wait_until 10 answers "$2" "$3" "$4"
+    is "$1" "$2" "$(get "$3" "$4")"
+}
+
+events() { # INGRESS: reasons, with how often
+    ask_server GET "/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3D$1" |
+        python3 -c 'import json, sys
+for event in json.load(sys.stdin)["items"]:
+    print(event["reason"], event["type"], event["message"])'
+}
+
+has_event() { # INGRESS REASON
+    events "$1" | grep -q "^$2 "
+}
+
+start_ingress() {
+    : >"$LOGS/ingress.log"
+    start ingress node1 "$BUILD/examples/ingress/ipalloc-ingress" --server="$SERVER_URL" \
+        --directory="$WORK/nginx" --http-port=8080 --https-port=8443 --publish-address=192.0.2.80
+    wait_until 20 grep -q serving "$LOGS/ingress.log"
+}
+
+set_up() {
+    mkdir "$WORK/home"
+    chmod 711 "$WORK"
+    cluster_up
+    start_server --endpoint-slices=off
+    post /apis/networking.k8s.io/v1/ingressclasses "{'apiVersion':'networking.k8s.io/v1','kind':
+        'IngressClass','metadata':{'name':'ipalloc','annotations':{
+        'ingressclass.kubernetes.io/is-default-class':'true'}},'spec':{'controller':'ipalloc/ingress'}}"
+    service one 10.96.1.1
+    service two 10.96.1.2
+    service three 10.96.1.3
+    start_ingress
+}
+
+test_paths() {
+    ingress paths "'rules':[{'host':'a.example','http':{'paths':[$(path /foo Prefix one),$(path \
+        /foo/bar/ Prefix two),$(path /exact Exact three),$(path /foo Exact three)]}},{'host':
+        '*.b.example','http':{'paths':[$(path / Prefix two)]}}]"
+    soon "a prefix of whole elements" one a.example /foo/x
+    is "its own path is another's, by exact" three "$(get a.example /foo)"
+    is "with a slash it is below it" one "$(get a.example /foo/)"
+    is "not /foobar" 404 "$(get a.example /foobar)"
+    is "the longest prefix" two "$(get a.example /foo/bar/x)"
+    is "a slash at its end means nothing" two "$(get a.example /foo/bar)"
+    is "exact" three "$(get a.example /exact)"
+    is "exact is not below" 404 "$(get a.example /exact/x)"
+    is "a query is no part of a path" three "$(get a.example '/exact?x=/foo')"
+    is "a star is one label" two "$(get x.b.example /)"
+    is "not two" 404 "$(get x.y.b.example /)"
+    is "nor none" 404 "$(get b.example /)"
+    is "another host" 404 "$(get c.example /foo)"
+}
+
+test_backends() {
+    ingress rest "'defaultBackend':{'service':{'name':'three','port':{'number':80}}}"
+    soon "the default backend" three unknown.example /
+    ingress missing "'rules':[{'host':'m.example','http':{'paths':[$(path / Prefix nobody)]}}]"
+    soon "a Service that is not there" 503 m.example /
+    wait_until 5 has_event missing BackendNotFound
+    like "is told" "there is no Service default/nobody" "$(events missing)"
+    service nobody 10.96.1.4
+    soon "and served when it comes" nobody m.example /
+    ingress elder "'rules':[{'host':'e.example','http':{'paths':[$(path / Prefix one)]}}]"
+    soon "the elder of two" one e.example /
+    sleep 1 # creation times are in seconds
+    ingress younger "'rules':[{'host':'e.example','http':{'paths':[$(path / Prefix two),$(path /new \
+        Prefix two)]}}]"
+    soon "shares its host" two e.example /new
+    is "and keeps its path" one "$(get e.example /)"
+    wait_until 5 has_event younger Conflict
+    like "the younger is told" "another Ingress' already" "$(events younger)"
+}
+
+test_bad_ones() {
+    ingress quoted "'rules':[{'host':'q.example','http':{'paths':[$(path '/\";}' Exact one),$(path \
+        /good Exact one)]}}]"
+    soon "a path that would end the quotes is left out" one q.example /good
+    wait_until 5 has_event quoted BadPath
+    like "and told" "is left out" "$(events quoted)"
+    ingress huge "'rules':[{'host':'h.example','http':{'paths':[$(path "/$(printf 'x%.0s' $(seq 5000))" \
+        Exact one)]}}]"
+    wait_until 10 has_event huge Refused
+    like "what nginx refuses is told" "because nginx refuses it" "$(events huge)"
+    is "and does not keep others away" one "$(get e.example /)"
+    ingress after "'rules':[{'host':'f.example','http':{'paths':[$(path / Prefix two)]}}]"
+    soon "nor new ones" two f.example /
+    ask_server DELETE "$INGRESSES/huge" >/dev/null
+}
+
+test_certificates() {
+    secret tls-one one.example
+    secret tls-two two.example
+    ingress tls "'tls':[{'hosts':['one.example'],'secretName':'tls-one'},{'hosts':['two.example'],
+        'secretName':'tls-two'}],'rules':[{'host':'one.example','http':{'paths':[$(path / Prefix one)]}},{
+        'host':'two.example','http':{'paths':[$(path / Prefix two)]}}]"
+    soon "plain" two two.example /
+    like "a name's own certificate" "one at" "$(secure one.example tls-one)"
+    like "another's" "two at" "$(secure two.example tls-two)"
+    like "and not the other's" "certificate" "$(secure one.example tls-two)"
+    like "a name without certificate is refused" "unrecognized name" "$(secure a.example tls-one)"
+    kubernetes_secret PUT tls-two "$WORK/tls-two.crt" "$WORK/tls-one.key"
+    wait_until 10 has_event tls BadCertificate
+    like "a key that is not of its certificate is told" "a key that is not of its certificate" "$(events tls)"
+    like "the other name keeps its own" "one at" "$(secure one.example tls-one)"
+    is "and the host is served without" two "$(get two.example /)"
+    secret_again
+    wait_until 10 secure_answers two.example tls-two
+    like "until it is mended" "two at" "$(secure two.example tls-two)"
+}
+
+secret_again() {
+    kubernetes_secret PUT tls-two "$WORK/tls-two.crt" "$WORK/tls-two.key"
+}
+
+secure() { # HOST SECRET
+    inside client curl -sS --max-time 3 --cacert "$WORK/$2.crt" \
+        --resolve "$1:8443:172.30.0.11" "https://$1:8443/" 2>&1
+}
+
+secure_answers() {
+    secure "$1" "$2" | grep -q " at "
+}
+
+status_of() { # INGRESS
+    ask_server GET "$INGRESSES/$1" | python3 -c 'import json, sys
+print(json.load(sys.stdin).get("status", {}).get("loadBalancer", {}).get("ingress"))'
+}
+
+has_status() { # INGRESS WANTED
+    [ "$(status_of "$1")" = "$2" ]
+}
+
+test_status() {
+    wait_until 5 has_status paths "[{'ip': '192.0.2.80'}]"
+    is "an address in the status" "[{'ip': '192.0.2.80'}]" "$(status_of paths)"
+    change paths "{'spec':{'ingressClassName':'another'}}"
+    wait_until 10 has_status paths None
+    is "which goes with the class" None "$(status_of paths)"
+    soon "as does what was served" three x.b.example /nothing
+    change rest "{'spec':{'ingressClassName':'another'}}"
+    soon "and the default backend" 404 unknown.example /
+}
+
+test_faults() {
+    local pid
+    start traffic client "$BUILD/examples/demo/ipalloc-traffic" 100 "http://172.30.0.11:8080/#e.example"
+    for i in $(seq 10); do
+        ingress "more-$i" "'rules':[{'host':'more-$i.example','http':{'paths':[$(path / Prefix two)]}}]"
+        soon "reload $i" two "more-$i.example" /
+    done >"$WORK/reloads"
+    is "ten reloads" 10 "$(grep -c '^ok' "$WORK/reloads")"
+    stop ingress KILL
+    sleep 0.3
+    start_ingress
+    stop apiserver KILL
+    sleep 0.5
+    start_server --endpoint-slices=off
+    stop traffic
+    like "under traffic, the controller and the API server killed: none lost" ", 0 failed" \
+        "$(tail -n 1 "$WORK/traffic.log")"
+    like "and there was some" "answered by one" "$(cat "$WORK/traffic.log")"
+    pid=$(cat "$WORK/nginx/nginx.pid")
+    kill -9 "$pid" $(pgrep -P "$pid")
+    soon "an nginx that is killed is started again" one e.example /
+    stop ingress TERM
+    wait_until 5 nginx_gone "$WORK/nginx/nginx.pid"
+    is "SIGTERM ends nginx" "" "$(cat "$WORK/nginx/nginx.pid" 2>/dev/null)"
+}
+
+nginx_gone() {
+    [ ! -e "$1" ]
+}
+
+set_up
+test_paths
+test_backends
+test_bad_ones
+test_certificates
+test_status
+test_faults
+finish "$WORK"/apiserver.log "$WORK"/ingress.log "$WORK"/traffic.log "$WORK"/nginx/error.log
