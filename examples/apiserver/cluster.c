@@ -1,9 +1,9 @@
 /*
  * cluster.c: what a Kubernetes control plane has before the first client comes; see cluster.h.
  *
- * Pools: services-v4, services-v6, node-ports, load-balancers-v4, load-balancers-v6. A pool that
- * the store has and the flags do not ask for is refused: taking a range away is not a flag's
- * business.
+ * Pools: services-v4, services-v6, node-ports, load-balancers-v4, load-balancers-v6, and for those
+ * with a name load-balancers-NAME-v4 and -v6. A pool that the store has and the flags do not ask
+ * for is refused: taking a range away is not a flag's business.
  */
 #include "cluster.h"
 
@@ -33,8 +33,10 @@ bool cluster_is_cluster_pool(const char *name) {
     return strcmp(name, cluster_pool_name(4)) == 0 || strcmp(name, cluster_pool_name(6)) == 0;
 }
 
-static const char *balancer_pool_name(int family) {
-    return family == 4 ? "load-balancers-v4" : "load-balancers-v6";
+static void set_balancer_pool_name(const struct balancer_ranges *balancer, int family,
+                                   char out[80]) {
+    snprintf(out, 80, "load-balancers%s%s-v%d", balancer->name[0] != '\0' ? "-" : "",
+             balancer->name, family);
 }
 
 /* Others may start at the same moment, and make the same pools. */
@@ -77,6 +79,15 @@ ipalloc_service_pools cluster_service_pools(struct server *server) {
     ipalloc_service_pools pools = server->pools;
     pthread_mutex_unlock(&server->pools_lock);
     return pools;
+}
+
+int cluster_find_balancer(const struct server *server, const char *name) {
+    for (size_t i = 0; i < server->options->balancer_count; i++) {
+        if (strcmp(server->options->balancers[i].name, name) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
 }
 
 void cluster_publish_pools(struct server *server, ipalloc_pool *first, ipalloc_pool *second) {
@@ -134,13 +145,15 @@ static bool define_port_pool(struct server *server, struct text *problem) {
                   &server->pools.node_ports, problem);
 }
 
-static bool define_balancer_pool(struct server *server, int family, struct text *problem) {
-    const struct options *options = server->options;
+static bool define_balancer_pool(struct server *server, size_t index, int family,
+                                 struct text *problem) {
+    const struct balancer_ranges *balancer = &server->options->balancers[index];
     ipalloc_cidr ranges[OPTIONS_LOAD_BALANCER_RANGES_MAX];
+    char name[80];
     size_t count = 0;
-    for (size_t i = 0; i < options->load_balancer_range_count; i++) {
-        if (options->load_balancer_ranges[i].base.family == family) {
-            ranges[count++] = options->load_balancer_ranges[i];
+    for (size_t i = 0; i < balancer->count; i++) {
+        if (balancer->ranges[i].base.family == family) {
+            ranges[count++] = balancer->ranges[i];
         }
     }
     ipalloc_pool_definition definition = {.size = sizeof definition,
@@ -149,14 +162,33 @@ static bool define_balancer_pool(struct server *server, int family, struct text 
                                           .range_count = count,
                                           .static_band_size = IPALLOC_NO_STATIC_BAND,
                                           .use_all_addresses = true};
-    return count == 0 || define(server, "load-balancer-ip-range", balancer_pool_name(family),
-                                &definition, &server->pools.load_balancer[family == 6], problem);
+    set_balancer_pool_name(balancer, family, name);
+    return count == 0 || define(server, "load-balancer-ip-range", name, &definition,
+                                &server->balancers[index][family == 6], problem);
+}
+
+static bool define_balancer_pools(struct server *server, struct text *problem) {
+    bool fine = true;
+    for (size_t i = 0; fine && i < server->options->balancer_count; i++) {
+        fine = define_balancer_pool(server, i, 4, problem) &&
+               define_balancer_pool(server, i, 6, problem);
+    }
+    server->pools.load_balancer[0] = server->balancers[0][0];
+    server->pools.load_balancer[1] = server->balancers[0][1];
+    return fine;
+}
+
+static bool is_balancer_pool(const struct server *server, const ipalloc_pool *pool) {
+    bool found = false;
+    for (size_t i = 0; i < server->options->balancer_count; i++) {
+        found = found || pool == server->balancers[i][0] || pool == server->balancers[i][1];
+    }
+    return found;
 }
 
 static bool is_asked_for(const struct server *server, const ipalloc_pool *pool) {
-    const ipalloc_service_pools *pools = &server->pools;
-    return cluster_is_cluster_pool(ipalloc_pool_name(pool)) || pool == pools->node_ports ||
-           pool == pools->load_balancer[0] || pool == pools->load_balancer[1];
+    return cluster_is_cluster_pool(ipalloc_pool_name(pool)) || pool == server->pools.node_ports ||
+           is_balancer_pool(server, pool);
 }
 
 /* A pool in the store that no flag names. */
@@ -184,8 +216,7 @@ static bool check_leftovers(struct server *server, struct text *problem) {
 static bool define_pools(struct server *server, struct text *problem) {
     server->pools = (ipalloc_service_pools){.size = sizeof server->pools};
     return define_cluster_pools(server, problem) && define_port_pool(server, problem) &&
-           define_balancer_pool(server, 4, problem) && define_balancer_pool(server, 6, problem) &&
-           check_leftovers(server, problem);
+           define_balancer_pools(server, problem) && check_leftovers(server, problem);
 }
 
 /* --- default/kubernetes ----------------------------------------------------------------------- */

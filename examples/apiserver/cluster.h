@@ -20,6 +20,9 @@ int cluster_define_pool(struct server *server, int family, const ipalloc_cidr *r
 ipalloc_service_pools cluster_service_pools(struct server *server);
 void cluster_publish_pools(struct server *server, ipalloc_pool *first, ipalloc_pool *second);
 
+/* The place in `balancers` of the pool with that name ("": the default); -1: there is none. */
+int cluster_find_balancer(const struct server *server, const char *name);
+
 /* Make default/kubernetes where it is not there: at the start, and when somebody has deleted it. */
 void cluster_ensure_kubernetes_service(struct server *server);
 

@@ -53,9 +53,16 @@ static void say_started(struct server *server, const char *url) {
         printf("%s%s", i > 0 ? "," : " ", cidr);
     }
     printf(", node ports %u-%u", options->node_port_first, options->node_port_last);
-    for (size_t i = 0; i < options->load_balancer_range_count; i++) {
-        ipalloc_cidr_format(&options->load_balancer_ranges[i], cidr);
-        printf("%s%s", i > 0 ? "," : ", load balancers ", cidr);
+    for (size_t i = 0; i < options->balancer_count; i++) {
+        const struct balancer_ranges *balancer = &options->balancers[i];
+        for (size_t j = 0; j < balancer->count; j++) {
+            ipalloc_cidr_format(&balancer->ranges[j], cidr);
+            printf("%s%s%s", j > 0 ? "," : ", load balancers ", cidr,
+                   j + 1 < balancer->count || balancer->name[0] == '\0' ? "" : " (");
+        }
+        if (balancer->count > 0 && balancer->name[0] != '\0') {
+            printf("%s)", balancer->name);
+        }
     }
     printf("; loaded %zu Services holding %" PRIu64 " addresses and ports\n",
            hub_count(server->hub, &resource_services), cluster_leases(server));

@@ -6,6 +6,8 @@
  */
 #include "options.h"
 
+#include "service_rules.h"
+
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -22,7 +24,11 @@ static const char help_head[] =
     "                                          (default 10.96.0.0/16)\n"
     "  --service-node-port-range=MIN-MAX       node ports, both ends included; also MIN+COUNT or\n"
     "                                          one PORT (default 30000-32767)\n"
-    "  --load-balancer-ip-range=CIDR[,CIDR]    addresses for Services of type LoadBalancer\n"
+    "  --load-balancer-ip-range=[NAME=]CIDR[,CIDR]\n"
+    "                                          addresses for Services of type LoadBalancer; with "
+    "a\n"
+    "                                          NAME for those with the annotation\n"
+    "                                          ipalloc/load-balancer-pool: NAME; more than once\n"
     "  --endpoint-slices=on|off                keep EndpointSlices of what Services select, and\n"
     "                                          remove Pods that end and old Events; default on\n"
     "                                          (default none: they stay pending)\n"
@@ -125,20 +131,52 @@ static bool parse_cluster_ranges(struct options *options, const char *value, str
     return true;
 }
 
+/* "NAME=CIDR,..." is a pool with a name; without, it is the default one. Where the CIDRs begin. */
+static const char *find_balancer(struct options *options, const char *value,
+                                 struct balancer_ranges **out) {
+    const char *equals = strchr(value, '=');
+    size_t size = equals != NULL ? (size_t)(equals - value) : 0;
+    size_t at = 0;
+    *out = NULL;
+    while (at < options->balancer_count &&
+           (strlen(options->balancers[at].name) != size ||
+            memcmp(options->balancers[at].name, value, size) != 0)) {
+        at++;
+    }
+    if (size <= OPTIONS_BALANCER_NAME_MAX && at < OPTIONS_BALANCERS_MAX) {
+        *out = &options->balancers[at];
+        memcpy((*out)->name, value, size);
+        options->balancer_count += at == options->balancer_count;
+    }
+    return equals != NULL ? equals + 1 : value;
+}
+
 static bool parse_load_balancer_ranges(struct options *options, const char *value,
                                        struct text *problem) {
     static const char flag[] = "load-balancer-ip-range";
-    if (value[0] == '\0') {
+    struct balancer_ranges *balancer;
+    const char *cidrs = find_balancer(options, value, &balancer);
+    if (cidrs[0] == '\0') {
         return refuse(problem, flag, value, "it must contain at least one CIDR");
     }
-    size_t count = count_entries(value);
+    if (balancer == NULL) {
+        return refuse(problem, flag, value,
+                      "at most eight pools can have a name, of at most 40 letters");
+    }
+    if (balancer->count > 0) {
+        return refuse(problem, flag, value, "that pool is given twice");
+    }
+    if (cidrs != value && name_rule_dns1123(balancer->name) != NULL) {
+        return refuse(problem, flag, value, name_rule_dns1123(balancer->name));
+    }
+    size_t count = count_entries(cidrs);
     if (count > OPTIONS_LOAD_BALANCER_RANGES_MAX) {
         return refuse(problem, flag, value, "it must not contain more than eight entries");
     }
-    if (!parse_cidrs(flag, value, options->load_balancer_ranges, count, problem)) {
+    if (!parse_cidrs(flag, cidrs, balancer->ranges, count, problem)) {
         return false;
     }
-    options->load_balancer_range_count = count;
+    balancer->count = count;
     return true;
 }
 
@@ -221,13 +259,16 @@ static bool parse_listen(struct options *options, const char *value, struct text
 
 /* No two ranges may share an address, whatever they are for. */
 static bool ranges_are_apart(const struct options *options, struct text *problem) {
-    ipalloc_cidr all[OPTIONS_CLUSTER_RANGES_MAX + OPTIONS_LOAD_BALANCER_RANGES_MAX];
+    ipalloc_cidr all[OPTIONS_CLUSTER_RANGES_MAX +
+                     OPTIONS_BALANCERS_MAX * OPTIONS_LOAD_BALANCER_RANGES_MAX];
     size_t count = 0;
     for (size_t i = 0; i < options->cluster_range_count; i++) {
         all[count++] = options->cluster_ranges[i];
     }
-    for (size_t i = 0; i < options->load_balancer_range_count; i++) {
-        all[count++] = options->load_balancer_ranges[i];
+    for (size_t i = 0; i < options->balancer_count; i++) {
+        for (size_t j = 0; j < options->balancers[i].count; j++) {
+            all[count++] = options->balancers[i].ranges[j];
+        }
     }
     for (size_t i = 0; i < count; i++) {
         for (size_t j = i + 1; j < count; j++) {
@@ -315,7 +356,7 @@ static bool parse_one(struct options *options, const char *argument, bool seen[F
         if (*rest != '=') {
             continue;
         }
-        if (seen[i]) {
+        if (seen[i] && strcmp(name, "load-balancer-ip-range") != 0) { /* a pool each time */
             return refuse(problem, name, rest + 1, "the flag is given twice");
         }
         seen[i] = true;
@@ -326,7 +367,7 @@ static bool parse_one(struct options *options, const char *argument, bool seen[F
 
 static void set_defaults(struct options *options) {
     struct text ignored = {0};
-    *options = (struct options){.store.url = "memory:"};
+    *options = (struct options){.store.url = "memory:", .balancer_count = 1};
     parse_cluster_ranges(options, "10.96.0.0/16", &ignored);
     parse_node_ports(options, "30000-32767", &ignored);
     parse_listen(options, "127.0.0.1:8001", &ignored);

@@ -8,12 +8,22 @@
 
 #define OPTIONS_CLUSTER_RANGES_MAX       2
 #define OPTIONS_LOAD_BALANCER_RANGES_MAX 8
+#define OPTIONS_BALANCERS_MAX            9 /* the default and eight with a name */
+#define OPTIONS_BALANCER_NAME_MAX        40
+
+/* A pool of load-balancer addresses. */
+struct balancer_ranges {
+    char name[OPTIONS_BALANCER_NAME_MAX + 1];
+    ipalloc_cidr ranges[OPTIONS_LOAD_BALANCER_RANGES_MAX];
+    size_t count; /* 0: there is none */
+};
 
 struct options {
     ipalloc_cidr cluster_ranges[OPTIONS_CLUSTER_RANGES_MAX]; /* [0] is the default family */
     size_t cluster_range_count;
-    ipalloc_cidr load_balancer_ranges[OPTIONS_LOAD_BALANCER_RANGES_MAX];
-    size_t load_balancer_range_count;
+    struct balancer_ranges
+        balancers[OPTIONS_BALANCERS_MAX]; /* [0] is the default, without a name */
+    size_t balancer_count;
     uint16_t node_port_first, node_port_last;
     struct store_flags store;
     ipalloc_addr listen_address;

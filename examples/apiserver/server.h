@@ -51,6 +51,7 @@ struct server {
     ipalloc_registry *registry;
     pthread_mutex_t pools_lock;
     ipalloc_service_pools pools; /* under pools_lock; see cluster_service_pools */
+    ipalloc_pool *balancers[OPTIONS_BALANCERS_MAX][2]; /* as options->balancers; IPv4, IPv6 */
     struct cidr_state cidrs;
     uint64_t epoch;       /* of the store; the high part of a resourceVersion */
     bool shared;          /* other servers write to the store, too; it is asked over a network */

@@ -157,6 +157,15 @@ static bool find_overlap(ipalloc_pool *pool, const ipalloc_cidr *cidr, ipalloc_c
     return false;
 }
 
+static bool find_balancer_overlap(struct server *server, const ipalloc_cidr *cidr,
+                                  ipalloc_cidr *found) {
+    bool any = false;
+    for (size_t i = 0; !any && i < server->options->balancer_count; i++) {
+        any = find_overlap(server->balancers[i][cidr->base.family == 6], cidr, found);
+    }
+    return any;
+}
+
 static bool has_finalizer(struct json_object *finalizers) {
     for (size_t i = 0; i < json_length(finalizers); i++) {
         if (strcmp(cidr_text(finalizers, i), SERVICE_CIDR_FINALIZER) == 0) {
@@ -181,14 +190,13 @@ static void ensure_finalizer(struct json_object *object) {
 }
 
 static int on_change(ipalloc_txn *txn, const struct object_change *change, ipalloc_error *error) {
-    ipalloc_service_pools pools = cluster_service_pools(change->server);
     ipalloc_cidr cidrs[SERVICE_CIDR_CIDRS_MAX];
     size_t count = service_cidr_read(change->object, cidrs);
     (void)txn;
     ensure_finalizer(change->object);
     for (size_t i = 0; i < count; i++) {
         ipalloc_cidr taken;
-        if (find_overlap(pools.load_balancer[cidrs[i].base.family == 6], &cidrs[i], &taken)) {
+        if (find_balancer_overlap(change->server, &cidrs[i], &taken)) {
             char text[IPALLOC_CIDR_TEXT];
             char other[IPALLOC_CIDR_TEXT];
             char rule[160];

@@ -15,13 +15,65 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define POOL_ANNOTATION "ipalloc/load-balancer-pool"
+
+/* --- which pools of load-balancer addresses ----------------------------------------------------
+ */
+
+/* The name of the pool that a Service asks for; "" : the default. */
+static const char *pool_asked_for(struct json_object *object) {
+    return json_member_text(json_at(object, "metadata", "annotations", NULL), POOL_ANNOTATION);
+}
+
+/* Its pools; none where the name is not known: judge_pool has refused that, but for a Service that
+ * was stored when it was. */
+static void choose_pools(const struct server *server, struct json_object *object,
+                         ipalloc_pool *out[2]) {
+    int index = cluster_find_balancer(server, pool_asked_for(object));
+    out[0] = index >= 0 ? server->balancers[index][0] : NULL;
+    out[1] = index >= 0 ? server->balancers[index][1] : NULL;
+}
+
+static ipalloc_service_pools pools_for(struct server *server, struct json_object *old,
+                                       struct json_object *object) {
+    ipalloc_service_pools pools = cluster_service_pools(server);
+    choose_pools(server, object, pools.load_balancer);
+    if (old != NULL) {
+        choose_pools(server, old, pools.load_balancer_before);
+    }
+    return pools;
+}
+
+static void judge_pool(struct server *server, struct json_object *object,
+                       ipalloc_service_problems *problems) {
+    const char *name = pool_asked_for(object);
+    struct text known = {0};
+    if (cluster_find_balancer(server, name) >= 0 ||
+        !service_has_type(json_member(object, "spec"), "LoadBalancer")) {
+        return;
+    }
+    for (size_t i = 1; i < server->options->balancer_count; i++) {
+        text_format(&known, "%s\"%s\"", i > 1 ? ", " : "", server->options->balancers[i].name);
+    }
+    problem_add(problems, "FieldValueNotSupported", "metadata.annotations[" POOL_ANNOTATION "]",
+                "Unsupported value: \"%.100s\": supported values: %s", name,
+                known.size > 0 ? known.data : "none, as no pool has a name");
+    text_clear(&known);
+}
+
 /* Are its load-balancer addresses of this server's pools? A class is another controller's. */
 static bool owns_ingress(const struct server *server, struct json_object *object) {
     struct json_object *spec = json_member(object, "spec");
-    bool pools = server->pools.load_balancer[0] != NULL || server->pools.load_balancer[1] != NULL;
+    bool pools = false;
+    for (size_t i = 0; i < server->options->balancer_count; i++) {
+        pools = pools || server->balancers[i][0] != NULL || server->balancers[i][1] != NULL;
+    }
     return pools && service_has_type(spec, "LoadBalancer") &&
            json_member(spec, "loadBalancerClass") == NULL;
 }
+
+/* --- the rest ----------------------------------------------------------------------------------
+ */
 
 static void prepare_update(struct server *server, struct json_object *old,
                            struct json_object *object, bool status_only) {
@@ -41,7 +93,7 @@ static void add_all(ipalloc_service_problems *to, const ipalloc_service_problems
 /* What the library would refuse for the fields alone. */
 static void check_fields(struct server *server, struct json_object *old, struct json_object *object,
                          ipalloc_service_problems *problems) {
-    ipalloc_service_pools pools = cluster_service_pools(server);
+    ipalloc_service_pools pools = pools_for(server, old, object);
     struct service_fields *fields = memory_allocate(2 * sizeof *fields);
     service_fields_read(object, &fields[0]);
     if (old != NULL) {
@@ -63,6 +115,7 @@ static void judge_service(struct server *server, struct json_object *old,
         return;
     }
     service_validate(old, object, problems);
+    judge_pool(server, object, problems);
     add_all(problems, &found);
     problems_sort(problems);
 }
@@ -70,7 +123,7 @@ static void judge_service(struct server *server, struct json_object *old,
 static int create_service(ipalloc_txn *txn, const struct object_change *change,
                           ipalloc_error *error) {
     struct server *server = change->server;
-    ipalloc_service_pools pools = cluster_service_pools(server);
+    ipalloc_service_pools pools = pools_for(server, NULL, change->object);
     struct service_fields *fields = memory_allocate(sizeof *fields);
     service_fields_read(change->object, fields);
     int status = ipalloc_service_create(txn, &pools, &fields->service, change->problems, error);
@@ -84,7 +137,7 @@ static int create_service(ipalloc_txn *txn, const struct object_change *change,
 static int update_service(ipalloc_txn *txn, const struct object_change *change,
                           ipalloc_error *error) {
     struct server *server = change->server;
-    ipalloc_service_pools pools = cluster_service_pools(server);
+    ipalloc_service_pools pools = pools_for(server, change->old, change->object);
     struct service_fields *old = memory_allocate(2 * sizeof *old);
     struct service_fields *new = &old[1];
     service_fields_read(change->old, old);

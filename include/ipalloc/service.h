@@ -43,6 +43,9 @@ typedef struct ipalloc_service_pools {
     const char
         *load_balancer_class; /* whose Services the load-balancer pools serve; NULL: those
                                  without a loadBalancerClass, as Kubernetes' own controller */
+    ipalloc_pool *load_balancer_before[2]; /* for an update of a Service that drew from other ones
+                                              until now: what it has of them goes in the same
+                                              commit; NULL: from the same */
 } ipalloc_service_pools;
 
 typedef struct ipalloc_service_port {

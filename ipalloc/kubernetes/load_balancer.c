@@ -5,7 +5,8 @@
  * families that there is a pool for (slots loadBalancer/IPv4, loadBalancer/IPv6), loadBalancerIP
  * being a wish for one of them. Where it gives none, loadBalancerIP means nothing here, as in
  * Kubernetes without a cloud; likewise for a Service of another loadBalancerClass than the pools'.
- * What the Service has it keeps until its type or the wish changes.
+ * What the Service has it keeps until its type or the wish changes, or the caller chooses other
+ * pools for it: then it gets another address and loses the one it had in one commit.
  */
 #include "kubernetes/service_work.h"
 
@@ -18,8 +19,16 @@ static ipalloc_pool *pool_of_family(const service_work *work, int family) {
     return work->pools.load_balancer[family == 4 ? 0 : 1];
 }
 
+/* Where it drew from until now, if that was elsewhere; NULL: nowhere else. */
+static ipalloc_pool *left_pool(const service_work *work, int family) {
+    ipalloc_pool *before = work->pools.load_balancer_before[family == 4 ? 0 : 1];
+    return work->updating && before != pool_of_family(work, family) ? before : NULL;
+}
+
 static bool has_pools(const service_work *work) {
-    return work->pools.load_balancer[0] != NULL || work->pools.load_balancer[1] != NULL;
+    return work->pools.load_balancer[0] != NULL || work->pools.load_balancer[1] != NULL ||
+           work->pools.load_balancer_before[0] != NULL ||
+           work->pools.load_balancer_before[1] != NULL;
 }
 
 /* A Service of another class has its addresses from another controller. */
@@ -105,11 +114,12 @@ static int claim_family(service_work *work, ipalloc_pool *pool, const char *slot
 }
 
 static int settle_family(service_work *work, int family) {
-    ipalloc_pool *pool = pool_of_family(work, family);
+    ipalloc_pool *pool = pool_of_family(work, family), *left = left_pool(work, family);
     char slot[IPALLOC_SLOT_MAX + 1];
-    if (pool == NULL)
-        return IPALLOC_OK;
     snprintf(slot, sizeof slot, "loadBalancer/%s", family_name(family));
+    int status = left != NULL ? release_slot(work, left, slot) : IPALLOC_OK;
+    if (status != IPALLOC_OK || pool == NULL)
+        return status;
     if (wants_family(work, family))
         return claim_family(work, pool, slot, family);
     if (work->updating && type_is(&work->before, "LoadBalancer"))

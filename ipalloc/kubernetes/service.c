@@ -45,6 +45,12 @@ static int read_pools(const ipalloc_service_pools *given, ipalloc_service_pools 
         status = check_pool(out->load_balancer[0], IPALLOC_POOL_IPV4, "load_balancer[0]", error);
     if (status == IPALLOC_OK)
         status = check_pool(out->load_balancer[1], IPALLOC_POOL_IPV6, "load_balancer[1]", error);
+    if (status == IPALLOC_OK)
+        status = check_pool(out->load_balancer_before[0], IPALLOC_POOL_IPV4,
+                            "load_balancer_before[0]", error);
+    if (status == IPALLOC_OK)
+        status = check_pool(out->load_balancer_before[1], IPALLOC_POOL_IPV6,
+                            "load_balancer_before[1]", error);
     return status;
 }
 

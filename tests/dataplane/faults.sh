@@ -28,7 +28,7 @@ traffic_begin() {
     rm -f "$WORK/outside.log" "$WORK/inside.log"
     start outside client "$BUILD/examples/demo/ipalloc-traffic" 200 \
         "http://172.30.0.11:30080/" "http://172.30.0.12:30080/" "http://$front/" \
-        "http://172.30.0.11/#web.example" "http://$front6_or_front/"
+        "http://172.30.0.11/#web.example" "http://192.0.2.80/#web.example"
     start inside pod-shop-1 "$BUILD/examples/demo/ipalloc-traffic" 100 "http://$web/" "http://[$web6]/"
     sleep 0.5
 }
@@ -64,8 +64,7 @@ set_up() {
     chmod 711 "$WORK"
     cluster_up
     story_start
-    story_create
-    front6_or_front=$front
+    story_create >"$WORK/create.log"
 }
 
 # A Pod is deleted with five seconds to end in: it serves on, takes nothing new, and goes.
@@ -75,8 +74,8 @@ test_drain() {
     ask_server DELETE "/api/v1/namespaces/default/pods/web-2?gracePeriodSeconds=5" >/dev/null
     wait_until 3 no_endpoint web-2 10.20.2.12
     pass "a Pod that ends takes nothing new"
-    is "and serves on" web-2 "$(inside client curl -s --max-time 1 --connect-to ::10.20.2.12:8080 \
-        http://10.20.2.12:8080/ 2>/dev/null | awk '{print $1}' || true)"
+    is "and serves on" web-2 "$(inside node2 curl -s --max-time 1 http://10.20.2.12:8080/ |
+        awk '{print $1}')"
     wait_until 10 pod_is_gone web-2
     at_least "after its grace period it is gone" 5 $((SECONDS - begun))
     pod_down web-2
@@ -95,38 +94,72 @@ pod_is_gone() {
 }
 
 test_reload() {
-    local i before
-    before=$(pgrep -cf 'nginx: worker process is shutting' || true)
+    local i
     traffic_begin
     for i in $(seq 10); do
-        ask_server PATCH /apis/networking.k8s.io/v1/namespaces/default/ingresses/sites \
-            application/merge-patch+json "{\"spec\":{\"defaultBackend\":{\"service\":{\"name\":
-                \"$([ $((i % 2)) = 0 ] && echo web || echo shop)\",\"port\":{\"number\":80}}}}}" >/dev/null
-        wait_until 5 default_is "$([ $((i % 2)) = 0 ] && echo web || echo shop)"
-    done
-    is "ten reloads took effect" web "$(default_backend)"
+        ask_server POST /apis/networking.k8s.io/v1/namespaces/default/ingresses application/json "{
+            \"apiVersion\":\"networking.k8s.io/v1\",\"kind\":\"Ingress\",\"metadata\":{\"name\":\"more-$i\"},
+            \"spec\":{\"rules\":[{\"host\":\"more-$i.example\",\"http\":{\"paths\":[{\"path\":\"/\",\"pathType\":
+            \"Prefix\",\"backend\":{\"service\":{\"name\":\"shop\",\"port\":{\"number\":80}}}}]}}]}}" >/dev/null
+        wait_until 5 host_is_served "more-$i.example" && echo served
+    done >"$WORK/reloads"
+    is "ten reloads of nginx took effect" 10 "$(grep -c served "$WORK/reloads")"
     traffic_end "ten reloads of nginx"
-    is "no worker is left over from before" "$before" 0
 }
 
-default_backend() {
-    inside client curl -s --max-time 1 -H "Host: web.example" "http://172.30.0.11/" >/dev/null
-    inside client curl -s --max-time 1 -H "Host: nobody.example" "http://172.30.0.11/" >/dev/null
-    grep -A3 'location ^~ "/"' "$WORK/nginx/nginx.conf" >/dev/null
-    local address
-    address=$(awk '/server_name "shop.example"/ {f = 0} /server_name _/ {f = 1} 1' \
-        "$WORK/nginx/nginx.conf" >/dev/null)
-    ask_server GET /apis/networking.k8s.io/v1/namespaces/default/ingresses/sites |
-        python3 -c 'import json, sys
-print(json.load(sys.stdin)["spec"]["defaultBackend"]["service"]["name"])'
-    : "$address"
+host_is_served() {
+    inside client curl -fsS --max-time 1 -H "Host: $1" http://172.30.0.11/
 }
 
-default_is() {
-    [ "$(default_backend)" = "$1" ]
+test_proxy() {
+    local new
+    traffic_begin
+    stop proxy1 KILL
+    stop proxy2 KILL
+    sleep 1
+    ask_server POST /api/v1/namespaces/default/services application/json '{"apiVersion":"v1","kind":
+        "Service","metadata":{"name":"meanwhile"},"spec":{"selector":{"app":"shop"},"ports":[{"port":80,
+        "targetPort":8080}]}}' >/dev/null
+    new=$(service_field meanwhile "['spec']['clusterIP']")
+    is "without kube-proxy a new Service is not served" "" \
+        "$(inside pod-shop-1 curl -s --max-time 0.5 "http://$new/")"
+    start_proxy 1
+    start_proxy 2
+    wait_until 5 inside pod-shop-1 curl -fsS --max-time 1 "http://$new/" && pass "but when it is back"
+    traffic_end "kube-proxy killed"
+}
+
+test_server() {
+    traffic_begin
+    stop apiserver KILL
+    sleep 1
+    is "the API server is gone" "" "$(ask_server GET /version 2>/dev/null)"
+    start_server --load-balancer-ip-range=public=203.0.113.0/24
+    wait_until 10 new_service_is_served after && pass "what is created then is served"
+    traffic_end "the API server killed"
+}
+
+new_service_is_served() { # NAME
+    ask_server GET "/api/v1/namespaces/default/services/$1" >/dev/null 2>&1 ||
+        ask_server POST /api/v1/namespaces/default/services application/json "{\"apiVersion\":\"v1\",
+            \"kind\":\"Service\",\"metadata\":{\"name\":\"$1\"},\"spec\":{\"selector\":{\"app\":\"shop\"},
+            \"ports\":[{\"port\":80,\"targetPort\":8080}]}}" >/dev/null
+    inside pod-shop-1 curl -fsS --max-time 1 "http://$(service_field "$1" "['spec']['clusterIP']")/"
+}
+
+test_controller() {
+    traffic_begin
+    stop ingress KILL
+    sleep 1
+    start_ingress
+    wait_until 5 host_is_served web.example && pass "the controller finds its nginx again"
+    traffic_end "the ingress controller killed"
 }
 
 set_up
 test_drain
 test_reload
-finish
+test_proxy
+test_server
+test_controller
+finish "$WORK"/*.log
