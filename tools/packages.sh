@@ -47,6 +47,19 @@ TEST_NEEDS=(
     "command:openssl openssl"
 )
 
+# What ./dev demo runs.
+DEMO_NEEDS=(
+    "command:curl curl"
+    "command:ip iproute2"
+    "command:nft nftables"
+    "command:conntrack conntrack"
+    "command:nginx nginx-light"
+    "command:openssl openssl"
+    "command:python3 python3"
+    "command:unshare util-linux"
+    "module:check check"
+)
+
 # Peers that are libraries: without them the benchmark compares with fewer.
 BENCH_WELCOME=(
     "header:roaring/roaring.h libroaring-dev"

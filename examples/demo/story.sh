@@ -69,7 +69,6 @@ ingress_is_served() {
 }
 
 # Create all, run the Pods, and wait until the last way in is open.
-# shellcheck disable=SC2034 # what it finds out is for those who source this
 story_create() {
     local pod words
     apply "$MANIFESTS/1-nodes.yaml"
@@ -83,6 +82,11 @@ story_create() {
     apply "$MANIFESTS/3-services.yaml"
     make_certificate shop.example shop-tls
     apply "$MANIFESTS/4-ingress.yaml"
+}
+
+# What was given to whom, once it can be reached.
+# shellcheck disable=SC2034 # it is for those who source this
+story_look() {
     web=$(service_field web "['spec']['clusterIP']")
     web6=$(service_field web "['spec']['clusterIPs'][1]")
     front=$(service_field front "['status']['loadBalancer']['ingress'][0]['ip']")
@@ -90,4 +94,5 @@ story_create() {
     sticky=$(service_field sticky "['spec']['clusterIP']")
     wait_until 10 ingress_is_served
     wait_until 10 inside client curl -fsS --max-time 1 "http://$front/"
+    wait_until 10 inside client curl -fsS --max-time 1 -H 'Host: web.example' http://192.0.2.80/
 }

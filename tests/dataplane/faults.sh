@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # faults.sh BUILD: what breaks or is changed while traffic flows, and how much of it is lost: none.
 # In namespaces of its own, as packets.sh.
+# shellcheck disable=SC2034,SC2154 # shared with the files that are sourced
 set -uo pipefail
 BUILD=$(cd "$1" && pwd)
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=../../examples/demo/cluster.sh
+# shellcheck source=examples/demo/cluster.sh
 . "$here/../../examples/demo/cluster.sh"
-# shellcheck source=../../examples/demo/story.sh
+# shellcheck source=examples/demo/story.sh
 . "$here/../../examples/demo/story.sh"
-# shellcheck source=checks.sh
+# shellcheck source=tests/dataplane/checks.sh
 . "$here/checks.sh"
 
 missing=$(cluster_missing)
@@ -65,6 +66,7 @@ set_up() {
     cluster_up
     story_start
     story_create >"$WORK/create.log"
+    story_look
 }
 
 # A Pod is deleted with five seconds to end in: it serves on, takes nothing new, and goes.

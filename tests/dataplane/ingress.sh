@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # ingress.sh BUILD: Ingresses through the real nginx, in namespaces of its own; as packets.sh.
+# shellcheck disable=SC2034,SC2154 # shared with the files that are sourced
 set -uo pipefail
 BUILD=$(cd "$1" && pwd)
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=../../examples/demo/cluster.sh
+# shellcheck source=examples/demo/cluster.sh
 . "$here/../../examples/demo/cluster.sh"
-# shellcheck source=checks.sh
+# shellcheck source=tests/dataplane/checks.sh
 . "$here/checks.sh"
 
 missing=$(cluster_missing)

@@ -3,12 +3,13 @@
 #
 # Prints "ok NAME" or "not ok NAME: why" a check, and "N passed, M failed". Exit code 77 where
 # namespaces cannot be had.
+# shellcheck disable=SC2034,SC2154 # shared with the files that are sourced
 set -uo pipefail
 BUILD=$(cd "$1" && pwd)
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=../../examples/demo/cluster.sh
+# shellcheck source=examples/demo/cluster.sh
 . "$here/../../examples/demo/cluster.sh"
-# shellcheck source=checks.sh
+# shellcheck source=tests/dataplane/checks.sh
 . "$here/checks.sh"
 
 missing=$(cluster_missing)
@@ -50,8 +51,7 @@ get() { # NAMESPACE URL [CURL-OPTIONS...]
 }
 
 answerers() { # TIMES NAMESPACE URL: a line each, sorted
-    local i
-    for i in $(seq "$1"); do
+    for _ in $(seq "$1"); do
         get "$2" "$3"
         echo
     done | sed -n 's/^\([a-z0-9-]*\) at .*/\1/p' | sort | uniq -c | awk '{print $2}' | tr '\n' ' '
@@ -168,7 +168,8 @@ test_own_table() {
     before=$(rules_of node2)
     inside node2 nft flush ruleset
     inside node2 nft add table inet another
-    wait_until 20 same_rules "$before" && pass "flushed rules come back" || fail "flushed rules come back"
+    wait_until 20 same_rules "$before"
+    is "flushed rules come back" "$before" "$(rules_of node2)"
     stop proxy2
     after=$(rules_of node2)
     is "its end leaves the rules" "$before" "$after"
@@ -180,7 +181,7 @@ test_own_table() {
 # Without clients of session affinity, which have a time.
 rules_of() {
     inside "$1" nft list table ip ipalloc-kubeproxy | grep -v 'elements = { 10.20.*expires' |
-        tr -s ' \t\n' ' ' | tr ',{}' '\n\n\n' | sed 's/^ *//; s/ *$//' | LC_ALL=C sort
+        tr -s ' \t\n' ' ' | sed 's/[,{}]/\n/g' | sed 's/^ *//; s/ *$//' | LC_ALL=C sort
 }
 
 same_rules() {
@@ -195,9 +196,8 @@ test_iptables() {
             --iptables --cluster-cidr="$POD_CIDRS" --node-name=node2 |
             awk -v family="$family" '/^# ip6tables/ {f = 6} /^# iptables/ {f = 4} f == family' >"$WORK/rules$family"
     done
-    inside node2 iptables-nft-restore --noflush <"$WORK/rules4" &&
-        inside node2 ip6tables-nft-restore --noflush <"$WORK/rules6" &&
-        pass "iptables-restore takes them" || fail "iptables-restore takes them"
+    is "iptables-restore takes them" "" "$(inside node2 iptables-nft-restore --noflush <"$WORK/rules4" 2>&1)"
+    is "and ip6tables-restore" "" "$(inside node2 ip6tables-nft-restore --noflush <"$WORK/rules6" 2>&1)"
     local left
     left=$(answerers 20 pod-shop-1 "http://$web/")
     is "a ClusterIP through iptables" "$left" "$(answerers 10 pod-shop-1 "http://$web/")"

@@ -210,7 +210,8 @@ static const struct {
 };
 
 /* A cluster with both families, of which the rules need to know no more. */
-static struct server server = {.pools = {.size = sizeof server.pools}};
+static struct options options = {.balancer_count = 1};
+static struct server server = {.options = &options, .pools = {.size = sizeof server.pools}};
 
 static ipalloc_pool *define(const char *name, const char *range) {
     ipalloc_pool *pool = NULL;
