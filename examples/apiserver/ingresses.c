@@ -1,6 +1,6 @@
 /* ingresses.c: the kind Ingress: HTTP from outside, by host and path, to Services. */
 #include "kinds.h"
-#include "watch.h"
+#include "record.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -176,26 +176,30 @@ static void validate_status(struct json_object *old, struct json_object *object,
 
 /* --- the class of those that name none -------------------------------------------------------- */
 
-#define CLASSES_MAX     64
 #define DEFAULT_CLASS   "ingressclass.kubernetes.io/is-default-class"
 #define OLD_CLASS_NAMED "kubernetes.io/ingress.class"
 
-/* The newest class that says it is the default; "" where none does. The caller frees it. */
-static char *default_class(struct server *server) {
-    char *texts[CLASSES_MAX];
-    size_t count = hub_recent(server->hub, &resource_ingress_classes, texts, CLASSES_MAX);
-    char *found = NULL;
-    for (size_t i = 0; i < count; i++) {
-        struct json_object *class = json_tokener_parse(texts[i]);
-        struct json_object *metadata = json_member(class, "metadata");
-        struct json_object *annotations = json_member(metadata, "annotations");
-        if (found == NULL && strcmp(json_member_text(annotations, DEFAULT_CLASS), "true") == 0) {
-            found = memory_copy(json_member_text(metadata, "name"));
-        }
-        json_object_put(class);
-        free(texts[i]);
+struct finding {
+    struct server *server;
+    char born[MOMENT_TEXT];
+    char name[256];
+};
+
+/* The newest of those that say so. */
+static int see_class(void *context, const ipalloc_entry *entry) {
+    struct finding *finding = context;
+    ipalloc_error error = {0};
+    struct json_object *class = record_parse(finding->server, entry, &error);
+    struct json_object *metadata = json_member(class, "metadata");
+    struct json_object *annotations = json_member(metadata, "annotations");
+    const char *born = json_member_text(metadata, "creationTimestamp");
+    if (strcmp(json_member_text(annotations, DEFAULT_CLASS), "true") == 0 &&
+        strcmp(born, finding->born) >= 0) {
+        snprintf(finding->born, sizeof finding->born, "%s", born);
+        snprintf(finding->name, sizeof finding->name, "%s", json_member_text(metadata, "name"));
     }
-    return found != NULL ? found : memory_copy("");
+    json_object_put(class);
+    return IPALLOC_OK;
 }
 
 static int set_class(ipalloc_txn *txn, const struct object_change *change, ipalloc_error *error) {
@@ -203,15 +207,18 @@ static int set_class(ipalloc_txn *txn, const struct object_change *change, ipall
     struct json_object *old =
         json_at(change->object, "metadata", "annotations", OLD_CLASS_NAMED, NULL);
     (void)txn;
-    (void)error;
-    if (spec != NULL && json_member(spec, "ingressClassName") == NULL && old == NULL) {
-        char *class = default_class(change->server);
-        if (class[0] != '\0') {
-            json_set_text(spec, "ingressClassName", class);
-        }
-        free(class);
+    if (spec == NULL || json_member(spec, "ingressClassName") != NULL || old != NULL) {
+        return IPALLOC_OK;
     }
-    return IPALLOC_OK;
+    /* Of the store, not of the hub: a class that was made a moment ago counts. */
+    struct finding finding = {.server = change->server};
+    int status =
+        ipalloc_record_scan(change->server->registry, resource_ingress_classes.record_prefix, NULL,
+                            0, see_class, &finding, NULL, error);
+    if (status == IPALLOC_OK && finding.name[0] != '\0') {
+        json_set_text(spec, "ingressClassName", finding.name);
+    }
+    return status;
 }
 
 /* --- columns ---------------------------------------------------------------------------------- */

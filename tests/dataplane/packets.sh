@@ -74,7 +74,7 @@ except OSError as problem:
 set_up() {
     mkdir "$WORK/home"
     cluster_up
-    start_server
+    start_server --endpoint-slices=on
     start_proxy 1
     start_proxy 2
     pod web-1 1 11 web
