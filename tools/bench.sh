@@ -8,6 +8,8 @@
 #                                     into bench/results/api.md
 #   ./dev bench etcd                  allocations on an etcd of one member and of three, by one, two
 #                                     and four servers, into bench/results/etcd.md
+#   ./dev bench proxy                 from a create to the first answer on the virtual IP, with 100 to
+#                                     10,000 Services programmed, into bench/results/proxy.md (as root)
 #   ./dev bench scale [LEASES...]     a thousand servers on one store, simulated, into
 #                                     bench/results/scale.md and its plot; and measured on an etcd,
 #                                     with so many leases (10000 100000), into scale-etcd.md
@@ -41,6 +43,19 @@ measure_api() {
         chmod 644 "$table"
         mv "$table" "$RESULTS/api.md"
     fi
+}
+
+measure_proxy() {
+    local table
+    install_missing "${DEMO_NEEDS[@]}" "command:iptables-nft-restore iptables"
+    build_release
+    mkdir -p "$RESULTS"
+    table=$(mktemp "$RESULTS/.running-XXXXXX")
+    # shellcheck disable=SC2064 # this very file
+    trap "rm -f '$table'" EXIT
+    bash bench/proxy/run.sh build-release 200 100 1000 10000 | tee "$table"
+    chmod 644 "$table"
+    mv "$table" "$RESULTS/proxy.md"
 }
 
 # Tables of both clusters, one after the other.
@@ -131,6 +146,9 @@ main() {
         ;;
     etcd)
         measure_etcd
+        ;;
+    proxy)
+        measure_proxy
         ;;
     scale)
         shift

@@ -156,11 +156,15 @@ start_proxy() { # NODE-NUMBER
     wait_until 20 grep -q programmed "$LOGS/proxy$1.log"
 }
 
-# There is no kubelet here: these two do its part. The Pod's object names its node already.
+# There is no kubelet here: these do its part. The Pod's object names its node already.
 pod_up() { # NAME NODE-NUMBER ADDRESS-NUMBER PORT
     pod_network "$1" "$2" "$3"
     start "pod-$1" "pod-$1" "$BUILD/examples/demo/ipalloc-backend" "$1" "$4"
     wait_until 5 inside "pod-$1" curl -fsS "http://127.0.0.1:$4/"
+    pod_ready "$1" "$2" "$3"
+}
+
+pod_ready() { # NAME NODE-NUMBER ADDRESS-NUMBER
     ask_server PATCH "/api/v1/namespaces/default/pods/$1/status" application/merge-patch+json "{
         \"status\": {\"phase\": \"Running\", \"hostIP\": \"172.30.0.1$2\", \"podIP\": \"10.20.$2.$3\",
         \"podIPs\": [{\"ip\": \"10.20.$2.$3\"}, {\"ip\": \"fd20:$2::$3\"}],
