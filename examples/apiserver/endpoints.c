@@ -7,7 +7,7 @@
 static void validate_addresses(struct json_object *addresses, const char *name, size_t subset,
                                ipalloc_service_problems *problems) {
     for (size_t i = 0; i < json_length(addresses); i++) {
-        char field[64];
+        char field[96];
         snprintf(field, sizeof field, "subsets[%zu].%s[%zu].ip", subset, name, i);
         kind_check_address(field, json_member_text(json_object_array_get_idx(addresses, i), "ip"),
                            0, problems);
@@ -19,7 +19,7 @@ static void validate_subset(struct json_object *subset, size_t index,
     struct json_object *ready = json_member(subset, "addresses");
     struct json_object *not_ready = json_member(subset, "notReadyAddresses");
     struct json_object *ports = json_member(subset, "ports");
-    char field[64];
+    char field[96];
     if (json_length(ready) + json_length(not_ready) == 0) {
         snprintf(field, sizeof field, "subsets[%zu]", index);
         problem_add(problems, "FieldValueRequired", field,

@@ -109,7 +109,7 @@ static bool read_url(struct target *target, char *url) {
     snprintf(target->host, sizeof target->host, "%.*s", (int)length - 2 * bracketed,
              host + bracketed);
     if (target->name[0] == '\0') {
-        snprintf(target->name, sizeof target->name, "%s", target->host);
+        memcpy(target->name, target->host, sizeof target->host);
     }
     if (getaddrinfo(target->host, target->port, &hints, &found) != 0) {
         fprintf(stderr, "ipalloc-traffic: %s: not http://ADDRESS[:PORT]/PATH[#HOST]\n", url);
