@@ -53,7 +53,10 @@ measure_proxy() {
     table=$(mktemp "$RESULTS/.running-XXXXXX")
     # shellcheck disable=SC2064 # this very file
     trap "rm -f '$table'" EXIT
-    bash bench/proxy/run.sh build-release 200 100 1000 10000 | tee "$table"
+    {
+        sed '/^|/,$d' "$RESULTS/proxy.md"
+        bash bench/proxy/run.sh build-release 200 100 1000 10000
+    } | tee "$table"
     chmod 644 "$table"
     mv "$table" "$RESULTS/proxy.md"
 }
