@@ -13,9 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define HEALTHY_S   60
-#define ASK_MS      20 /* how long somebody who has connected may take to ask */
-#define ANSWERS_MAX 16 /* at once, of each */
+#define HEALTHY_S  60
+#define ASKERS_MAX 32 /* connected, and have not asked; with more, the eldest is let go */
 
 struct listener {
     int descriptor;
@@ -23,7 +22,14 @@ struct listener {
     size_t local; /* endpoints on this node */
 };
 
+struct asker {
+    int descriptor;
+    int port; /* of the Service's health check; 0: /healthz */
+};
+
 struct health {
+    struct asker askers[ASKERS_MAX];
+    size_t asker_count;
     int own;                    /* of /healthz; -1: none */
     struct string_map services; /* of struct listener, those with a health check port */
     time_t synced;
@@ -81,6 +87,9 @@ static void listener_free(void *value) {
 void health_close(struct health *health) {
     if (health != NULL) {
         string_map_clear(&health->services, listener_free);
+        while (health->asker_count > 0) {
+            close(health->askers[--health->asker_count].descriptor);
+        }
         if (health->own >= 0) {
             close(health->own);
         }
@@ -152,49 +161,87 @@ size_t health_descriptors(const struct health *health, struct pollfd *out, size_
     if (health->own >= 0 && capacity > 0) {
         out[listing.count++] = (struct pollfd){.fd = health->own, .events = POLLIN};
     }
+    for (size_t i = 0; i < health->asker_count && listing.count < capacity; i++) {
+        out[listing.count++] =
+            (struct pollfd){.fd = health->askers[i].descriptor, .events = POLLIN};
+    }
     string_map_each(&health->services, list_one, &listing);
     return listing.count;
 }
 
-static void answer_all(int descriptor, bool well, const char *body) {
-    for (int i = 0; i < ANSWERS_MAX; i++) {
-        char asked[1024];
-        char reply[400];
-        int connection = accept4(descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+static void let_go(struct health *health, size_t index) {
+    close(health->askers[index].descriptor);
+    health->asker_count--;
+    memmove(&health->askers[index], &health->askers[index + 1],
+            (health->asker_count - index) * sizeof *health->askers);
+}
+
+static void take_askers(struct health *health, int listening, int port) {
+    for (int i = 0; i < ASKERS_MAX; i++) {
+        int connection = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (connection < 0) {
             return;
         }
-        struct pollfd waiting = {.fd = connection, .events = POLLIN};
-        if (poll(&waiting, 1, ASK_MS) > 0 && recv(connection, asked, sizeof asked, 0) > 0) {
-            int size = snprintf(reply, sizeof reply,
-                                "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: "
-                                "%zu\r\nConnection: close\r\n\r\n%s",
-                                well ? "200 OK" : "503 Service Unavailable", strlen(body), body);
-            (void)!send(connection, reply, (size_t)size, MSG_NOSIGNAL);
+        if (health->asker_count == ASKERS_MAX) {
+            let_go(health, 0);
         }
-        close(connection);
+        health->askers[health->asker_count++] = (struct asker){connection, port};
     }
 }
 
-static void answer_service(void *context, const char *name, void *value) {
+static void take_askers_of(void *context, const char *name, void *value) {
+    const struct listener *listener = value;
+    (void)name;
+    if (listener->descriptor >= 0) {
+        take_askers(context, listener->descriptor, listener->port);
+    }
+}
+
+static void reply(int connection, bool well, const char *body) {
+    char text[400];
+    int size = snprintf(text, sizeof text,
+                        "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: "
+                        "%zu\r\nConnection: close\r\n\r\n%s",
+                        well ? "200 OK" : "503 Service Unavailable", strlen(body), body);
+    (void)!send(connection, text, (size_t)size, MSG_NOSIGNAL);
+}
+
+static void reply_own(const struct health *health, int connection) {
+    char body[96];
+    long age = (long)(time(NULL) - health->synced);
+    bool well = health->synced != 0 && age <= HEALTHY_S;
+    snprintf(body, sizeof body, "{\"healthy\":%s,\"secondsSinceSync\":%ld}\n",
+             well ? "true" : "false", health->synced != 0 ? age : -1);
+    reply(connection, well, body);
+}
+
+static void reply_service(void *context, const char *name, void *value) {
+    const struct asker *asker = context;
     const struct listener *listener = value;
     char body[200];
-    (void)context;
-    if (listener->descriptor >= 0) {
+    if (listener->port == asker->port) {
         snprintf(body, sizeof body, "{\"service\":\"%.120s\",\"localEndpoints\":%zu}\n", name,
                  listener->local);
-        answer_all(listener->descriptor, listener->local > 0, body);
+        reply(asker->descriptor, listener->local > 0, body);
     }
 }
 
 void health_answer(struct health *health) {
     if (health->own >= 0) {
-        char body[96];
-        long age = (long)(time(NULL) - health->synced);
-        bool well = health->synced != 0 && age <= HEALTHY_S;
-        snprintf(body, sizeof body, "{\"healthy\":%s,\"secondsSinceSync\":%ld}\n",
-                 well ? "true" : "false", health->synced != 0 ? age : -1);
-        answer_all(health->own, well, body);
+        take_askers(health, health->own, 0);
     }
-    string_map_each(&health->services, answer_service, NULL);
+    string_map_each(&health->services, take_askers_of, health);
+    for (size_t i = health->asker_count; i-- > 0;) {
+        char asked[1024];
+        struct asker *asker = &health->askers[i];
+        ssize_t size = recv(asker->descriptor, asked, sizeof asked, 0);
+        if (size > 0 && asker->port == 0) {
+            reply_own(health, asker->descriptor);
+        } else if (size > 0) {
+            string_map_each(&health->services, reply_service, asker);
+        }
+        if (size >= 0 || errno != EAGAIN) {
+            let_go(health, i);
+        }
+    }
 }

@@ -1,9 +1,14 @@
-/* Which endpoints a Service's port has, out of what slices say of them; how they are drawn. */
+/* Which endpoints a Service's port has, out of what slices say of them; how they are drawn; who
+ * asks for their health. */
 #include "kubeproxy_world.h"
 #include "support.h"
 
+#include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* Endpoints N at 10.20.0.N, a letter each: r ready, e serving while it ends, n neither; upper case:
  * on this node. */
@@ -128,6 +133,58 @@ START_TEST(flows_of_udp_are_looked_at_whenever_a_way_leads_elsewhere) {
 }
 END_TEST
 
+static int connect_to(int port) {
+    struct sockaddr_in place = {.sin_family = AF_INET,
+                                .sin_port = htons((uint16_t)port),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int asker = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(connect(asker, (struct sockaddr *)&place, sizeof place), 0);
+    return asker;
+}
+
+/* Somewhere nobody listens now. */
+static int free_port(void) {
+    struct sockaddr_in place = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof place;
+    int taken = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(taken, (struct sockaddr *)&place, size), 0);
+    ck_assert_int_eq(getsockname(taken, (struct sockaddr *)&place, &size), 0);
+    close(taken);
+    return ntohs(place.sin_port);
+}
+
+/* One who is slow to ask is answered when he does, and holds up nobody; nor do more of them than
+ * can be kept. */
+START_TEST(who_is_slow_to_ask_for_health_is_not_waited_for) {
+    char place[32];
+    char told[400] = "";
+    struct text problem = {0};
+    int idle[100];
+    int port = free_port();
+    snprintf(place, sizeof place, "127.0.0.1:%d", port);
+    struct health *health = health_open(place, &problem);
+    ck_assert_msg(health != NULL, "%s", problem.data);
+    health_synced(health);
+    for (size_t i = 0; i < LENGTH(idle); i++) {
+        idle[i] = connect_to(port);
+        health_answer(health);
+    }
+    int last = idle[LENGTH(idle) - 1];
+    ck_assert_int_eq(send(last, "GET /healthz HTTP/1.1\r\n\r\n", 25, 0), 25);
+    health_answer(health);
+    ck_assert_int_gt(recv(last, told, sizeof told - 1, 0), 0);
+    ck_assert_ptr_nonnull(strstr(told, "200 OK"));
+    ck_assert_ptr_nonnull(strstr(told, "\"healthy\":true"));
+    for (size_t i = 0; i < LENGTH(idle); i++) {
+        close(idle[i]);
+    }
+    health_answer(health);
+    struct pollfd waited[8];
+    ck_assert_uint_eq(health_descriptors(health, waited, 8), 1);
+    health_close(health);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("kubeproxy's targets");
     TCase *cases = tcase_create("targets");
@@ -135,6 +192,7 @@ int main(void) {
                         LENGTH(rows));
     tcase_add_test(cases, a_hash_is_the_same_in_all_rules);
     tcase_add_test(cases, flows_of_udp_are_looked_at_whenever_a_way_leads_elsewhere);
+    tcase_add_test(cases, who_is_slow_to_ask_for_health_is_not_waited_for);
     suite_add_tcase(suite, cases);
     return test_main(suite);
 }
