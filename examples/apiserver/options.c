@@ -29,9 +29,9 @@ static const char help_head[] =
     "a\n"
     "                                          NAME for those with the annotation\n"
     "                                          ipalloc/load-balancer-pool: NAME; more than once\n"
+    "                                          (default none: they stay pending)\n"
     "  --endpoint-slices=on|off                keep EndpointSlices of what Services select, and\n"
     "                                          remove Pods that end and old Events; default on\n"
-    "                                          (default none: they stay pending)\n"
     "  --listen=ADDRESS:PORT                   where to serve; port 0 picks a free one and prints\n"
     "                                          it (default 127.0.0.1:8001). There is no\n"
     "                                          authentication: keep it on loopback\n";
@@ -259,8 +259,8 @@ static bool parse_listen(struct options *options, const char *value, struct text
 
 /* No two ranges may share an address, whatever they are for. */
 static bool ranges_are_apart(const struct options *options, struct text *problem) {
-    ipalloc_cidr all[OPTIONS_CLUSTER_RANGES_MAX +
-                     OPTIONS_BALANCERS_MAX * OPTIONS_LOAD_BALANCER_RANGES_MAX];
+    ipalloc_cidr
+        all[OPTIONS_CLUSTER_RANGES_MAX + OPTIONS_BALANCERS_MAX * OPTIONS_LOAD_BALANCER_RANGES_MAX];
     size_t count = 0;
     for (size_t i = 0; i < options->cluster_range_count; i++) {
         all[count++] = options->cluster_ranges[i];

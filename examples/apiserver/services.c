@@ -49,6 +49,7 @@ static void judge_pool(struct server *server, struct json_object *object,
     const char *name = pool_asked_for(object);
     struct text known = {0};
     if (cluster_find_balancer(server, name) >= 0 ||
+        json_at(object, "spec", "loadBalancerClass", NULL) != NULL || /* another controller's */
         !service_has_type(json_member(object, "spec"), "LoadBalancer")) {
         return;
     }
@@ -75,11 +76,26 @@ static bool owns_ingress(const struct server *server, struct json_object *object
 /* --- the rest ----------------------------------------------------------------------------------
  */
 
+/* Who writes the status chooses no pool: a stored annotation tells which pool the addresses are of,
+ * and an update that did not find them there would leave them held. */
+static void keep_pool(struct json_object *old, struct json_object *object) {
+    struct json_object *before = json_at(old, "metadata", "annotations", NULL);
+    struct json_object *metadata = json_member(object, "metadata");
+    if (json_member(before, POOL_ANNOTATION) != NULL) {
+        json_carry(before, json_ensure(metadata, "annotations"), POOL_ANNOTATION);
+    } else if (json_member(metadata, "annotations") != NULL) {
+        json_remove(json_member(metadata, "annotations"), POOL_ANNOTATION);
+    }
+}
+
 static void prepare_update(struct server *server, struct json_object *old,
                            struct json_object *object, bool status_only) {
     if (!status_only) {
         service_drop_unneeded(old, object);
-    } else if (owns_ingress(server, object)) {
+        return;
+    }
+    keep_pool(old, object);
+    if (owns_ingress(server, object)) {
         json_carry(json_member(old, "status"), json_ensure(object, "status"), "loadBalancer");
     }
 }

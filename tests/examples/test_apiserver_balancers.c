@@ -138,6 +138,36 @@ START_TEST(a_move_that_cannot_be_changes_nothing) {
 }
 END_TEST
 
+/* The stored annotation says which pool the addresses are of: a write of the status must not. */
+START_TEST(who_writes_the_status_chooses_no_pool) {
+    static const char lab[] =
+        "{'metadata':{'annotations':{'ipalloc/load-balancer-pool':'lab','seen':'yes'}}}";
+    is_made("web", "public", "", "203.0.113.");
+    is_made("plain", "", "", "192.0.2.");
+    static const char *const names[] = {"web/status", "plain/status"};
+    for (int i = 0; i < 2; i++) {
+        struct answer answer = service_patch(&server, names[i], lab, "");
+        ck_assert_msg(answer.code == 200 && strstr(answer.text, "\"seen\"") != NULL &&
+                          strstr(answer.text, "\"lab\"") == NULL,
+                      "%s", answer.text);
+        answer_free(&answer);
+    }
+    must_change(&server, "web", "'ports':[{'port':81}]");
+    must_change(&server, "plain", "'ports':[{'port':81}]");
+    ck_assert_int_eq(leases_with("203.0.113."), 1);
+    ck_assert_int_eq(leases_with("192.0.2."), 1);
+    ck_assert_int_eq(leases_with("198.51.100."), 0);
+}
+END_TEST
+
+START_TEST(what_another_controller_serves_may_name_any_pool) {
+    struct answer answer = make("theirs", "gold", "\"loadBalancerClass\":\"example.com/lb\",");
+    ck_assert_msg(answer.code == 201, "%s", answer.text);
+    answer_free(&answer);
+    ck_assert_int_eq(leases_with("loadBalancer/"), 0);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("load balancers");
     TCase *tests = tcase_create("load balancers");
@@ -147,6 +177,8 @@ int main(void) {
     tcase_add_test(tests, a_wish_is_for_an_address_of_the_chosen_pool);
     tcase_add_test(tests, another_pool_is_another_address_and_the_end_of_the_first);
     tcase_add_test(tests, a_move_that_cannot_be_changes_nothing);
+    tcase_add_test(tests, who_writes_the_status_chooses_no_pool);
+    tcase_add_test(tests, what_another_controller_serves_may_name_any_pool);
     suite_add_tcase(suite, tests);
     return test_main(suite);
 }
