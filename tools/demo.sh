@@ -156,9 +156,9 @@ show_allocation() {
 how_to_look_around() {
     heading "It goes on running, until you press Enter. In another terminal:"
     say "    sudo nsenter --target $$ --net --mount --pid bash"
-    say "    ip netns exec client curl http://$front/"
-    say "    ip netns exec node1 nft list table ip ipalloc-kubeproxy"
-    say "    ip netns exec control kubectl --server=$SERVER_URL get services -w"
+    say "    nsenter --net=/run/netns/client curl http://$front/"
+    say "    nsenter --net=/run/netns/node1 nft list table ip ipalloc-kubeproxy"
+    say "    nsenter --net=/run/netns/control kubectl --server=$SERVER_URL get services -w"
     read -r _
 }
 

@@ -19,10 +19,20 @@ POD_CIDRS=10.20.0.0/16,fd20::/16
 SERVER_URL=http://172.30.0.10:8001
 declare -A program_pid=() # by name
 
+# Mounts of the new namespaces are private. In a chroot that cannot be asked for, and need not be where
+# no mount is shared with anybody.
+cluster_propagation() {
+    if ! unshare --mount true 2>/dev/null && ! grep -q 'shared:' /proc/self/mountinfo; then
+        echo --propagation=unchanged
+    fi
+}
+
 # cluster_enter SCRIPT ARGUMENTS...: run the script again inside new namespaces. Only the first time.
 cluster_enter() {
     [ -z "${IN_CLUSTER:-}" ] || return 0
-    IN_CLUSTER=1 exec unshare --net --mount --pid --fork --kill-child --mount-proc bash "$@"
+    # shellcheck disable=SC2046 # none or one word
+    IN_CLUSTER=1 exec unshare --net --mount $(cluster_propagation) --pid --fork --kill-child \
+        --mount-proc bash "$@"
 }
 
 # Why namespaces cannot be had; nothing if they can.
@@ -32,14 +42,16 @@ cluster_missing() {
         command -v "$word" >/dev/null || PATH=$PATH:/usr/sbin command -v "$word" >/dev/null ||
             printf 'the program %s; ' "$word"
     done
-    unshare --net --mount --pid --fork true 2>/dev/null ||
+    # shellcheck disable=SC2046 # none or one word
+    unshare --net --mount $(cluster_propagation) --pid --fork true 2>/dev/null ||
         printf 'root, or the right to make namespaces (CAP_SYS_ADMIN)'
 }
 
+# Not by `ip netns exec`, which wants more of mounts than a chroot can give.
 inside() { # NAMESPACE COMMAND...
     local namespace=$1
     shift
-    ip netns exec "$namespace" "$@"
+    nsenter --net="/run/netns/$namespace" "$@"
 }
 
 # member NAME NUMBER: a namespace on the LAN.
@@ -48,8 +60,12 @@ member() {
     ip link add "lan-$1" type veth peer name eth0 netns "$1"
     ip link set "lan-$1" master lan0 up
     inside "$1" sh -c "
-        sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.all.rp_filter=0 \
-            net.ipv4.conf.default.rp_filter=0 net.ipv4.ip_local_port_range='10000 29999'
+        cd /proc/sys/net
+        echo 1 >ipv4/ip_forward
+        echo 1 >ipv6/conf/all/forwarding
+        echo 0 >ipv4/conf/all/rp_filter
+        echo 0 >ipv4/conf/default/rp_filter
+        echo 10000 29999 >ipv4/ip_local_port_range
         ip link set lo up
         ip addr add 172.30.0.$2/24 dev eth0
         ip -6 addr add fd30::$2/64 dev eth0 nodad
@@ -107,7 +123,7 @@ pod_network() { # NAME NODE-NUMBER ADDRESS-NUMBER
 start() {
     local name=$1 namespace=$2
     shift 2
-    ip netns exec "$namespace" "$@" >>"$LOGS/$name.log" 2>&1 </dev/null &
+    nsenter --net="/run/netns/$namespace" "$@" >>"$LOGS/$name.log" 2>&1 </dev/null &
     program_pid[$name]=$!
 }
 
