@@ -14,7 +14,8 @@ failed=0
 skipped=0
 MUTANTS_SHARES=8
 # Programs that run on one store already, models of the core that have no memory or threads of their
-# own, what looks at the sources, and whole clusters with their traffic. Their builds know lines, not variables (-g1), to be made sooner.
+# own, what looks at the sources, and whole clusters with their traffic. Their builds know lines, not
+# variables (-g1), to be made sooner.
 UNSANITIZED=(--no-suite house --no-suite again --no-suite explorer --no-suite weak --no-suite proof
     --no-suite dataplane)
 prefix=() # what every test is started with
@@ -113,7 +114,7 @@ test_thread_sanitizer() {
         -Db_sanitize=thread -Db_lundef=false || return 1
     if choose_thread_sanitizer_prefix; then
         TEST_SCALE=${TEST_SCALE:-10} TSAN_OPTIONS=halt_on_error=1:exitcode=66 \
-            run_suite build-tsan "${UNSANITIZED[@]}" \
+            run_suite build-tsan "${UNSANITIZED[@]}" --no-suite single --no-suite kubernetes \
             --timeout-multiplier 6
     else
         skip "ThreadSanitizer: a program that does nothing cannot run under it here"
