@@ -588,7 +588,8 @@ END_TEST
 /* --- everything at random ------------------------------------------------------------------------
  */
 
-enum { SESSIONS = 3, SHARED = 12, BATCHES_MAX = 4000 };
+/* With a hundred batches one run in forty lacked one of the ways in which they end. */
+enum { SESSIONS = 3, SHARED = 12, BATCHES_MIN = 500, BATCHES_MAX = 4000 };
 
 typedef struct outcome {
     int status;
@@ -682,8 +683,9 @@ START_TEST(every_batch_ends_as_it_was_told) {
     for (int i = 1; i < SESSIONS; i++)
         stores[i] = open_both(&inners[i]);
     mini.fault = draw;
-    size_t steps = (size_t)test_scaled(1000);
-    for (size_t step = 0; step < steps && outcome_count < BATCHES_MAX; step++) {
+    size_t wanted = (size_t)test_scaled(1000);
+    size_t steps = wanted < BATCHES_MIN ? BATCHES_MIN : wanted < BATCHES_MAX ? wanted : BATCHES_MAX;
+    while (outcome_count < steps) {
         int session = (int)(test_random(&dice) % SESSIONS);
         commit_at_random(stores[session], session);
         if (test_random(&dice) % 4 == 0)
