@@ -1,18 +1,15 @@
-/*
- * endpoint_plan.c: see endpoint_plan.h.
- *
- * One slice a family and set of port numbers (a named targetPort may be another number in another
- * Pod), and at most SLICE_ENDPOINTS_MAX endpoints in each. Names are made of what a slice is for,
- * so that two servers on one store mean the same object.
+/* endpoint_plan.c: see endpoint_plan.h. What an endpoint is; endpoint_place.c says where it goes.
  */
 #include "endpoint_plan.h"
 
+#include "string_map.h"
+
 #include <ipalloc/addr.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_KEPT 54 /* of the Service's name; with the suffix 63 bytes */
+#define MIRROR_SKIP_LABEL "endpointslice.kubernetes.io/skip-mirror"
+#define LEADER_ANNOTATION "control-plane.alpha.kubernetes.io/leader"
 
 /* --- what a Service selects ------------------------------------------------------------------- */
 
@@ -112,12 +109,7 @@ static struct json_object *ports_of(struct json_object *service, struct json_obj
         if (number == 0) {
             continue;
         }
-        struct json_object *port = json_object_new_object();
-        json_carry(from, port, "appProtocol");
-        json_set_text(port, "name", json_member_text(from, "name"));
-        json_set_number(port, "port", number);
-        json_set_text(port, "protocol", protocol);
-        json_object_array_add(out, port);
+        add_port(out, from, number);
     }
     return out;
 }
@@ -129,6 +121,17 @@ static void add_reference(struct json_object *endpoint, struct json_object *pod)
     json_set_text(reference, "name", json_member_text(metadata, "name"));
     json_set_text(reference, "namespace", json_member_text(metadata, "namespace"));
     json_set_text(reference, "uid", json_member_text(metadata, "uid"));
+}
+
+/* The name that DNS is to know it by below the Service's, if it asks for one. */
+static void add_hostname(struct json_object *endpoint, struct json_object *service,
+                         struct json_object *pod) {
+    struct json_object *spec = json_member(pod, "spec");
+    const char *hostname = json_member_text(spec, "hostname");
+    const char *name = json_member_text(json_member(service, "metadata"), "name");
+    if (hostname[0] != '\0' && strcmp(json_member_text(spec, "subdomain"), name) == 0) {
+        json_set_text(endpoint, "hostname", hostname);
+    }
 }
 
 /* A Pod that ends takes no new connections, but may still serve; publishNotReadyAddresses says that
@@ -147,6 +150,7 @@ static struct json_object *endpoint_of(struct json_object *service, struct json_
     json_set(conditions, "ready", json_object_new_boolean(all || (serving && !ends)));
     json_set(conditions, "serving", json_object_new_boolean(serving));
     json_set(conditions, "terminating", json_object_new_boolean(ends));
+    add_hostname(endpoint, service, pod);
     if (node[0] != '\0') {
         json_set_text(endpoint, "nodeName", node);
     }
@@ -156,103 +160,26 @@ static struct json_object *endpoint_of(struct json_object *service, struct json_
 
 /* --- slices ----------------------------------------------------------------------------------- */
 
-static uint64_t hash_text(uint64_t hash, const char *text) { /* FNV-1a */
-    for (; *text != '\0'; text++) {
-        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-    }
-    return (hash ^ '/') * UINT64_C(0x100000001b3);
-}
-
-static void add_owner(struct json_object *metadata, struct json_object *service) {
-    struct json_object *owners = json_object_new_array();
-    struct json_object *owner = json_object_new_object();
-    struct json_object *of = json_member(service, "metadata");
-    json_set_text(owner, "apiVersion", "v1");
-    json_set(owner, "blockOwnerDeletion", json_object_new_boolean(true));
-    json_set(owner, "controller", json_object_new_boolean(true));
-    json_set_text(owner, "kind", "Service");
-    json_set_text(owner, "name", json_member_text(of, "name"));
-    json_set_text(owner, "uid", json_member_text(of, "uid"));
-    json_object_array_add(owners, owner);
-    json_set(metadata, "ownerReferences", owners);
-}
-
-/* An empty slice, for these ports (taken; NULL: none). */
-static struct json_object *slice_new(struct json_object *service, int family, const char *manager,
-                                     struct json_object *ports, size_t number) {
-    struct json_object *of = json_member(service, "metadata");
-    struct json_object *slice = json_object_new_object();
-    struct json_object *metadata = json_ensure(slice, "metadata");
-    struct json_object *labels = json_ensure(metadata, "labels");
-    const char *name = json_member_text(of, "name");
-    const char *type = family == 4 ? "IPv4" : "IPv6";
-    char text[80];
-    char count[24];
-    snprintf(count, sizeof count, "%zu", number);
-    uint64_t hash = hash_text(UINT64_C(0xcbf29ce484222325), json_member_text(of, "uid"));
-    hash = hash_text(hash_text(hash_text(hash, manager), type), count);
-    hash = hash_text(hash, ports != NULL ? json_line(ports, NULL) : "");
-    snprintf(text, sizeof text, "%.*s-%08x", NAME_KEPT, name, (unsigned)(hash ^ hash >> 32));
-    json_set_text(slice, "apiVersion", "discovery.k8s.io/v1");
-    json_set_text(slice, "kind", "EndpointSlice");
-    json_set_text(metadata, "name", text);
-    json_set_text(metadata, "namespace", json_member_text(of, "namespace"));
-    json_set_text(labels, SLICE_MANAGER_LABEL, manager);
-    json_set_text(labels, SLICE_SERVICE_LABEL, name);
-    if (strcmp(json_member_text(json_member(service, "spec"), "clusterIP"), "None") == 0) {
-        json_set_text(labels, "service.kubernetes.io/headless", "");
-    }
-    add_owner(metadata, service);
-    json_set_text(slice, "addressType", type);
-    json_set(slice, "endpoints", json_object_new_array());
-    if (ports != NULL) {
-        json_set(slice, "ports", ports);
-    }
-    return slice;
-}
-
-/* The slice of `out` that is for these ports and has room; made if there is none. */
-static struct json_object *slice_for(struct json_object *out, size_t first,
-                                     struct json_object *service, int family, const char *manager,
-                                     struct json_object *ports) {
-    size_t alike = 0;
-    for (size_t i = first; i < json_length(out); i++) {
-        struct json_object *slice = json_object_array_get_idx(out, i);
-        if (json_object_equal(json_member(slice, "ports"), ports)) {
-            if (json_length(json_member(slice, "endpoints")) < SLICE_ENDPOINTS_MAX) {
-                return slice;
-            }
-            alike++;
-        }
-    }
-    struct json_object *slice = slice_new(service, family, manager, json_object_get(ports), alike);
-    json_object_array_add(out, slice);
-    return slice;
-}
-
 static int compare_pods(const void *one, const void *other) {
     return strcmp(
         json_member_text(json_member(*(struct json_object *const *)one, "metadata"), "name"),
         json_member_text(json_member(*(struct json_object *const *)other, "metadata"), "name"));
 }
 
-static void plan_family(struct json_object *out, struct json_object *service, int family,
+static void plan_family(struct json_object *out, const struct slice_frame *frame,
                         struct json_object *const *pods, size_t pod_count) {
-    size_t first = json_length(out);
+    struct candidate *candidates = memory_allocate((pod_count + 1) * sizeof *candidates);
+    size_t count = 0;
     for (size_t i = 0; i < pod_count; i++) {
-        const char *address = address_of(pods[i], family);
-        if (address[0] == '\0' || is_over(pods[i])) {
-            continue;
+        const char *address = address_of(pods[i], frame->family);
+        if (address[0] != '\0' && !is_over(pods[i])) {
+            candidates[count++] =
+                (struct candidate){.endpoint = endpoint_of(frame->service, pods[i], address),
+                                   .ports = ports_of(frame->service, pods[i])};
         }
-        struct json_object *ports = ports_of(service, pods[i]);
-        struct json_object *slice = slice_for(out, first, service, family, SLICE_MANAGER, ports);
-        json_object_array_add(json_member(slice, "endpoints"),
-                              endpoint_of(service, pods[i], address));
-        json_object_put(ports);
     }
-    if (json_length(out) == first) { /* there is a selector, and nothing behind it */
-        json_object_array_add(out, slice_new(service, family, SLICE_MANAGER, NULL, 0));
-    }
+    place_endpoints(out, frame, candidates, count);
+    free(candidates);
 }
 
 static int family_at(struct json_object *families, size_t index) {
@@ -261,16 +188,22 @@ static int family_at(struct json_object *families, size_t index) {
 }
 
 struct json_object *plan_slices(struct json_object *service, struct json_object *const *pods,
-                                size_t pod_count) {
+                                size_t pod_count, const struct slices_seen *seen) {
     struct json_object *out = json_object_new_array();
     struct json_object *families = json_at(service, "spec", "ipFamilies", NULL);
     struct json_object **sorted = memory_allocate((pod_count + 1) * sizeof *sorted);
+    struct slice_frame frame = {.service = service,
+                                .labels = json_at(service, "metadata", "labels", NULL),
+                                .manager = SLICE_MANAGER,
+                                .never_none = true,
+                                .seen = seen};
     for (size_t i = 0; i < pod_count; i++) {
         sorted[i] = pods[i];
     }
     qsort(sorted, pod_count, sizeof *sorted, compare_pods);
     for (size_t i = 0; i < json_length(families); i++) {
-        plan_family(out, service, family_at(families, i), sorted, pod_count);
+        frame.family = family_at(families, i);
+        plan_family(out, &frame, sorted, pod_count);
     }
     free(sorted);
     return out;
@@ -279,54 +212,75 @@ struct json_object *plan_slices(struct json_object *service, struct json_object 
 /* --- Endpoints of those without a selector ------------------------------------------------------
  */
 
-static void mirror_addresses(struct json_object *out, struct json_object *service, int family,
-                             struct json_object *subset, const char *list, bool ready) {
-    struct json_object *addresses = json_member(subset, list);
-    struct json_object *empty = json_object_new_array();
+/* Candidates of both families. */
+struct mirror {
+    struct candidate *candidates[2];
+    size_t counts[2];
+};
+
+static struct json_object *mirrored_ports(struct json_object *subset) {
+    struct json_object *out = json_object_new_array();
     struct json_object *ports = json_member(subset, "ports");
-    struct json_object *named = json_copy(ports != NULL ? ports : empty);
-    for (size_t i = 0; i < json_length(named); i++) {
-        struct json_object *port = json_object_array_get_idx(named, i);
-        if (json_member(port, "name") == NULL) {
-            json_set_text(port, "name", "");
-        }
+    for (size_t i = 0; i < json_length(ports); i++) {
+        struct json_object *from = json_object_array_get_idx(ports, i);
+        add_port(out, from, json_member_number(from, "port", 0));
     }
-    for (size_t i = 0; i < json_length(addresses); i++) {
-        struct json_object *from = json_object_array_get_idx(addresses, i);
-        const char *ip = json_member_text(from, "ip");
-        if (!is_of_family(ip, family)) {
-            continue;
-        }
-        struct json_object *endpoint = json_object_new_object();
-        struct json_object *listed = json_object_new_array();
-        json_object_array_add(listed, json_object_new_string(ip));
-        json_set(endpoint, "addresses", listed);
-        json_set(json_ensure(endpoint, "conditions"), "ready", json_object_new_boolean(ready));
-        json_carry(from, endpoint, "hostname");
-        json_carry(from, endpoint, "nodeName");
-        json_carry(from, endpoint, "targetRef");
-        struct json_object *slice = slice_for(out, 0, service, family, SLICE_MIRROR_MANAGER, named);
-        json_object_array_add(json_member(slice, "endpoints"), endpoint);
-    }
-    json_object_put(named);
-    json_object_put(empty);
+    return out;
 }
 
-struct json_object *plan_mirror(struct json_object *service, struct json_object *endpoints) {
+static struct json_object *mirrored_endpoint(struct json_object *from, bool ready) {
+    struct json_object *endpoint = json_object_new_object();
+    struct json_object *addresses = json_object_new_array();
+    json_object_array_add(addresses, json_object_new_string(json_member_text(from, "ip")));
+    json_set(endpoint, "addresses", addresses);
+    json_set(json_ensure(endpoint, "conditions"), "ready", json_object_new_boolean(ready));
+    json_carry(from, endpoint, "hostname");
+    json_carry(from, endpoint, "nodeName");
+    json_carry(from, endpoint, "targetRef");
+    return endpoint;
+}
+
+static void mirror_addresses(struct mirror *mirror, struct json_object *subset, const char *list,
+                             bool ready) {
+    struct json_object *addresses = json_member(subset, list);
+    for (size_t i = 0; i < json_length(addresses); i++) {
+        struct json_object *from = json_object_array_get_idx(addresses, i);
+        bool is_6 = is_of_family(json_member_text(from, "ip"), 6);
+        size_t count = mirror->counts[is_6]++;
+        mirror->candidates[is_6] =
+            memory_resize(mirror->candidates[is_6], (count + 1) * sizeof(struct candidate));
+        mirror->candidates[is_6][count] = (struct candidate){
+            .endpoint = mirrored_endpoint(from, ready), .ports = mirrored_ports(subset)};
+    }
+}
+
+/* Its owner may write the slices itself, or mean no addresses at all by it. */
+static bool is_mirrored(struct json_object *service, struct json_object *endpoints) {
+    struct json_object *metadata = json_member(endpoints, "metadata");
+    const char *skip = json_member_text(json_member(metadata, "labels"), MIRROR_SKIP_LABEL);
+    bool elects = json_member(json_member(metadata, "annotations"), LEADER_ANNOTATION) != NULL;
+    const char *type = json_member_text(json_member(service, "spec"), "type");
+    return strcmp(skip, "true") != 0 && !elects && strcmp(type, "ExternalName") != 0;
+}
+
+struct json_object *plan_mirror(struct json_object *service, struct json_object *endpoints,
+                                const struct slices_seen *seen) {
     struct json_object *out = json_object_new_array();
     struct json_object *subsets = json_member(endpoints, "subsets");
-    const char *type = json_member_text(json_member(service, "spec"), "type");
-    for (int family = 4; family <= 6 && strcmp(type, "ExternalName") != 0; family += 2) {
-        struct json_object *part = json_object_new_array();
-        for (size_t i = 0; i < json_length(subsets); i++) {
-            struct json_object *subset = json_object_array_get_idx(subsets, i);
-            mirror_addresses(part, service, family, subset, "addresses", true);
-            mirror_addresses(part, service, family, subset, "notReadyAddresses", false);
-        }
-        for (size_t i = 0; i < json_length(part); i++) {
-            json_object_array_add(out, json_object_get(json_object_array_get_idx(part, i)));
-        }
-        json_object_put(part);
+    struct mirror mirror = {0};
+    struct slice_frame frame = {.service = service,
+                                .labels = json_at(endpoints, "metadata", "labels", NULL),
+                                .manager = SLICE_MIRROR_MANAGER,
+                                .seen = seen};
+    for (size_t i = 0; i < json_length(subsets) && is_mirrored(service, endpoints); i++) {
+        struct json_object *subset = json_object_array_get_idx(subsets, i);
+        mirror_addresses(&mirror, subset, "addresses", true);
+        mirror_addresses(&mirror, subset, "notReadyAddresses", false);
+    }
+    for (int i = 0; i < 2; i++) {
+        frame.family = i == 0 ? 4 : 6;
+        place_endpoints(out, &frame, mirror.candidates[i], mirror.counts[i]);
+        free(mirror.candidates[i]);
     }
     return out;
 }
@@ -335,21 +289,52 @@ struct json_object *plan_mirror(struct json_object *service, struct json_object 
 
 bool plan_is_met(struct json_object *wanted, struct json_object *stored) {
     static const char *const parts[] = {"addressType", "endpoints", "ports"};
-    struct json_object *labels = json_at(wanted, "metadata", "labels", NULL);
-    struct json_object *present = json_at(stored, "metadata", "labels", NULL);
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        struct json_object *part = json_member(stored, parts[i]);
-        bool both_empty =
-            json_length(json_member(wanted, parts[i])) == 0 && json_length(part) == 0 && i > 0;
-        if (!both_empty && !json_object_equal(json_member(wanted, parts[i]), part)) {
+        struct json_object *one = json_member(wanted, parts[i]);
+        struct json_object *other = json_member(stored, parts[i]);
+        bool both_empty = i > 0 && json_length(one) == 0 && json_length(other) == 0;
+        if (!both_empty && !json_object_equal(one, other)) {
             return false;
         }
     }
-    json_object_object_foreach(labels, name, value) {
-        if (!json_object_equal(json_member(present, name), value)) {
+    static const char *const of_metadata[] = {"labels", "ownerReferences"};
+    for (size_t i = 0; i < sizeof of_metadata / sizeof of_metadata[0]; i++) {
+        if (!json_object_equal(json_at(wanted, "metadata", of_metadata[i], NULL),
+                               json_at(stored, "metadata", of_metadata[i], NULL))) {
             return false;
         }
     }
-    return json_object_equal(json_at(wanted, "metadata", "ownerReferences", NULL),
-                             json_at(stored, "metadata", "ownerReferences", NULL)) != 0;
+    return true;
+}
+
+bool plan_adds(struct json_object *wanted, struct json_object *stored) {
+    struct string_map present = {0};
+    struct json_object *before = json_member(stored, "endpoints");
+    struct json_object *after = json_member(wanted, "endpoints");
+    struct text key = {0};
+    bool adds = false;
+    for (size_t i = 0; i < json_length(before); i++) {
+        key.size = 0;
+        endpoint_key(&key, json_object_array_get_idx(before, i));
+        string_map_set(&present, key.data, before);
+    }
+    for (size_t i = 0; i < json_length(after) && !adds; i++) {
+        key.size = 0;
+        endpoint_key(&key, json_object_array_get_idx(after, i));
+        adds = string_map_find(&present, key.data) == NULL;
+    }
+    string_map_clear(&present, NULL);
+    text_clear(&key);
+    return adds;
+}
+
+struct json_object *plan_merge(struct json_object *wanted, struct json_object *stored) {
+    struct json_object *out = json_copy(stored);
+    struct json_object *from = json_member(wanted, "metadata");
+    struct json_object *to = json_ensure(out, "metadata");
+    json_carry(from, to, "labels");
+    json_carry(from, to, "ownerReferences");
+    json_carry(wanted, out, "endpoints");
+    json_carry(wanted, out, "ports");
+    return out;
 }

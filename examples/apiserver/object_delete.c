@@ -36,21 +36,39 @@ static bool may_delete(struct deletion *deletion, struct json_object *metadata) 
     return false;
 }
 
+/* A moment is written with four digits of the year: what shall take longer ends there. */
+static int64_t possible_grace(int64_t grace, time_t now) {
+    int64_t most = MOMENT_LAST - (int64_t)now;
+    return grace < most ? grace : most;
+}
+
+/* When it shall be gone: counted from the first deletion, whenever later ones came. */
+static time_t moment_of_end(struct json_object *metadata, int64_t grace, time_t now) {
+    time_t end;
+    int64_t before = json_member_number(metadata, "deletionGracePeriodSeconds", 0);
+    bool marked = moment_parse(json_member_text(metadata, "deletionTimestamp"), &end);
+    return marked ? end - before + grace : now + grace;
+}
+
 /* Finalizers are for others to take off, a grace period for the object to end in; until then only
- * the time is noted, at which it shall be gone. A second deletion may bring that nearer. */
+ * the time is noted, at which it shall be gone. A second deletion that says how long may bring that
+ * nearer. */
 static int mark(struct deletion *deletion, ipalloc_txn *txn, struct json_object *metadata,
-                int64_t grace, ipalloc_error *error) {
+                int64_t asked, ipalloc_error *error) {
     struct write *write = &deletion->write;
     uint64_t revision = write->revision;
+    time_t now = time(NULL);
+    int64_t grace = possible_grace(asked, now);
     bool before = json_member(metadata, "deletionTimestamp") != NULL;
     deletion->marked = true;
     write->unchanged =
-        before && grace >= json_member_number(metadata, "deletionGracePeriodSeconds", 0);
+        before && (deletion->grace < 0 ||
+                   grace >= json_member_number(metadata, "deletionGracePeriodSeconds", 0));
     if (write->unchanged) {
         return IPALLOC_OK;
     }
     char moment[MOMENT_TEXT];
-    moment_format(time(NULL) + grace, moment);
+    moment_format(moment_of_end(metadata, grace, now), moment);
     json_set_text(metadata, "deletionTimestamp", moment);
     json_set_number(metadata, "deletionGracePeriodSeconds", grace);
     return record_put(txn, write->key, write->object, revision, error);

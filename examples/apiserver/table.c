@@ -1,6 +1,8 @@
 /* table.c: kind Table; the columns are those of the resource. See table.h. */
 #include "table.h"
 
+#include "record.h"
+
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
@@ -84,12 +86,12 @@ void table_add_age(struct text *out, int64_t seconds) {
 
 void cell_age(struct text *out, struct json_object *object) {
     const char *created = json_member_text(json_member(object, "metadata"), "creationTimestamp");
-    struct tm moment = {0};
-    if (strptime(created, "%Y-%m-%dT%H:%M:%SZ", &moment) == NULL) {
+    time_t moment;
+    if (!moment_parse(created, &moment)) {
         text_add(out, "<unknown>");
         return;
     }
-    table_add_age(out, (int64_t)(time(NULL) - timegm(&moment)));
+    table_add_age(out, (int64_t)(time(NULL) - moment));
 }
 
 static struct json_object *cells_new(const struct resource *resource, struct json_object *object) {

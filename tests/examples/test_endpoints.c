@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define PODS      "/api/v1/namespaces/default/pods"
 #define ENDPOINTS "/api/v1/namespaces/default/endpoints"
@@ -370,6 +371,119 @@ START_TEST(waiting_ends_when_all_is_listed_also_if_it_is_nothing) {
 }
 END_TEST
 
+/* The text at a path of names of what the server has there; in static memory. */
+static const char *text_at(const char *path, const char *member) {
+    static char out[2][256];
+    static int next;
+    char *copy = out[next++ % 2];
+    struct answer answer = server_get(&server, path);
+    snprintf(copy, sizeof out[0], "%s", answer_text(&answer, member));
+    answer_free(&answer);
+    return copy;
+}
+
+static time_t end_of(const char *path) {
+    struct tm parts = {0};
+    const char *text = text_at(path, "metadata.deletionTimestamp");
+    ck_assert_msg(strptime(text, "%Y-%m-%dT%H:%M:%SZ", &parts) != NULL, "\"%s\"", text);
+    return timegm(&parts);
+}
+
+START_TEST(a_second_deletion_brings_the_end_nearer_and_never_puts_it_off) {
+    make_pod("a", "'app':'web'", 8080);
+    must("DELETE", PODS "/a?gracePeriodSeconds=3000", NULL, "%s", "");
+    time_t first = end_of(PODS "/a");
+    client_wait(client, NULL, 0, 1100);
+    must("DELETE", PODS "/a?gracePeriodSeconds=2999", NULL, "%s", "");
+    ck_assert_int_eq(first - end_of(PODS "/a"), 1); /* both counted from the first deletion */
+    must("DELETE", PODS "/a?gracePeriodSeconds=2999", NULL, "%s", "");
+    must("DELETE", PODS "/a?gracePeriodSeconds=9999", NULL, "%s", "");
+    must("DELETE", PODS "/a", NULL, "%s", ""); /* its own 30 seconds are not asked for */
+    ck_assert_int_eq(first - end_of(PODS "/a"), 1);
+    ck_assert_str_eq(text_at(PODS "/a", "metadata.deletionGracePeriodSeconds"), "2999");
+    must("DELETE", PODS "/a?gracePeriodSeconds=1", NULL, "%s", ""); /* which is over by now */
+    double until = seconds_now() + WAIT_S;
+    while (text_at(PODS "/a", "metadata.uid")[0] != '\0' && seconds_now() < until) {
+        client_wait(client, NULL, 0, 50);
+    }
+    ck_assert_str_eq(text_at(PODS "/a", "metadata.uid"), "");
+}
+END_TEST
+
+/* A moment has four digits for the year: kubectl reads no others. */
+START_TEST(a_grace_period_without_end_ends_with_the_year_9999) {
+    must("POST", PODS, "application/json",
+         "{'apiVersion':'v1','kind':'Pod','metadata':{'name':'a'},'spec':{'nodeName':'n1',"
+         "'terminationGracePeriodSeconds':9000000000000000,'containers':[{'name':'c','image':'x'}]}"
+         "}%s",
+         "");
+    must("DELETE", PODS "/a", NULL, "%s", "");
+    ck_assert_str_eq(text_at(PODS "/a", "metadata.deletionTimestamp"), "9999-12-31T23:59:59Z");
+    must("DELETE", PODS "/a?gracePeriodSeconds=3000", NULL, "%s", "");
+    ck_assert(end_of(PODS "/a") <= time(NULL) + 3000);
+    ck_assert(end_of(PODS "/a") > time(NULL) + 2000);
+    must("DELETE", PODS "/a?gracePeriodSeconds=0", NULL, "%s", "");
+    ck_assert_str_eq(text_at(PODS "/a", "metadata.uid"), "");
+}
+END_TEST
+
+START_TEST(what_others_note_on_a_slice_outlives_its_changes) {
+    make_pod("a", "'app':'web'", 8080);
+    set_status("a", "10.20.1.2", "fd00:20::2", true);
+    must_create(&server, "web", "'selector':{'app':'web'},'ports':[{'port':80,'targetPort':8080}]");
+    expect("web", "10.20.1.2:8080");
+    char path[200];
+    snprintf(path, sizeof path, SLICES "/%s", text_at(SLICES, "items.0.metadata.name"));
+    char uid[64];
+    snprintf(uid, sizeof uid, "%s", text_at(path, "metadata.uid"));
+    must("PATCH", path, MERGE,
+         "{'metadata':{'annotations':{'theirs':'kept'},'finalizers':['theirs.example/hold'],"
+         "'labels':{'%s':null}}}",
+         "endpointslice.kubernetes.io/managed-by");
+    must("PATCH", SERVICES "/web", MERGE, "{'metadata':{'labels':{'team':'blue'}}}");
+    set_status("a", "10.20.1.2", "fd00:20::2", false);
+    expect("web", "10.20.1.2:8080 not-ready not-serving");
+    ck_assert_str_eq(text_at(path, "metadata.annotations.theirs"), "kept");
+    ck_assert_str_eq(text_at(path, "metadata.finalizers.0"), "theirs.example/hold");
+    ck_assert_str_eq(text_at(path, "metadata.labels.team"), "blue");
+    ck_assert_str_eq(text_at(path, "metadata.uid"), uid);
+    ck_assert_uint_eq(slices_of("web"), 1);
+    must("PATCH", path, MERGE, "{'metadata':{'finalizers':null}}");
+}
+END_TEST
+
+/* Endpoints with more ports than a slice may have: nobody else notices, and when they have fewer
+ * the slice comes. */
+START_TEST(a_slice_that_is_refused_comes_when_it_can) {
+    struct text ports = {0};
+    for (int i = 0; i < 101; i++) {
+        text_format(&ports, "%s{'name':'p%d','port':%d}", i > 0 ? "," : "", i, 8000 + i);
+    }
+    struct text body = {0};
+    text_format(&body,
+                "{'apiVersion':'v1','kind':'Endpoints','metadata':{'name':'bad'},'subsets':[{"
+                "'addresses':[{'ip':'192.0.2.1'}],'ports':[%s]}]}",
+                ports.data);
+    for (size_t i = 0; i < body.size; i++) {
+        body.data[i] = body.data[i] == '\'' ? '"' : body.data[i];
+    }
+    must_create(&server, "bad", "'ports':[{'port':80}]");
+    struct answer answer = server_post(&server, ENDPOINTS, body.data);
+    ck_assert_int_eq(answer.code, 201);
+    answer_free(&answer);
+    text_clear(&ports);
+    text_clear(&body);
+    make_pod("a", "'app':'web'", 8080);
+    set_status("a", "10.20.1.2", "fd00:20::2", true);
+    must_create(&server, "web", "'selector':{'app':'web'},'ports':[{'port':80,'targetPort':8080}]");
+    expect("web", "10.20.1.2:8080");
+    ck_assert_uint_eq(slices_of("bad"), 0);
+    must("PATCH", ENDPOINTS "/bad", MERGE,
+         "{'subsets':[{'addresses':[{'ip':'192.0.2.1'}],'ports':[{'port':8000}]}]}");
+    expect("bad", "192.0.2.1:8000");
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("endpoints");
     TCase *tests = tcase_create("endpoints");
@@ -382,6 +496,10 @@ int main(void) {
     tcase_add_test(tests, endpoints_of_a_service_without_selector_are_mirrored);
     tcase_add_test(tests, a_killed_server_s_slices_are_brought_up_to_date);
     tcase_add_test(tests, more_than_a_hundred_endpoints_need_another_slice);
+    tcase_add_test(tests, a_second_deletion_brings_the_end_nearer_and_never_puts_it_off);
+    tcase_add_test(tests, a_grace_period_without_end_ends_with_the_year_9999);
+    tcase_add_test(tests, what_others_note_on_a_slice_outlives_its_changes);
+    tcase_add_test(tests, a_slice_that_is_refused_comes_when_it_can);
     tcase_add_test(tests, a_stopped_server_is_waited_for);
     tcase_add_test(tests, waiting_ends_when_all_is_listed_also_if_it_is_nothing);
     suite_add_tcase(suite, tests);
