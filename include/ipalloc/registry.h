@@ -146,11 +146,13 @@ typedef struct ipalloc_pool_range_spec {
  *     in time.
  *   - An open transaction that has claimed anything gets CONFLICT at its commit.
  *   - Counters of a range with the same CIDR go on; those of any other begin at 0.
+ *   - No range at all (`count` 0) leaves the pool's name and options alone: it has no address, and
+ *     its ranges are free for other pools. That is how a pool ends.
  * The set that the pool has already changes nothing. Cost: one reading of the pool's leases; three
  * where something goes.
  * OK; TAKEN (something held would lie in no range: names it and its holder); INVALID (two of them
  * overlap: names both; one has bits beyond its prefix, is of the other family or has no usable
- * address; none at all or more than IPALLOC_POOL_RANGES_MAX; a port pool); MISMATCH (one overlaps a
+ * address; more than IPALLOC_POOL_RANGES_MAX; a port pool); MISMATCH (one overlaps a
  * range of another pool: names both); CONFLICT; READ_ONLY; IO; UNKNOWN_OUTCOME (set them again to
  * find out); NOMEM. On failure nothing has changed, or what should go drains (above). */
 IPALLOC_API int ipalloc_pool_set_ranges(ipalloc_pool *pool, const ipalloc_pool_range_spec *ranges,

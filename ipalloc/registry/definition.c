@@ -148,7 +148,7 @@ static bool parse_ranges(line_reader *lines, definition *out) {
             return false;
         out->range_count++;
     }
-    return (out->range_count > 0) == (out->kind != IPALLOC_POOL_PORT);
+    return out->range_count == 0 || out->kind != IPALLOC_POOL_PORT;
 }
 
 /* "<first>-<last>"; no address and no port has a '-' in it. */

@@ -73,9 +73,6 @@ static int plan_remove(const change *c, const definition *current, definition *w
     if (!current->ranges[i].draining)
         return error_set(error, IPALLOC_E_INVALID, "range %s of pool %s is not draining", text,
                          c->name);
-    if (current->range_count == 1)
-        return error_set(error, IPALLOC_E_INVALID, "range %s is the last of pool %s", text,
-                         c->name);
     int status = definition_copy(wanted, current, error);
     if (status != IPALLOC_OK)
         return status;
@@ -206,12 +203,12 @@ static int plan_set(const change *c, const definition *current, definition *want
 
 int ipalloc_pool_set_ranges(ipalloc_pool *pool, const ipalloc_pool_range_spec *ranges, size_t count,
                             ipalloc_error *error) {
-    if (pool == NULL || ranges == NULL)
+    if (pool == NULL || (ranges == NULL && count > 0))
         return error_set(error, IPALLOC_E_INVALID, "pool and ranges must not be NULL");
     if (pool->kind == IPALLOC_POOL_PORT)
         return error_set(error, IPALLOC_E_INVALID, "pool %s has ports, not ranges", pool->name);
-    if (count == 0 || count > IPALLOC_POOL_RANGES_MAX)
-        return error_set(error, IPALLOC_E_INVALID, "an address pool has 1 to %d ranges, not %zu",
+    if (count > IPALLOC_POOL_RANGES_MAX)
+        return error_set(error, IPALLOC_E_INVALID, "an address pool has at most %d ranges, not %zu",
                          IPALLOC_POOL_RANGES_MAX, count);
     change c = {.registry = pool->registry,
                 .name = pool->name,

@@ -36,7 +36,7 @@ static const struct {
     {"kind=ipv6\nrange=fd00::/128 draining-all\nrange=fd00::/124 draining\n" OPTIONS, true},
     {"", false},
     {"kind=ipv5\nrange=10.0.0.0/24 active\n" OPTIONS, false},
-    {"kind=ipv4\n" OPTIONS, false},
+    {"kind=ipv4\n" OPTIONS, true},
     {"kind=ipv4\nrange=10.0.0.0/24\n" OPTIONS, false},
     {"kind=ipv4\nrange=10.0.0.0/24 gone\n" OPTIONS, false},
     {"kind=ipv4\nrange=10.0.0.0/24 active more\n" OPTIONS, false},

@@ -297,6 +297,39 @@ START_TEST(what_would_lie_in_no_range_is_taken_and_named) {
 }
 END_TEST
 
+/* Without ranges a pool is a name: nothing can be had from it, its addresses can be another's, and
+ * it can have ranges again; after a restart and in another server too. */
+START_TEST(a_pool_may_have_no_range_at_all) {
+    fixture f;
+    OPEN_OR_SKIP(&f, _i);
+    ipalloc_pool *pool = define_pool(&f, "old", "10.96.0.0/24");
+    reserve(&f, pool, "Service/default/web", SLOT, "10.96.0.200");
+    IS(&f, set_ranges(&f, pool, ""), IPALLOC_E_TAKEN);
+    ck_assert_message(&f, "10.96.0.200 is held by Service/default/web");
+    release(&f, pool, "Service/default/web", "10.96.0.200");
+    OK(&f, set_ranges(&f, pool, ""));
+    for (int i = 0; i < 2; i++) {
+        ipalloc_grant got = {.size = sizeof got};
+        assert_ranges(&f, pool, "");
+        ck_assert_uint_eq(free_of(pool), 0);
+        IS(&f, ipalloc_allocate(f.registry, pool, "Service/x", SLOT, &got, &f.error),
+           IPALLOC_E_FULL);
+        IS(&f, try_reserve(&f, pool, "Service/x", "10.96.0.7"), IPALLOC_E_NOT_IN_RANGE);
+        assert_sound(&f);
+        fixture_reopen(&f);
+        OK(&f, ipalloc_pool_open(f.registry, "old", &pool, &f.error));
+    }
+    ipalloc_pool *other = define_pool(&f, "new", "10.96.0.0/25");
+    reserve(&f, other, "Service/default/web", SLOT, "10.96.0.7");
+    IS(&f, set_ranges(&f, pool, "10.96.0.0/24"), IPALLOC_E_MISMATCH);
+    OK(&f, set_ranges(&f, pool, "10.96.0.128/25"));
+    ck_assert_uint_eq(free_of(pool), 126);
+    reserve(&f, pool, "Service/default/web", SLOT, "10.96.0.200");
+    assert_sound(&f);
+    fixture_close(&f);
+}
+END_TEST
+
 /* --- refusals --------------------------------------------------------------------------------- */
 
 static const struct {
@@ -313,7 +346,6 @@ static const struct {
     {"10.96.0.0/31", IPALLOC_E_INVALID, "usable"},
     {"10.96.0.0/24 10.200.0.0/16", IPALLOC_E_MISMATCH, "10.200.1.0/24 of pool other"},
     {"10.96.0.0/24 -10.200.1.7/32", IPALLOC_E_MISMATCH, "10.200.1.7/32 of pool services"},
-    {"", IPALLOC_E_INVALID, "1 to 256"},
 };
 
 START_TEST(a_set_that_cannot_be_is_refused_and_nothing_has_changed) {
@@ -1057,6 +1089,7 @@ static Suite *suite(void) {
         STORE_KINDS);
     tcase_add_loop_test(c, a_range_that_goes_on_keeps_to_the_addresses_that_it_had, 0, STORE_KINDS);
     tcase_add_loop_test(c, what_would_lie_in_no_range_is_taken_and_named, 0, STORE_KINDS);
+    tcase_add_loop_test(c, a_pool_may_have_no_range_at_all, 0, STORE_KINDS);
     tcase_add_loop_test(c, a_set_that_cannot_be_is_refused_and_nothing_has_changed, 0,
                         ROWS(REFUSALS));
     tcase_add_test(c, callers_mistakes_are_invalid);
