@@ -1,12 +1,11 @@
 /*
  * cluster.c: what a Kubernetes control plane has before the first client comes; see cluster.h.
  *
- * Pools: services-v4, services-v6, node-ports, load-balancers-v4, load-balancers-v6, and for those
- * with a name load-balancers-NAME-v4 and -v6. A pool that the store has and the flags do not ask
- * for is refused: taking a range away is not a flag's business.
+ * Pools: services-v4, services-v6, node-ports, and those of load balancers (balancers.c).
  */
 #include "cluster.h"
 
+#include "balancers.h"
 #include "json.h"
 #include "namespaces.h"
 #include "object_store.h"
@@ -33,16 +32,10 @@ bool cluster_is_cluster_pool(const char *name) {
     return strcmp(name, cluster_pool_name(4)) == 0 || strcmp(name, cluster_pool_name(6)) == 0;
 }
 
-static void set_balancer_pool_name(const struct balancer_ranges *balancer, int family,
-                                   char out[80]) {
-    snprintf(out, 80, "load-balancers%s%s-v%d", balancer->name[0] != '\0' ? "-" : "",
-             balancer->name, family);
-}
-
 /* Others may start at the same moment, and make the same pools. */
-static int define_patiently(struct server *server, const char *name,
-                            const ipalloc_pool_definition *definition, ipalloc_pool **out,
-                            ipalloc_error *error) {
+int cluster_define_patiently(struct server *server, const char *name,
+                             const ipalloc_pool_definition *definition, ipalloc_pool **out,
+                             ipalloc_error *error) {
     const struct timespec pause = {.tv_nsec = 20 * 1000000};
     int status = IPALLOC_E_CONFLICT;
     for (int i = 0; i < DEFINE_ATTEMPTS_MAX; i++) {
@@ -59,7 +52,7 @@ static bool define(struct server *server, const char *flag, const char *name,
                    const ipalloc_pool_definition *definition, ipalloc_pool **out,
                    struct text *problem) {
     ipalloc_error error = {0};
-    int status = define_patiently(server, name, definition, out, &error);
+    int status = cluster_define_patiently(server, name, definition, out, &error);
     if (status != IPALLOC_OK) {
         text_format(problem, "--%s: %s: %s", flag, ipalloc_strerror(status), error.message);
     }
@@ -71,7 +64,7 @@ int cluster_define_pool(struct server *server, int family, const ipalloc_cidr *r
     ipalloc_pool *pool;
     ipalloc_pool_definition definition = {
         .size = sizeof definition, .kind = family, .ranges = ranges, .range_count = count};
-    return define_patiently(server, cluster_pool_name(family), &definition, &pool, error);
+    return cluster_define_patiently(server, cluster_pool_name(family), &definition, &pool, error);
 }
 
 ipalloc_service_pools cluster_service_pools(struct server *server) {
@@ -79,15 +72,6 @@ ipalloc_service_pools cluster_service_pools(struct server *server) {
     ipalloc_service_pools pools = server->pools;
     pthread_mutex_unlock(&server->pools_lock);
     return pools;
-}
-
-int cluster_find_balancer(const struct server *server, const char *name) {
-    for (size_t i = 0; i < server->options->balancer_count; i++) {
-        if (strcmp(server->options->balancers[i].name, name) == 0) {
-            return (int)i;
-        }
-    }
-    return -1;
 }
 
 void cluster_publish_pools(struct server *server, ipalloc_pool *first, ipalloc_pool *second) {
@@ -145,70 +129,19 @@ static bool define_port_pool(struct server *server, struct text *problem) {
                   &server->pools.node_ports, problem);
 }
 
-static bool define_balancer_pool(struct server *server, size_t index, int family,
-                                 struct text *problem) {
-    const struct balancer_ranges *balancer = &server->options->balancers[index];
-    ipalloc_cidr ranges[OPTIONS_LOAD_BALANCER_RANGES_MAX];
-    char name[80];
-    size_t count = 0;
-    for (size_t i = 0; i < balancer->count; i++) {
-        if (balancer->ranges[i].base.family == family) {
-            ranges[count++] = balancer->ranges[i];
-        }
-    }
-    ipalloc_pool_definition definition = {.size = sizeof definition,
-                                          .kind = family,
-                                          .ranges = ranges,
-                                          .range_count = count,
-                                          .static_band_size = IPALLOC_NO_STATIC_BAND,
-                                          .use_all_addresses = true};
-    set_balancer_pool_name(balancer, family, name);
-    return count == 0 || define(server, "load-balancer-ip-range", name, &definition,
-                                &server->balancers[index][family == 6], problem);
-}
-
-static bool define_balancer_pools(struct server *server, struct text *problem) {
-    bool fine = true;
-    for (size_t i = 0; fine && i < server->options->balancer_count; i++) {
-        fine = define_balancer_pool(server, i, 4, problem) &&
-               define_balancer_pool(server, i, 6, problem);
-    }
-    server->pools.load_balancer[0] = server->balancers[0][0];
-    server->pools.load_balancer[1] = server->balancers[0][1];
-    return fine;
-}
-
-static bool is_balancer_pool(const struct server *server, const ipalloc_pool *pool) {
-    bool found = false;
-    for (size_t i = 0; i < server->options->balancer_count; i++) {
-        found = found || pool == server->balancers[i][0] || pool == server->balancers[i][1];
-    }
-    return found;
-}
-
-static bool is_asked_for(const struct server *server, const ipalloc_pool *pool) {
-    return cluster_is_cluster_pool(ipalloc_pool_name(pool)) || pool == server->pools.node_ports ||
-           is_balancer_pool(server, pool);
-}
-
-/* A pool in the store that no flag names. */
+/* A pool of nobody's: another version's, or another program's. */
 static bool check_leftovers(struct server *server, struct text *problem) {
     ipalloc_pool *pool = NULL;
     while (ipalloc_pool_next(server->registry, &pool) == IPALLOC_OK) {
-        if (is_asked_for(server, pool)) {
-            continue;
+        const char *name = ipalloc_pool_name(pool);
+        if (!cluster_is_cluster_pool(name) && pool != server->pools.node_ports &&
+            !balancers_is_pool(pool)) {
+            text_format(problem,
+                        "%s: the store has pool %s, which is none of an API server's; start with "
+                        "another store, or another prefix in it",
+                        ipalloc_strerror(IPALLOC_E_MISMATCH), name);
+            return false;
         }
-        ipalloc_pool_range range = {.size = sizeof range};
-        char cidr[IPALLOC_CIDR_TEXT] = "ports";
-        if (ipalloc_pool_get_range(pool, 0, &range, NULL) == IPALLOC_OK &&
-            range.cidr.base.family != 0) {
-            ipalloc_cidr_format(&range.cidr, cidr);
-        }
-        text_format(problem,
-                    "%s: the store has pool %s (%s), but no flag names that range; start with the "
-                    "flags that it was made with",
-                    ipalloc_strerror(IPALLOC_E_MISMATCH), ipalloc_pool_name(pool), cidr);
-        return false;
     }
     return true;
 }
@@ -216,7 +149,7 @@ static bool check_leftovers(struct server *server, struct text *problem) {
 static bool define_pools(struct server *server, struct text *problem) {
     server->pools = (ipalloc_service_pools){.size = sizeof server->pools};
     return define_cluster_pools(server, problem) && define_port_pool(server, problem) &&
-           define_balancer_pools(server, problem) && check_leftovers(server, problem);
+           balancers_define(server, problem) && check_leftovers(server, problem);
 }
 
 /* --- default/kubernetes ----------------------------------------------------------------------- */

@@ -15,13 +15,15 @@ bool cluster_is_cluster_pool(const char *name);
 int cluster_define_pool(struct server *server, int family, const ipalloc_cidr *ranges, size_t count,
                         ipalloc_error *error);
 
+/* ipalloc_pool_define; others may start at the same moment, and make the same pool. */
+int cluster_define_patiently(struct server *server, const char *name,
+                             const ipalloc_pool_definition *definition, ipalloc_pool **out,
+                             ipalloc_error *error);
+
 /* The pools that Services draw from at this moment, and another pair of ClusterIP pools for them:
  * the default family's, and the other one's or NULL. */
 ipalloc_service_pools cluster_service_pools(struct server *server);
 void cluster_publish_pools(struct server *server, ipalloc_pool *first, ipalloc_pool *second);
-
-/* The place in `balancers` of the pool with that name ("": the default); -1: there is none. */
-int cluster_find_balancer(const struct server *server, const char *name);
 
 /* Make default/kubernetes where it is not there: at the start, and when somebody has deleted it. */
 void cluster_ensure_kubernetes_service(struct server *server);

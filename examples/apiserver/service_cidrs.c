@@ -7,6 +7,7 @@
  */
 #include "service_cidrs.h"
 
+#include "balancers.h"
 #include "cluster.h"
 #include "object_store.h"
 #include "record.h"
@@ -159,9 +160,11 @@ static bool find_overlap(ipalloc_pool *pool, const ipalloc_cidr *cidr, ipalloc_c
 
 static bool find_balancer_overlap(struct server *server, const ipalloc_cidr *cidr,
                                   ipalloc_cidr *found) {
+    ipalloc_pool *pool = NULL;
     bool any = false;
-    for (size_t i = 0; !any && i < server->options->balancer_count; i++) {
-        any = find_overlap(server->balancers[i][cidr->base.family == 6], cidr, found);
+    while (!any && ipalloc_pool_next(server->registry, &pool) == IPALLOC_OK) {
+        any = balancers_is_pool(pool) && ipalloc_pool_kind_of(pool) == cidr->base.family &&
+              find_overlap(pool, cidr, found);
     }
     return any;
 }

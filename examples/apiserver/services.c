@@ -5,6 +5,7 @@
  */
 #include "services.h"
 
+#include "balancers.h"
 #include "cluster.h"
 #include "object_store.h"
 #include "service_cidrs.h"
@@ -25,30 +26,58 @@ static const char *pool_asked_for(struct json_object *object) {
     return json_member_text(json_at(object, "metadata", "annotations", NULL), POOL_ANNOTATION);
 }
 
-/* Its pools; none where the name is not known: judge_pool has refused that, but for a Service that
- * was stored when it was. */
-static void choose_pools(const struct server *server, struct json_object *object,
-                         ipalloc_pool *out[2]) {
-    int index = cluster_find_balancer(server, pool_asked_for(object));
-    out[0] = index >= 0 ? server->balancers[index][0] : NULL;
-    out[1] = index >= 0 ? server->balancers[index][1] : NULL;
+/* Has it an address of that family from a load balancer? */
+static bool has_ingress(struct json_object *object, int family) {
+    struct json_object *points = json_at(object, "status", "loadBalancer", "ingress", NULL);
+    for (size_t i = 0; i < json_length(points); i++) {
+        const char *ip = json_member_text(json_object_array_get_idx(points, i), "ip");
+        if ((strchr(ip, ':') != NULL ? 6 : 4) == family && ip[0] != '\0') {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Where it drew from. */
+static ipalloc_pool *pool_before(const struct server *server, struct json_object *old, int family) {
+    const char *name = pool_asked_for(old);
+    return has_ingress(old, family) ? balancers_find_any(server, name, family)
+                                    : balancers_find(server, name, family);
+}
+
+/* Where it is to draw from: what it has it keeps, also from a pool that gives nothing new. */
+static ipalloc_pool *pool_now(const struct server *server, struct json_object *old,
+                              struct json_object *object, int family) {
+    const char *name = pool_asked_for(object);
+    bool stays = old != NULL && strcmp(pool_asked_for(old), name) == 0;
+    return stays ? pool_before(server, old, family) : balancers_find(server, name, family);
 }
 
 static ipalloc_service_pools pools_for(struct server *server, struct json_object *old,
                                        struct json_object *object) {
     ipalloc_service_pools pools = cluster_service_pools(server);
-    choose_pools(server, object, pools.load_balancer);
-    if (old != NULL) {
-        choose_pools(server, old, pools.load_balancer_before);
+    for (int i = 0; i < 2; i++) {
+        int family = i == 0 ? 4 : 6;
+        pools.load_balancer[i] = pool_now(server, old, object, family);
+        if (old != NULL) {
+            pools.load_balancer_before[i] = pool_before(server, old, family);
+        }
     }
     return pools;
 }
 
-static void judge_pool(struct server *server, struct json_object *object,
+/* One that it has may have lost its flag since. */
+static bool may_ask_for(const struct server *server, struct json_object *old, const char *name) {
+    return balancers_has(server, name) ||
+           (old != NULL && service_has_type(json_member(old, "spec"), "LoadBalancer") &&
+            strcmp(pool_asked_for(old), name) == 0);
+}
+
+static void judge_pool(struct server *server, struct json_object *old, struct json_object *object,
                        ipalloc_service_problems *problems) {
     const char *name = pool_asked_for(object);
     struct text known = {0};
-    if (cluster_find_balancer(server, name) >= 0 ||
+    if (may_ask_for(server, old, name) ||
         json_at(object, "spec", "loadBalancerClass", NULL) != NULL || /* another controller's */
         !service_has_type(json_member(object, "spec"), "LoadBalancer")) {
         return;
@@ -65,11 +94,7 @@ static void judge_pool(struct server *server, struct json_object *object,
 /* Are its load-balancer addresses of this server's pools? A class is another controller's. */
 static bool owns_ingress(const struct server *server, struct json_object *object) {
     struct json_object *spec = json_member(object, "spec");
-    bool pools = false;
-    for (size_t i = 0; i < server->options->balancer_count; i++) {
-        pools = pools || server->balancers[i][0] != NULL || server->balancers[i][1] != NULL;
-    }
-    return pools && service_has_type(spec, "LoadBalancer") &&
+    return balancers_any(server) && service_has_type(spec, "LoadBalancer") &&
            json_member(spec, "loadBalancerClass") == NULL;
 }
 
@@ -131,7 +156,7 @@ static void judge_service(struct server *server, struct json_object *old,
         return;
     }
     service_validate(old, object, problems);
-    judge_pool(server, object, problems);
+    judge_pool(server, old, object, problems);
     add_all(problems, &found);
     problems_sort(problems);
 }

@@ -266,7 +266,7 @@ START_TEST(a_range_too_many_says_so_and_the_others_go_on) {
     start();
     ck_assert_str_eq(cidr_ready("six"), "True"); /* its range was there before */
     ck_assert_str_eq(cidr_ready("kubernetes"), "True");
-    ck_assert_str_eq(cidr_ready("m100"), "False NotUsable: an address pool has 1 to 256 ranges, "
+    ck_assert_str_eq(cidr_ready("m100"), "False NotUsable: an address pool has at most 256 ranges, "
                                          "not 257");
     service_make("a", "\"ipFamilies\":[\"IPv6\"],");
     expect_code(cidr_delete("m200"), 200);

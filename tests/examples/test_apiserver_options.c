@@ -208,8 +208,6 @@ static const struct {
      "--service-cluster-ip-range=10.96.0.0/16", "ServiceCIDR kubernetes", "fd00::/108"},
     {"--service-node-port-range=30000-32767", "--service-node-port-range=30000-30009",
      "30000-32767", "30000-30009"},
-    {"--load-balancer-ip-range=192.0.2.0/24", "--load-balancer-ip-range=198.51.100.0/24",
-     "192.0.2.0/24", "198.51.100.0/24"},
 };
 
 START_TEST(a_store_with_other_ranges_is_refused_showing_both) {

@@ -316,7 +316,6 @@ static const struct {
     {"--service-cluster-ip-range=10.96.0.0/17,fd00:10:96::/108", "10.96.0.0/17"},
     {"--service-cluster-ip-range=10.96.0.0/16", "fd00:10:96::/108"},
     {"--service-node-port-range=30000-30100", "30000-30100"},
-    {"--load-balancer-ip-range=203.0.113.0/24", "203.0.113.0/24"},
 };
 
 START_TEST(other_ranges_on_the_same_store_are_a_mismatch) {
