@@ -46,6 +46,13 @@ typedef struct ipalloc_service_pools {
     ipalloc_pool *load_balancer_before[2]; /* for an update of a Service that drew from other ones
                                               until now: what it has of them goes in the same
                                               commit; NULL: from the same */
+    bool load_balancer_may_wait; /* a LoadBalancer Service that has no address of a pool, and finds
+                                    it full, is made without one (Kubernetes shows "<pending>")
+                                    and says so in ingress_waits; each later update tries again.
+                                    false: it is refused */
+    ipalloc_pool *const *more_load_balancers; /* for ipalloc_service_metrics alone: those that
+                                                 other Services draw from */
+    size_t more_load_balancer_count;
 } ipalloc_service_pools;
 
 typedef struct ipalloc_service_port {
@@ -77,6 +84,7 @@ typedef struct ipalloc_service {
     char load_balancer_ip[IPALLOC_SERVICE_TEXT];
     size_t ingress_ip_count; /* out: addresses from the load-balancer pools */
     char ingress_ips[2][IPALLOC_SERVICE_TEXT];
+    bool ingress_waits;              /* out: it lacks an address of a pool that was full */
     bool has_external_ips;           /* a ClusterIP Service with externalIPs has a traffic policy */
     const char *load_balancer_class; /* NULL: none. Not copied, and set to NULL where it goes with
                                         the type; its form is the caller's to check */

@@ -7,6 +7,9 @@
  * Kubernetes without a cloud; likewise for a Service of another loadBalancerClass than the pools'.
  * What the Service has it keeps until its type or the wish changes, or the caller chooses other
  * pools for it: then it gets another address and loses the one it had in one commit.
+ *
+ * A Service that had no address may wait for one where the caller allows that, as in a cloud. One
+ * that has an address does not lose it for a full pool: that is refused.
  */
 #include "kubernetes/service_work.h"
 
@@ -95,7 +98,8 @@ static int make_way(service_work *work, ipalloc_pool *pool, const char *slot,
     return release_slot(work, pool, slot);
 }
 
-static int claim_family(service_work *work, ipalloc_pool *pool, const char *slot, int family) {
+static int claim_family(service_work *work, ipalloc_pool *pool, const char *slot, int family,
+                        bool may_wait) {
     ipalloc_service *after = &work->after;
     ipalloc_addr wish, given;
     bool wished = family_of_address(after->load_balancer_ip) == family &&
@@ -106,6 +110,10 @@ static int claim_family(service_work *work, ipalloc_pool *pool, const char *slot
         status = make_way(work, pool, slot, &wish);
     if (status == IPALLOC_OK)
         status = claim_address(work, pool, slot, wished ? &wish : NULL, &given);
+    if (status == IPALLOC_E_FULL && may_wait) {
+        after->ingress_waits = true;
+        return IPALLOC_OK;
+    }
     if (claim_is_refused(status))
         return refuse_claim(work, pool, status, wished ? &wish : NULL);
     if (status == IPALLOC_OK)
@@ -113,15 +121,25 @@ static int claim_family(service_work *work, ipalloc_pool *pool, const char *slot
     return status;
 }
 
+/* Give back what it has of the pool that it leaves. */
+static int leave_pool(service_work *work, ipalloc_pool *left, const char *slot, bool *had_one) {
+    ipalloc_addr held = {0};
+    int status = find_slot(work, left, slot, &held);
+    *had_one = held.family != 0;
+    return status == IPALLOC_OK ? release_slot(work, left, slot) : status;
+}
+
 static int settle_family(service_work *work, int family) {
     ipalloc_pool *pool = pool_of_family(work, family), *left = left_pool(work, family);
     char slot[IPALLOC_SLOT_MAX + 1];
+    bool had_one = false;
     snprintf(slot, sizeof slot, "loadBalancer/%s", family_name(family));
-    int status = left != NULL ? release_slot(work, left, slot) : IPALLOC_OK;
+    int status = left != NULL ? leave_pool(work, left, slot, &had_one) : IPALLOC_OK;
     if (status != IPALLOC_OK || pool == NULL)
         return status;
     if (wants_family(work, family))
-        return claim_family(work, pool, slot, family);
+        return claim_family(work, pool, slot, family,
+                            work->pools.load_balancer_may_wait && !had_one);
     if (work->updating && type_is(&work->before, "LoadBalancer"))
         return release_slot(work, pool, slot);
     return IPALLOC_OK;
@@ -130,6 +148,7 @@ static int settle_family(service_work *work, int family) {
 int service_claim_load_balancer(service_work *work) {
     ipalloc_service *after = &work->after;
     after->ingress_ip_count = 0;
+    after->ingress_waits = false;
     if (!has_pools(work))
         return IPALLOC_OK;
     int status = is_served(work) ? check_wish(work) : IPALLOC_OK;

@@ -28,6 +28,8 @@ typedef struct metric_group {
     const char *what; /* in words */
     bool has_ranges;  /* one series a CIDR, and durations */
     const ipalloc_pool *pools[2];
+    ipalloc_pool *const *more;
+    size_t more_count;
 } metric_group;
 
 typedef struct metrics {
@@ -129,14 +131,25 @@ static void append_pool(metrics *m, const char *name, const ipalloc_pool *pool,
     }
 }
 
+static size_t pool_count(const metric_group *group) {
+    return 2 + group->more_count;
+}
+
+/* NULL: none there, or one that came before. */
+static const ipalloc_pool *pool_at(const metric_group *group, size_t index) {
+    const ipalloc_pool *pool = index < 2 ? group->pools[index] : group->more[index - 2];
+    for (size_t i = 0; i < index; i++)
+        if (pool == (i < 2 ? group->pools[i] : group->more[i - 2]))
+            return NULL;
+    return pool;
+}
+
 static void append_family(metrics *m, const char *name, const char *type, const char *help,
                           append_series append) {
-    const ipalloc_pool *const *pools = m->group->pools;
     append_head(m, name, type, help);
-    if (pools[0] != NULL)
-        append_pool(m, name, pools[0], append);
-    if (pools[1] != NULL && pools[1] != pools[0])
-        append_pool(m, name, pools[1], append);
+    for (size_t i = 0; i < pool_count(m->group); i++)
+        if (pool_at(m->group, i) != NULL)
+            append_pool(m, name, pool_at(m->group, i), append);
 }
 
 /* --- repair ----------------------------------------------------------------------------------- */
@@ -148,23 +161,23 @@ static const char *const REPAIR_TYPES[REPAIR_KINDS] = {[IPALLOC_REPAIR_LEAK] = "
                                                        [IPALLOC_REPAIR_OUT_OF_RANGE] =
                                                            "outOfRange"};
 
-static uint64_t repairs_of(const ipalloc_pool *pool, size_t kind) {
-    return pool != NULL ? atomic_load_relaxed(&pool->repairs[kind]) : 0;
+static uint64_t repairs_of(const metric_group *group, size_t kind) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < pool_count(group); i++)
+        if (pool_at(group, i) != NULL)
+            sum += atomic_load_relaxed(&pool_at(group, i)->repairs[kind]);
+    return sum;
 }
 
-static void append_repairs(metrics *m) {
+static void append_repairs(metrics *m, const ipalloc_registry *registry) {
     const metric_group *group = m->group;
-    const ipalloc_registry *registry =
-        (group->pools[0] ? group->pools[0] : group->pools[1])->registry;
-    const ipalloc_pool *second = group->pools[1] != group->pools[0] ? group->pools[1] : NULL;
     char name[32];
     m->prefix = group->repair_prefix;
     snprintf(name, sizeof name, "%s_errors", group->has_ranges ? "ip" : "port");
     append_head(m, name, "counter", "What repair has put right or found wrong");
     for (size_t kind = 1; kind < REPAIR_KINDS; kind++)
         text_format(&m->text, "%s%s_total{type=\"%s\"} %" PRIu64 "\n", m->prefix, name,
-                    REPAIR_TYPES[kind],
-                    repairs_of(group->pools[0], kind) + repairs_of(second, kind));
+                    REPAIR_TYPES[kind], repairs_of(group, kind));
     append_head(m, "reconcile_errors", "counter", "Repair reports that could not be made");
     text_format(&m->text, "%sreconcile_errors_total %" PRIu64 "\n", m->prefix,
                 atomic_load_relaxed(&registry->repair_failures));
@@ -172,9 +185,16 @@ static void append_repairs(metrics *m) {
 
 /* --- groups ----------------------------------------------------------------------------------- */
 
-static void append_group(metrics *m, const metric_group *group) {
+static bool has_any_pool(const metric_group *group) {
+    for (size_t i = 0; i < pool_count(group); i++)
+        if (pool_at(group, i) != NULL)
+            return true;
+    return false;
+}
+
+static void append_group(metrics *m, const metric_group *group, const ipalloc_registry *registry) {
     char used[32], available[32];
-    if (group->pools[0] == NULL && group->pools[1] == NULL)
+    if (!has_any_pool(group))
         return;
     m->group = group;
     m->prefix = group->prefix;
@@ -188,10 +208,11 @@ static void append_group(metrics *m, const metric_group *group) {
     if (group->has_ranges)
         append_family(m, "allocation_duration_seconds", "histogram",
                       "How long it took to claim and commit", append_durations);
-    append_repairs(m);
+    append_repairs(m, registry);
 }
 
-static void append_groups(metrics *m, const ipalloc_service_pools *pools) {
+static void append_groups(metrics *m, const ipalloc_service_pools *pools,
+                          const ipalloc_registry *registry) {
     const metric_group groups[] = {{.prefix = "kube_apiserver_clusterip_allocator_",
                                     .repair_prefix = "apiserver_clusterip_repair_",
                                     .unit = "ips",
@@ -208,9 +229,15 @@ static void append_groups(metrics *m, const ipalloc_service_pools *pools) {
                                     .unit = "ips",
                                     .what = "load-balancer addresses of Services",
                                     .has_ranges = true,
-                                    .pools = {pools->load_balancer[0], pools->load_balancer[1]}}};
+                                    .pools = {pools->load_balancer[0], pools->load_balancer[1]},
+                                    .more = pools->more_load_balancers,
+                                    .more_count = pools->more_load_balancer_count}};
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++)
-        append_group(m, &groups[i]);
+        append_group(m, &groups[i], registry);
+}
+
+static bool is_address_pool(const ipalloc_registry *registry, const ipalloc_pool *pool) {
+    return pool == NULL || registry_check_pool(registry, pool, ADDRESS_KIND, NULL) == IPALLOC_OK;
 }
 
 /* All pools that are given are the registry's, and ports are where ports should be. */
@@ -220,8 +247,9 @@ static bool pools_fit(const ipalloc_registry *registry, const ipalloc_service_po
     bool fit = pools->node_ports == NULL ||
                registry_check_pool(registry, pools->node_ports, IPALLOC_POOL_PORT, NULL) == 0;
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        fit = fit && (all[i] == NULL ||
-                      registry_check_pool(registry, all[i], ADDRESS_KIND, NULL) == IPALLOC_OK);
+        fit = fit && is_address_pool(registry, all[i]);
+    for (size_t i = 0; i < pools->more_load_balancer_count; i++)
+        fit = fit && is_address_pool(registry, pools->more_load_balancers[i]);
     return fit;
 }
 
@@ -235,7 +263,7 @@ size_t ipalloc_service_metrics(ipalloc_registry *registry, const ipalloc_service
         return 0;
     text_init(&m.text, &registry->hooks);
     gate_enter(&registry->gate);
-    append_groups(&m, &given);
+    append_groups(&m, &given, registry);
     gate_leave(&registry->gate);
     text_append_text(&m.text, "# EOF\n");
     size_t length = m.text.failed ? 0 : m.text.length;

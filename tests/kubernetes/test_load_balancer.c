@@ -152,6 +152,81 @@ START_TEST(a_full_pool_refuses_the_service) {
 }
 END_TEST
 
+/* Where the caller lets it wait, all else is as it would be, and an update tries again. */
+START_TEST(a_service_waits_for_an_address_of_a_full_pool) {
+    cluster c;
+    test_service s, other;
+    cluster_open(&c, &(cluster_shape){.cluster_ips = DUAL,
+                                      .load_balancer = {"192.0.2.0/31", "2001:db8::/120"}});
+    c.pools.load_balancer_may_wait = true;
+    ck_assert_status(cluster_create(&c, "a", "type=LoadBalancer ports=80", NULL), IPALLOC_OK);
+    ck_assert_status(cluster_create(&c, "b", "type=LoadBalancer ports=80", &other), IPALLOC_OK);
+    ck_assert(!other.service.ingress_waits);
+    ck_assert_status_error(
+        cluster_create(&c, "x", "type=LoadBalancer policy=RequireDualStack ports=80", &s),
+        IPALLOC_OK, &c.error);
+    ck_assert(s.service.ingress_waits);
+    ck_assert_uint_eq(s.service.ingress_ip_count, 1);
+    ck_assert_str_eq(s.service.ingress_ips[0], "2001:db8::");
+    ck_assert_holds_what_it_shows(&c, "x", &s);
+    ck_assert_str_eq(cluster_used(&c), "ip=3 ip2=1 ports=3 lb4=2 lb6=1");
+    const char *same = "type=LoadBalancer policy=RequireDualStack ports=80";
+    ck_assert_status(cluster_update(&c, "x", &s, same, &s), IPALLOC_OK);
+    ck_assert(s.service.ingress_waits);
+    ck_assert_status(cluster_update(&c, "b", &other, "type=ClusterIP ports=80", &other),
+                     IPALLOC_OK);
+    ck_assert_status(cluster_update(&c, "x", &s, same, &s), IPALLOC_OK);
+    ck_assert(!s.service.ingress_waits);
+    ck_assert_uint_eq(s.service.ingress_ip_count, 2);
+    ck_assert_str_eq(s.service.ingress_ips[0], "192.0.2.1");
+    ck_assert_holds_what_it_shows(&c, "x", &s);
+    /* one of another type that becomes such a Service waits, too */
+    ck_assert_status(cluster_update(&c, "b", &other, "type=LoadBalancer ports=80", &other),
+                     IPALLOC_OK);
+    ck_assert(other.service.ingress_waits);
+    /* an address that is asked for is not waited for */
+    ck_assert_status(cluster_create(&c, "y", "type=LoadBalancer lb=192.0.2.1 ports=80", NULL),
+                     IPALLOC_E_TAKEN);
+    cluster_close(&c);
+}
+END_TEST
+
+/* Who has an address does not lose it for a full pool. */
+START_TEST(a_move_to_a_full_pool_is_refused_though_others_may_wait) {
+    cluster c;
+    test_service s, waiting;
+    cluster_open(&c, &(cluster_shape){.cluster_ips = DUAL, .load_balancer = {"192.0.2.0/31"}});
+    ipalloc_pool_definition definition = {.size = sizeof definition,
+                                          .kind = 4,
+                                          .ranges = (ipalloc_cidr[]){cidr("203.0.113.0/31")},
+                                          .range_count = 1,
+                                          .strategy = IPALLOC_STRATEGY_LOWEST,
+                                          .use_all_addresses = true};
+    ipalloc_pool *first = c.pools.load_balancer[0], *second;
+    ck_assert_status(ipalloc_pool_define(c.registry, "second", &definition, &second, NULL),
+                     IPALLOC_OK);
+    c.pools.load_balancer_may_wait = true;
+    cluster_create(&c, "a", "type=LoadBalancer ports=80", NULL);
+    cluster_create(&c, "b", "type=LoadBalancer ports=80", NULL);
+    cluster_create(&c, "w", "type=LoadBalancer ports=80", &waiting);
+    c.pools.load_balancer[0] = second;
+    cluster_create(&c, "s", "type=LoadBalancer ports=80", &s);
+    ck_assert_str_eq(s.service.ingress_ips[0], "203.0.113.0");
+    c.pools.load_balancer_before[0] = second;
+    c.pools.load_balancer[0] = first;
+    ck_assert_status(cluster_update(&c, "s", &s, "type=LoadBalancer ports=80", NULL),
+                     IPALLOC_E_FULL);
+    ck_assert_str_eq(cluster_used(&c), "ip=4 ip2=0 ports=4 lb4=2");
+    /* one that waits may wait elsewhere, and finds an address there */
+    c.pools.load_balancer_before[0] = first;
+    c.pools.load_balancer[0] = second;
+    ck_assert_status(cluster_update(&c, "w", &waiting, "type=LoadBalancer ports=80", &waiting),
+                     IPALLOC_OK);
+    ck_assert_str_eq(waiting.service.ingress_ips[0], "203.0.113.1");
+    cluster_close(&c);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("load_balancer");
     TCase *tc = tcase_create("load_balancer");
@@ -161,6 +236,8 @@ int main(void) {
     tcase_add_loop_test(tc, a_service_of_another_class_is_left_to_its_controller, 0,
                         LENGTH(CLASSES));
     tcase_add_test(tc, a_full_pool_refuses_the_service);
+    tcase_add_test(tc, a_service_waits_for_an_address_of_a_full_pool);
+    tcase_add_test(tc, a_move_to_a_full_pool_is_refused_though_others_may_wait);
     suite_add_tcase(suite, tc);
     return test_main(suite);
 }

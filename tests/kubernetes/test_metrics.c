@@ -147,6 +147,36 @@ START_TEST(pools_that_are_not_given_are_not_shown) {
 }
 END_TEST
 
+/* Pools that only some Services draw from are shown beside the others, each once. */
+START_TEST(more_load_balancer_pools_are_shown_too) {
+    cluster c;
+    cluster_open(&c, &FULL_CLUSTER);
+    ipalloc_pool_definition definition = {.size = sizeof definition,
+                                          .kind = 4,
+                                          .ranges = (ipalloc_cidr[]){cidr("203.0.113.0/30")},
+                                          .range_count = 1,
+                                          .use_all_addresses = true};
+    ipalloc_pool *second;
+    ck_assert_status(ipalloc_pool_define(c.registry, "second", &definition, &second, NULL),
+                     IPALLOC_OK);
+    ipalloc_pool *more[] = {c.pools.load_balancer[0], second, NULL, second};
+    c.pools.more_load_balancers = more;
+    c.pools.more_load_balancer_count = 4;
+    ck_assert_series(&c, LB "available_ips{cidr=\"203.0.113.0/30\"}", "4");
+    ck_assert_series(&c, LB "available_ips{cidr=\"192.0.2.0/30\"}", "4");
+    char *text = scrape(&c);
+    const char *series = "\n" LB "available_ips{cidr=\"";
+    size_t count = 0;
+    for (const char *at = text; (at = strstr(at, series)) != NULL; at++)
+        count++;
+    ck_assert_uint_eq(count, 3);
+    free(text);
+    more[2] = c.pools.node_ports; /* no addresses */
+    ck_assert_uint_eq(ipalloc_service_metrics(c.registry, &c.pools, NULL, 0), 0);
+    cluster_close(&c);
+}
+END_TEST
+
 START_TEST(callers_mistakes_write_nothing) {
     cluster c, other;
     cluster_open(&c, &FULL_CLUSTER);
@@ -454,6 +484,7 @@ static Suite *suite(void) {
     tcase_add_test(c, every_series_is_there_from_the_first_scrape);
     tcase_add_test(c, bounds_are_those_of_the_counters);
     tcase_add_test(c, pools_that_are_not_given_are_not_shown);
+    tcase_add_test(c, more_load_balancer_pools_are_shown_too);
     tcase_add_test(c, callers_mistakes_write_nothing);
     tcase_add_test(c, scope_tells_what_was_asked_for_from_what_was_picked);
     tcase_add_test(c, gauges_are_what_the_store_holds_before_and_after_a_restart);
