@@ -66,7 +66,7 @@ static void note_service(struct endpoint_keeper *keeper, const char *name,
 static void on_service(void *context, const char *name, struct json_object *old,
                        struct json_object *new) {
     struct endpoint_keeper *keeper = context;
-    (void)old;
+    endpoint_note_balancer(keeper, name, old, new);
     unnote_service(keeper, name);
     if (new != NULL) {
         note_service(keeper, name, new);
@@ -235,5 +235,6 @@ void endpoint_forget_all(struct endpoint_keeper *keeper) {
     name_index_clear(&keeper->sliced);
     string_map_clear(&keeper->noted, free);
     string_map_clear(&keeper->ending, NULL);
+    string_map_clear(&keeper->waiting, NULL);
     due_close(&keeper->due);
 }

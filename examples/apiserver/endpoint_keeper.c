@@ -27,6 +27,7 @@ static void *run(void *context) {
         wait_ms = -1;
         if (client_has_synced(keeper->client)) {
             wait_ms = endpoint_end_due(keeper);
+            wait_ms = sooner(wait_ms, endpoint_give_waiting(keeper));
             wait_ms = sooner(wait_ms, endpoint_settle(keeper));
         }
     }

@@ -1,6 +1,7 @@
 /*
  * endpoint_keeper.h: what follows from Services and Pods in the server's own background: the
- * EndpointSlices of Services, Pods that have had their time to end, Events that are old.
+ * EndpointSlices of Services, Pods that have had their time to end, Events that are old, Services
+ * that wait for a load-balancer address.
  *
  * A thread that is a client of the server like any other (examples/client): it follows the objects
  * by watches and writes by requests, so it holds no lock of the server's and bypasses no rule. All

@@ -2,8 +2,9 @@
  * endpoint_pass.h: the parts of the endpoints' keeper, which share one struct and one thread.
  *
  * endpoint_index.c notes what each change of an object makes due, endpoint_settle.c brings the
- * slices of what is due to what they should be, endpoint_clock.c ends what ends by the clock, and
- * endpoint_keeper.c has the thread that calls them.
+ * slices of what is due to what they should be, endpoint_clock.c ends what ends by the clock,
+ * endpoint_balancer.c gives addresses to Services that wait for one, and endpoint_keeper.c has the
+ * thread that calls them.
  */
 #ifndef APISERVER_ENDPOINT_PASS_H
 #define APISERVER_ENDPOINT_PASS_H
@@ -28,11 +29,13 @@ struct endpoint_keeper {
     struct name_index labelled;  /* "NAMESPACE/LABEL=VALUE": Pods with that label */
     struct name_index sliced;    /* Service: its slices that are ours */
     struct string_map ending;    /* Pods that are to end */
+    struct string_map waiting;   /* Services that wait for a load-balancer address */
     struct due_list due;
     int64_t pause_until; /* the server answers nothing now; of CLOCK_MONOTONIC, ms */
     bool in_trouble;     /* and that was said */
     time_t next_end;     /* of a Pod; 0: none ends */
     time_t next_sweep;   /* for old Events */
+    time_t next_try;     /* for those that wait; 0: at once */
 };
 
 /* --- endpoint_index.c --- */
@@ -71,5 +74,14 @@ void endpoint_note_end(struct endpoint_keeper *keeper, const char *name, struct 
 /* End the Pods whose time is over and remove old Events. Returns milliseconds until more is to do;
  * -1: nothing is. */
 int endpoint_end_due(struct endpoint_keeper *keeper);
+
+/* --- endpoint_balancer.c --- */
+
+/* Note a Service that waits for a load-balancer address, and one that gave such an address back. */
+void endpoint_note_balancer(struct endpoint_keeper *keeper, const char *name,
+                            struct json_object *old, struct json_object *new);
+
+/* Let those that wait try again, if one may have become free. Returns as endpoint_settle. */
+int endpoint_give_waiting(struct endpoint_keeper *keeper);
 
 #endif

@@ -85,6 +85,8 @@ void page_metrics(struct server *server, const struct request *request, struct r
     (void)request;
     size_t capacity = 0;
     ipalloc_service_pools pools = cluster_service_pools(server);
+    pools.more_load_balancers = &server->balancers[0][0];
+    pools.more_load_balancer_count = sizeof server->balancers / sizeof server->balancers[0][0];
     size_t needed = ipalloc_service_metrics(server->registry, &pools, NULL, 0);
     char *metrics = NULL;
     while (needed >= capacity) { /* it may grow between two looks */

@@ -1,6 +1,8 @@
 /* service_fields.c: JSON to ipalloc_service and back; see service_fields.h. */
 #include "service_fields.h"
 
+#include "record.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -122,6 +124,44 @@ static void write_ingress(struct json_object *object, const ipalloc_service *ser
     json_set(json_ensure(object, "status"), "loadBalancer", balancer);
 }
 
+static struct json_object *waits_condition(void) {
+    char moment[MOMENT_TEXT];
+    struct json_object *condition = json_object_new_object();
+    moment_format(time(NULL), moment);
+    json_set_text(condition, "lastTransitionTime", moment);
+    json_set_text(condition, "message",
+                  "no address of its load-balancer pool is free; it gets one as soon as one is");
+    json_set_text(condition, "reason", "RangeFull");
+    json_set_text(condition, "status", "True");
+    json_set_text(condition, "type", SERVICE_WAITS);
+    return condition;
+}
+
+/* One that is there already stays as it is, with its time. */
+static void write_waits(struct json_object *object, bool waits) {
+    struct json_object *status = json_ensure(object, "status");
+    struct json_object *present = json_member(status, "conditions");
+    struct json_object *conditions = json_object_new_array();
+    bool has_it = false;
+    for (size_t i = 0; i < json_length(present); i++) {
+        struct json_object *condition = json_object_array_get_idx(present, i);
+        bool is_it = strcmp(json_member_text(condition, "type"), SERVICE_WAITS) == 0;
+        has_it = has_it || is_it;
+        if (!is_it || waits) {
+            json_object_array_add(conditions, json_object_get(condition));
+        }
+    }
+    if (waits && !has_it) {
+        json_object_array_add(conditions, waits_condition());
+    }
+    if (json_length(conditions) > 0) {
+        json_set(status, "conditions", conditions);
+    } else {
+        json_object_put(conditions);
+        json_remove(status, "conditions");
+    }
+}
+
 void service_fields_write(struct json_object *object, const struct service_fields *fields,
                           bool owns_ingress) {
     const ipalloc_service *service = &fields->service;
@@ -142,5 +182,6 @@ void service_fields_write(struct json_object *object, const struct service_field
     bool balanced = strcmp(service->type, "LoadBalancer") == 0;
     if (owns_ingress || !balanced) {
         write_ingress(object, service);
+        write_waits(object, service->ingress_waits);
     }
 }

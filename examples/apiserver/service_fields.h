@@ -6,6 +6,9 @@
 
 #include <ipalloc/service.h>
 
+/* The condition of a Service that waits for a load-balancer address. */
+#define SERVICE_WAITS "ipalloc/LoadBalancerWaits"
+
 /* An ipalloc_service with the ports it points to; large, so keep it off small stacks. */
 struct service_fields {
     ipalloc_service service;
@@ -17,7 +20,7 @@ struct service_fields {
 void service_fields_read(struct json_object *object, struct service_fields *fields);
 
 /* Write back what was defaulted and allocated. `owns_ingress`: this server gives load-balancer
- * addresses, so status.loadBalancer is its own to write. */
+ * addresses, so status.loadBalancer is its own to write, and whether it waits for one. */
 void service_fields_write(struct json_object *object, const struct service_fields *fields,
                           bool owns_ingress);
 

@@ -16,18 +16,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POOL_ANNOTATION "ipalloc/load-balancer-pool"
-
 /* --- which pools of load-balancer addresses ----------------------------------------------------
  */
 
 /* The name of the pool that a Service asks for; "" : the default. */
 static const char *pool_asked_for(struct json_object *object) {
-    return json_member_text(json_at(object, "metadata", "annotations", NULL), POOL_ANNOTATION);
+    return json_member_text(json_at(object, "metadata", "annotations", NULL),
+                            SERVICE_POOL_ANNOTATION);
 }
 
-/* Has it an address of that family from a load balancer? */
-static bool has_ingress(struct json_object *object, int family) {
+bool service_has_ingress(struct json_object *object, int family) {
     struct json_object *points = json_at(object, "status", "loadBalancer", "ingress", NULL);
     for (size_t i = 0; i < json_length(points); i++) {
         const char *ip = json_member_text(json_object_array_get_idx(points, i), "ip");
@@ -41,8 +39,8 @@ static bool has_ingress(struct json_object *object, int family) {
 /* Where it drew from. */
 static ipalloc_pool *pool_before(const struct server *server, struct json_object *old, int family) {
     const char *name = pool_asked_for(old);
-    return has_ingress(old, family) ? balancers_find_any(server, name, family)
-                                    : balancers_find(server, name, family);
+    return service_has_ingress(old, family) ? balancers_find_any(server, name, family)
+                                            : balancers_find(server, name, family);
 }
 
 /* Where it is to draw from: what it has it keeps, also from a pool that gives nothing new. */
@@ -56,6 +54,7 @@ static ipalloc_pool *pool_now(const struct server *server, struct json_object *o
 static ipalloc_service_pools pools_for(struct server *server, struct json_object *old,
                                        struct json_object *object) {
     ipalloc_service_pools pools = cluster_service_pools(server);
+    pools.load_balancer_may_wait = true; /* endpoint_balancer.c tries again */
     for (int i = 0; i < 2; i++) {
         int family = i == 0 ? 4 : 6;
         pools.load_balancer[i] = pool_now(server, old, object, family);
@@ -85,7 +84,8 @@ static void judge_pool(struct server *server, struct json_object *old, struct js
     for (size_t i = 1; i < server->options->balancer_count; i++) {
         text_format(&known, "%s\"%s\"", i > 1 ? ", " : "", server->options->balancers[i].name);
     }
-    problem_add(problems, "FieldValueNotSupported", "metadata.annotations[" POOL_ANNOTATION "]",
+    problem_add(problems, "FieldValueNotSupported",
+                "metadata.annotations[" SERVICE_POOL_ANNOTATION "]",
                 "Unsupported value: \"%.100s\": supported values: %s", name,
                 known.size > 0 ? known.data : "none, as no pool has a name");
     text_clear(&known);
@@ -106,10 +106,10 @@ static bool owns_ingress(const struct server *server, struct json_object *object
 static void keep_pool(struct json_object *old, struct json_object *object) {
     struct json_object *before = json_at(old, "metadata", "annotations", NULL);
     struct json_object *metadata = json_member(object, "metadata");
-    if (json_member(before, POOL_ANNOTATION) != NULL) {
-        json_carry(before, json_ensure(metadata, "annotations"), POOL_ANNOTATION);
+    if (json_member(before, SERVICE_POOL_ANNOTATION) != NULL) {
+        json_carry(before, json_ensure(metadata, "annotations"), SERVICE_POOL_ANNOTATION);
     } else if (json_member(metadata, "annotations") != NULL) {
-        json_remove(json_member(metadata, "annotations"), POOL_ANNOTATION);
+        json_remove(json_member(metadata, "annotations"), SERVICE_POOL_ANNOTATION);
     }
 }
 

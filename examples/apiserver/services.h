@@ -4,6 +4,12 @@
 
 #include "resource.h"
 
+/* Which pool of load-balancer addresses a Service draws from. */
+#define SERVICE_POOL_ANNOTATION "ipalloc/load-balancer-pool"
+
+/* Has it an address of that family (4, 6) from a load balancer? */
+bool service_has_ingress(struct json_object *service, int family);
+
 extern const struct schema schema_service; /* service_schema.c */
 
 #define SERVICE_COLUMNS 7

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DEFAULT "--load-balancer-ip-range="
 #define PUBLIC  DEFAULT "public="
@@ -143,6 +144,26 @@ START_TEST(a_range_grows_and_shrinks_in_place) {
 }
 END_TEST
 
+START_TEST(who_waits_gets_an_address_of_the_range_that_was_added) {
+    start(DEFAULT "192.0.2.0/31", NULL);
+    make("a", "", "");
+    make("b", "", "");
+    make("late", "", "");
+    has_address("late", "");
+    start(DEFAULT "192.0.2.0/31,198.51.100.0/24", NULL);
+    double until = seconds_now() + 20;
+    char address[64] = "";
+    while (address[0] == '\0' && seconds_now() < until) {
+        struct answer answer = service_get(&server, "late");
+        snprintf(address, sizeof address, "%s",
+                 answer_text(&answer, "status.loadBalancer.ingress.0.ip"));
+        answer_free(&answer);
+        usleep(20000);
+    }
+    has_address("late", "198.51.100.");
+}
+END_TEST
+
 START_TEST(a_pool_without_a_flag_keeps_what_it_has_until_its_services_leave) {
     start(DEFAULT "192.0.2.0/24", PUBLIC "203.0.113.0/24");
     make("stays", "public", "");
@@ -195,6 +216,7 @@ int main(void) {
     tcase_add_test(tests, a_range_given_by_mistake_is_corrected_by_the_next_start);
     tcase_add_test(tests, what_is_held_in_a_range_without_a_flag_stays_and_nothing_new_is_given);
     tcase_add_test(tests, a_range_grows_and_shrinks_in_place);
+    tcase_add_test(tests, who_waits_gets_an_address_of_the_range_that_was_added);
     tcase_add_test(tests, a_pool_without_a_flag_keeps_what_it_has_until_its_services_leave);
     tcase_add_test(tests, ranges_go_from_pool_to_pool_where_nothing_is_held);
     suite_add_tcase(suite, tests);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct server_process server;
 
@@ -109,12 +110,16 @@ START_TEST(another_pool_is_another_address_and_the_end_of_the_first) {
 }
 END_TEST
 
-START_TEST(a_move_that_cannot_be_changes_nothing) {
+static void fill_public(void) {
     for (int i = 0; i < 4; i++) { /* all four addresses of a /30 are given out */
         char name[16];
         snprintf(name, sizeof name, "fill%d", i);
         is_made(name, "public", "", "203.0.113.");
     }
+}
+
+START_TEST(a_move_that_cannot_be_changes_nothing) {
+    fill_public();
     is_made("web", "lab", "", "198.51.100.");
     struct answer before = service_get(&server, "web");
     is_refused(service_patch(&server, "web",
@@ -134,6 +139,95 @@ START_TEST(a_move_that_cannot_be_changes_nothing) {
     ck_assert_int_eq(leases_with("198.51.100."), 1);
     must_delete(&server, "web");
     ck_assert_int_eq(leases_with("198.51.100."), 0);
+    expect_nothing_to_repair(&server);
+}
+END_TEST
+
+/* It is made all the same, without an address, and says why. */
+static void waits(const char *name, const char *pool, const char *more) {
+    struct answer answer = make(name, pool, more);
+    ck_assert_msg(answer.code == 201, "%s: %s", name, answer.text);
+    ck_assert_str_eq(answer_text(&answer, "status.conditions.0.type"), "ipalloc/LoadBalancerWaits");
+    ck_assert_str_ne(answer_text(&answer, "spec.ports.0.nodePort"), "");
+    answer_free(&answer);
+}
+
+/* It comes to have so many addresses, the first of which begins so. */
+static void gets(const char *name, const char *prefix, int count) {
+    double until = seconds_now() + 20;
+    struct answer answer;
+    char last[48];
+    snprintf(last, sizeof last, "status.loadBalancer.ingress.%d.ip", count - 1);
+    for (;;) {
+        answer = service_get(&server, name);
+        if (answer_text(&answer, last)[0] != '\0' || seconds_now() > until) {
+            break;
+        }
+        answer_free(&answer);
+        usleep(20000);
+    }
+    const char *address = answer_text(&answer, "status.loadBalancer.ingress.0.ip");
+    ck_assert_msg(strncmp(address, prefix, strlen(prefix)) == 0, "%s", answer.text);
+    ck_assert_str_ne(answer_text(&answer, last), "");
+    answer_free(&answer);
+}
+
+static bool has_address(const char *name) {
+    struct answer answer = service_get(&server, name);
+    bool has = answer_text(&answer, "status.loadBalancer.ingress.0.ip")[0] != '\0';
+    answer_free(&answer);
+    return has;
+}
+
+START_TEST(for_an_address_of_a_full_pool_a_service_waits) {
+    fill_public();
+    waits("first", "public", "");
+    must_change(&server, "first", "'ports':[{'port':81}]");
+    struct answer before = service_get(&server, "first");
+    usleep(1100000); /* the times of conditions are in seconds */
+    struct answer again = service_patch(&server, "first", "{}", "");
+    ck_assert_str_eq(answer_text(&again, "metadata.resourceVersion"),
+                     answer_text(&before, "metadata.resourceVersion")); /* in vain: no change */
+    answer_free(&before);
+    answer_free(&again);
+    waits("second", "public", "");
+    ck_assert_int_eq(leases_with("203.0.113."), 4);
+    must_delete(&server, "fill1");
+    gets("first", "203.0.113.", 1); /* the older one */
+    ck_assert(!has_address("second"));
+    struct answer answer = service_get(&server, "first");
+    ck_assert_str_eq(answer_text(&answer, "status.conditions"), "");
+    answer_free(&answer);
+    must_change(&server, "fill2", "'type':'ClusterIP'");
+    gets("second", "203.0.113.", 1);
+    ck_assert_int_eq(leases_with("203.0.113."), 4);
+    waits("third", "public", "");
+    must_change(&server, "third", "'type':'ClusterIP'"); /* waits no longer */
+    must_delete(&server, "fill3");
+    expect_nothing_to_repair(&server);
+    answer = service_get(&server, "third");
+    ck_assert_str_eq(answer_text(&answer, "status.conditions"), "");
+    answer_free(&answer);
+}
+END_TEST
+
+/* Who waits for one family holds up nobody who waits for both, and has the other one meanwhile. */
+START_TEST(families_are_waited_for_one_by_one) {
+    fill_public();
+    waits("both", "public", "\"ipFamilyPolicy\":\"RequireDualStack\",");
+    gets("both", "2001:db8::", 1);
+    for (int i = 0; i < 3; i++) { /* the other three of the /126 */
+        char name[16];
+        snprintf(name, sizeof name, "six%d", i);
+        is_made(name, "public", "\"ipFamilies\":[\"IPv6\"],", "2001:db8::");
+    }
+    waits("none", "public", "\"ipFamilyPolicy\":\"RequireDualStack\",");
+    must_delete(&server, "six0");
+    gets("none", "2001:db8::", 1);
+    must_delete(&server, "fill0");
+    gets("both", "203.0.113.", 2);
+    must_delete(&server, "fill1");
+    gets("none", "203.0.113.", 2);
     expect_nothing_to_repair(&server);
 }
 END_TEST
@@ -177,6 +271,8 @@ int main(void) {
     tcase_add_test(tests, a_wish_is_for_an_address_of_the_chosen_pool);
     tcase_add_test(tests, another_pool_is_another_address_and_the_end_of_the_first);
     tcase_add_test(tests, a_move_that_cannot_be_changes_nothing);
+    tcase_add_test(tests, for_an_address_of_a_full_pool_a_service_waits);
+    tcase_add_test(tests, families_are_waited_for_one_by_one);
     tcase_add_test(tests, who_writes_the_status_chooses_no_pool);
     tcase_add_test(tests, what_another_controller_serves_may_name_any_pool);
     suite_add_tcase(suite, tests);
