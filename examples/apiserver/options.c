@@ -79,9 +79,10 @@ static size_t count_entries(const char *list) {
 }
 
 /* Parse "CIDR,CIDR"; host bits are cleared, as kube-apiserver does. */
-static bool parse_cidrs(const char *flag, const char *value, ipalloc_cidr *out, size_t count,
-                        struct text *problem) {
-    const char *at = value;
+/* `list` is the value, or the end of it. */
+static bool parse_cidrs(const char *flag, const char *value, const char *list, ipalloc_cidr *out,
+                        size_t count, struct text *problem) {
+    const char *at = list;
     for (size_t i = 0; i < count; i++) {
         size_t length = strcspn(at, ",");
         ipalloc_error error = {0};
@@ -113,7 +114,7 @@ static bool parse_cluster_ranges(struct options *options, const char *value, str
         return refuse(problem, flag, value,
                       "--service-cluster-ip-range must not contain more than two entries");
     }
-    if (!parse_cidrs(flag, value, ranges, count, problem)) {
+    if (!parse_cidrs(flag, value, value, ranges, count, problem)) {
         return false;
     }
     if (count == 2 && ranges[0].base.family == ranges[1].base.family) {
@@ -173,7 +174,7 @@ static bool parse_load_balancer_ranges(struct options *options, const char *valu
     if (count > OPTIONS_LOAD_BALANCER_RANGES_MAX) {
         return refuse(problem, flag, value, "it must not contain more than eight entries");
     }
-    if (!parse_cidrs(flag, cidrs, balancer->ranges, count, problem)) {
+    if (!parse_cidrs(flag, value, cidrs, balancer->ranges, count, problem)) {
         return false;
     }
     balancer->count = count;

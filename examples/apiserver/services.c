@@ -76,18 +76,21 @@ static void judge_pool(struct server *server, struct json_object *old, struct js
                        ipalloc_service_problems *problems) {
     const char *name = pool_asked_for(object);
     struct text known = {0};
+    struct json_object *shown;
     if (may_ask_for(server, old, name) ||
         json_at(object, "spec", "loadBalancerClass", NULL) != NULL || /* another controller's */
         !service_has_type(json_member(object, "spec"), "LoadBalancer")) {
         return;
     }
+    shown = json_object_new_string(name); /* with its quotes escaped */
     for (size_t i = 1; i < server->options->balancer_count; i++) {
         text_format(&known, "%s\"%s\"", i > 1 ? ", " : "", server->options->balancers[i].name);
     }
     problem_add(problems, "FieldValueNotSupported",
                 "metadata.annotations[" SERVICE_POOL_ANNOTATION "]",
-                "Unsupported value: \"%.100s\": supported values: %s", name,
+                "Unsupported value: %.100s: supported values: %s", json_line(shown, NULL),
                 known.size > 0 ? known.data : "none, as no pool has a name");
+    json_object_put(shown);
     text_clear(&known);
 }
 

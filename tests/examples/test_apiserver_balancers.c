@@ -71,6 +71,7 @@ START_TEST(the_annotation_chooses_the_pool) {
     is_refused(make("lost", "nowhere", ""),
                "metadata.annotations[ipalloc/load-balancer-pool]: Unsupported value: \"nowhere\": "
                "supported values: \"public\", \"lab\"");
+    is_refused(make("lost", "no\\\"where", ""), "Unsupported value: \"no\\\"where\": ");
     ck_assert_int_eq(leases_with("default/lost"), 0);
 }
 END_TEST

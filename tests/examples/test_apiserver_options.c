@@ -54,6 +54,7 @@ static const struct {
     {"--load-balancer-ip-range=10.96.1.0/24", "10.96.0.0/16 and 10.96.1.0/24 overlap"},
     {"--load-balancer-ip-range=a_b=192.0.2.0/24", "RFC 1123 label"},
     {"--load-balancer-ip-range=a=", "it must contain at least one CIDR"},
+    {"--load-balancer-ip-range=a=b=192.0.2.0/24", "\"a=b=192.0.2.0/24\": "},
     {"--load-balancer-ip-range=192.0.2.0/24,192.0.2.128/25", "overlap"},
     {"--load-balancer-ip-range=1.0.0.0/24,2.0.0.0/24,3.0.0.0/24,4.0.0.0/24,5.0.0.0/24,6.0.0.0/24,"
      "7.0.0.0/24,8.0.0.0/24,9.0.0.0/24",
