@@ -52,7 +52,7 @@ void client_close(struct client *client) {
         struct collection *collection = client->collections;
         client->collections = collection->next;
         follow_stop(collection);
-        objects_clear(&collection->objects);
+        follow_clear(collection);
         text_clear(&collection->body);
         free(collection->url);
         free(collection->version);
@@ -104,7 +104,7 @@ double client_silence(const struct client *client) {
 }
 
 struct json_object *client_find(const struct collection *collection, const char *name) {
-    struct object *object = objects_find(&collection->objects, name);
+    struct object *object = string_map_find(&collection->objects, name);
     return object != NULL ? object->value : NULL;
 }
 
@@ -112,15 +112,21 @@ size_t client_count(const struct collection *collection) {
     return collection->objects.count;
 }
 
+struct each {
+    void (*visit)(void *context, const char *name, struct json_object *object);
+    void *context;
+};
+
+static void visit_value(void *context, const char *name, void *value) {
+    const struct each *each = context;
+    each->visit(each->context, name, ((struct object *)value)->value);
+}
+
 void client_each(const struct collection *collection,
                  void (*visit)(void *context, const char *name, struct json_object *object),
                  void *context) {
-    const struct objects *objects = &collection->objects;
-    for (size_t i = 0; i < objects->bucket_count; i++) {
-        for (struct object *object = objects->buckets[i]; object != NULL; object = object->next) {
-            visit(context, object->name, object->value);
-        }
-    }
+    struct each each = {visit, context};
+    string_map_each(&collection->objects, visit_value, &each);
 }
 
 /* --- the loop --------------------------------------------------------------------------------- */

@@ -32,10 +32,24 @@ static void call_back(struct collection *collection, const char *name, struct js
     }
 }
 
+/* "NAMESPACE/NAME" or "NAME"; the caller frees it. */
+static char *name_of(struct json_object *value) {
+    struct json_object *metadata = json_member(value, "metadata");
+    const char *namespace = json_member_text(metadata, "namespace");
+    struct text name = {0};
+    text_format(&name, "%s%s%s", namespace, namespace[0] != '\0' ? "/" : "",
+                json_member_text(metadata, "name"));
+    return name.data;
+}
+
 /* The object is there now, with this value (taken). */
 static void put(struct collection *collection, struct json_object *value) {
-    char *name = object_name(value);
-    struct object *object = objects_ensure(&collection->objects, name);
+    char *name = name_of(value);
+    struct object *object = string_map_find(&collection->objects, name);
+    if (object == NULL) {
+        object = memory_allocate(sizeof *object);
+        string_map_set(&collection->objects, name, object);
+    }
     struct json_object *old = object->value;
     object->mark = collection->mark;
     if (old != NULL && strcmp(version_of(old), version_of(value)) == 0) {
@@ -49,22 +63,44 @@ static void put(struct collection *collection, struct json_object *value) {
 }
 
 static void drop(struct collection *collection, const char *name) {
-    struct object *object = objects_find(&collection->objects, name);
+    struct object *object = string_map_take(&collection->objects, name);
     if (object != NULL) {
-        struct json_object *old = json_object_get(object->value);
-        objects_remove(&collection->objects, name);
-        call_back(collection, name, old, NULL);
-        json_object_put(old);
+        call_back(collection, name, object->value, NULL);
+        json_object_put(object->value);
+        free(object);
     }
 }
 
-static void drop_unlisted(void *context, struct object *object) {
-    struct collection *collection = context;
-    if (object->mark != collection->mark) {
-        char *name = memory_copy(object->name);
-        drop(collection, name);
-        free(name);
+struct unlisted {
+    unsigned mark;
+    struct text names; /* a line each: a name has no line break */
+};
+
+static void gather_unlisted(void *context, const char *name, void *value) {
+    struct unlisted *unlisted = context;
+    if (((struct object *)value)->mark != unlisted->mark) {
+        text_format(&unlisted->names, "%s\n", name);
     }
+}
+
+/* What the list that has just been read does not have. */
+static void drop_unlisted(struct collection *collection) {
+    struct unlisted unlisted = {.mark = collection->mark};
+    string_map_each(&collection->objects, gather_unlisted, &unlisted);
+    char *rest = unlisted.names.data;
+    for (char *name; rest != NULL && (name = strsep(&rest, "\n")) != NULL && name[0] != '\0';) {
+        drop(collection, name);
+    }
+    text_clear(&unlisted.names);
+}
+
+static void free_object(void *value) {
+    json_object_put(((struct object *)value)->value);
+    free(value);
+}
+
+void follow_clear(struct collection *collection) {
+    string_map_clear(&collection->objects, free_object);
 }
 
 /* --- trouble ---------------------------------------------------------------------------------- */
@@ -118,10 +154,19 @@ static void take_page(struct collection *collection, struct json_object *list) {
     }
     set_text(&collection->continue_from, next);
     if (next[0] == '\0') {
-        objects_each(&collection->objects, drop_unlisted, collection);
+        drop_unlisted(collection);
         set_text(&collection->version, json_member_text(metadata, "resourceVersion"));
         collection->synced = true;
     }
+}
+
+/* Anything else that is answered with 200 (by a proxy, say) must not look like an empty list: all
+ * that is known would be gone. */
+static bool is_list(struct json_object *list) {
+    struct json_object *items = json_member(list, "items");
+    bool listed = json_object_is_type(items, json_type_array) ||
+                  (items == NULL && json_object_object_get_ex(list, "items", NULL));
+    return listed && version_of(list)[0] != '\0';
 }
 
 static void end_of_list(struct collection *collection, long code) {
@@ -131,13 +176,13 @@ static void end_of_list(struct collection *collection, long code) {
         list = json_parse(collection->body.data != NULL ? collection->body.data : "",
                           collection->body.size, &problem);
     }
-    if (list != NULL) {
+    if (list != NULL && is_list(list)) {
         note_success(collection);
         take_page(collection, list);
     } else {
         list_anew(collection);
-        text_format(&problem, "%sthe list is answered with %ld", problem.size > 0 ? ": " : "",
-                    code);
+        text_format(&problem, "%sthe list is answered with %ld%s", problem.size > 0 ? ": " : "",
+                    code, list != NULL ? ", and is none" : "");
         pause_after(collection, problem.data);
     }
     json_object_put(list);
@@ -165,7 +210,7 @@ static void take_event(struct collection *collection, struct json_object *event)
     note_success(collection);
     set_text(&collection->version, version_of(value));
     if (strcmp(type, "DELETED") == 0) {
-        char *name = object_name(value);
+        char *name = name_of(value);
         drop(collection, name);
         free(name);
     } else if (strcmp(type, "BOOKMARK") != 0) {

@@ -1,22 +1,15 @@
-/* internal.h: what client.c (the loop), follow.c (one list and watch) and objects.c (the copy)
- * share. */
+/* internal.h: what client.c (the loop) and follow.c (one list and watch) share. */
 #ifndef CLIENT_INTERNAL_H
 #define CLIENT_INTERNAL_H
 
 #include "client.h"
+#include "string_map.h"
 
 #include <curl/curl.h>
 
 struct object {
-    struct object *next; /* in its bucket */
-    unsigned mark;       /* of the list that named it last */
+    unsigned mark; /* of the list that named it last */
     struct json_object *value;
-    char name[];
-};
-
-struct objects {
-    struct object **buckets;
-    size_t bucket_count, count;
 };
 
 enum phase { PHASE_PAUSED, PHASE_LISTING, PHASE_WATCHING };
@@ -26,12 +19,12 @@ struct collection {
     struct collection *next;
     client_change changed;
     void *context;
-    struct objects objects;
-    char *url;           /* without parameters */
-    char *version;       /* resourceVersion up to which all is known; NULL: list */
-    char *continue_from; /* the next page; NULL: the first */
-    unsigned mark;       /* of the list that is being read, or was last */
-    bool synced;         /* was listed at least once */
+    struct string_map objects; /* of struct object */
+    char *url;                 /* without parameters */
+    char *version;             /* resourceVersion up to which all is known; NULL: list */
+    char *continue_from;       /* the next page; NULL: the first */
+    unsigned mark;             /* of the list that is being read, or was last */
+    bool synced;               /* was listed at least once */
     enum phase phase;
     CURL *transfer;               /* of the list or watch under way; NULL while paused */
     struct text body;             /* of a list, or of a watch's unfinished line */
@@ -57,20 +50,6 @@ int64_t client_now(void); /* monotonic milliseconds */
 void client_say(struct client *client, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* --- objects.c -------------------------------------------------------------------------------- */
-
-struct object *objects_find(const struct objects *objects, const char *name);
-/* The object of that name, made without a value if there is none. */
-struct object *objects_ensure(struct objects *objects, const char *name);
-void objects_remove(struct objects *objects, const char *name);
-/* Every object; `visit` may remove the one that it sees. */
-void objects_each(struct objects *objects, void (*visit)(void *context, struct object *object),
-                  void *context);
-void objects_clear(struct objects *objects);
-
-/* "NAMESPACE/NAME" or "NAME"; the caller frees it. */
-char *object_name(struct json_object *value);
-
 /* --- follow.c --------------------------------------------------------------------------------- */
 
 /* Begin what is due; returns milliseconds until something will be (-1: nothing). */
@@ -78,5 +57,7 @@ int follow_start_due(struct collection *collection);
 /* Its transfer is over. */
 void follow_done(struct collection *collection, CURLcode result);
 void follow_stop(struct collection *collection);
+/* Forget the copy. */
+void follow_clear(struct collection *collection);
 
 #endif
