@@ -212,7 +212,8 @@ START_TEST(events_come_in_any_pieces) {
          "{\"type\":\"MODIF|IED\",\"object\":{\"metadata\":{\"name\":\"a\",\"resourceVersion\":"
          "\"2\"}}"
          "}|\n" EVENT("ADDED", THING("b", "3"))
-             EVENT("DELETED", THING("a", "4")) "|" EVENT("ADDED", THING("c", "5")),
+             EVENT("DELETED", THING("a", "4")) "{\"type\":\"ADDED\",\"object\":{\"metadata\":{"
+                                               "\"name\":|\"c\",\"resourceVersion\":\"5\"}}}\n",
          true},
     };
     BEGIN(steps);
