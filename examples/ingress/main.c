@@ -10,8 +10,8 @@
  * line.
  */
 #include "client.h"
+#include "configuration.h"
 #include "nginx.h"
-#include "nginx_text.h"
 #include "secrets.h"
 #include "string_map.h"
 #include "tell.h"
@@ -32,13 +32,13 @@
 struct program {
     struct ingress_options options;
     struct client *client;
-    struct collection *ingresses, *classes, *services, *secrets;
+    struct collection *ingresses, *classes, *services;
+    struct configurator configurator;
     struct string_map told;  /* Ingress: its problems, as they were told (owned texts) */
     struct string_map owned; /* Ingresses whose status we have written */
-    struct text path;        /* of the last certificate file asked for */
-    char *refused;           /* the configuration that nginx refused last: not tried again */
     int signals;
     bool due, served;
+    bool lost; /* nginx has ended and does not start again, which was said */
 };
 
 static void say(void *context, const char *line) {
@@ -57,6 +57,21 @@ static void on_change(void *context, const char *name, struct json_object *old,
                    !json_object_equal(json_member(old, "spec"), json_member(new, "spec")) ||
                    !json_object_equal(json_at(old, "metadata", "annotations", NULL),
                                       json_at(new, "metadata", "annotations", NULL));
+}
+
+static struct json_object *published_addresses(const struct program *program);
+
+/* What somebody else writes into the status of one that we serve is put right. */
+static void on_ingress(void *context, const char *name, struct json_object *old,
+                       struct json_object *new) {
+    struct program *program = context;
+    on_change(context, name, old, new);
+    if (!program->due && new != NULL && string_map_find(&program->owned, name) != NULL) {
+        struct json_object *addresses = published_addresses(program);
+        struct json_object *present = json_at(new, "status", "loadBalancer", "ingress", NULL);
+        program->due = !json_object_equal(addresses, present) && json_length(present) > 0;
+        json_object_put(addresses);
+    }
 }
 
 /* A Service's status has the addresses that are published. */
@@ -116,101 +131,6 @@ static void ingresses_free(struct ingress *ingresses) {
         free(ingresses);
         ingresses = next;
     }
-}
-
-/* --- rendering -------------------------------------------------------------------------------- */
-
-static struct json_object *find_service(void *context, const char *name) {
-    return client_find(((struct program *)context)->services, name);
-}
-
-/* A certificate that is good is on disk when the configuration names it. */
-static bool find_certificate(void *context, const char *name, struct text *why) {
-    struct program *program = context;
-    struct text pem = {0};
-    bool well = secret_read(client_find(program->secrets, name), &pem, why);
-    if (well) {
-        program->path.size = 0;
-        secret_file(name, &pem, &program->path);
-        well = secret_write(program->options.directory, program->path.data, &pem);
-        if (!well) {
-            text_add(why, "cannot be written to the directory");
-        }
-    }
-    text_clear(&pem);
-    return well;
-}
-
-static const char *certificate_path(void *context, const char *name) {
-    struct program *program = context;
-    struct text pem = {0};
-    struct text why = {0};
-    secret_read(client_find(program->secrets, name), &pem, &why);
-    program->path.size = 0;
-    secret_file(name, &pem, &program->path);
-    text_clear(&pem);
-    text_clear(&why);
-    return program->path.data;
-}
-
-static void render(struct program *program, struct ingress *ingresses, struct text *out) {
-    struct route_lookup lookup = {find_service, find_certificate, program};
-    for (struct ingress *at = ingresses; at != NULL; at = at->next) {
-        if (!at->left_out) {
-            at->problems.size = 0;
-        }
-    }
-    struct site *sites = routes_make(ingresses, &lookup);
-    out->size = 0;
-    nginx_print(out, &program->options, sites, certificate_path, program);
-    routes_free(sites);
-}
-
-/* --- what nginx refuses ----------------------------------------------------------------------- */
-
-/* Try each Ingress alone, and leave out those that nginx refuses. */
-static bool leave_out_bad_ones(struct program *program, struct ingress *ingresses) {
-    bool any = false;
-    for (struct ingress *at = ingresses; at != NULL; at = at->next) {
-        struct ingress alone = *at;
-        struct text configuration = {0};
-        struct text problem = {0};
-        alone.next = NULL;
-        alone.problems = (struct text){0};
-        render(program, &alone, &configuration);
-        if (!at->left_out && !nginx_test(&program->options, configuration.data, &problem)) {
-            at->left_out = any = true;
-            at->problems.size = 0;
-            ingress_note(at, "Refused", "it is not served, because nginx refuses it: %.400s",
-                         problem.data);
-        }
-        text_clear(&alone.problems);
-        text_clear(&configuration);
-        text_clear(&problem);
-    }
-    return any;
-}
-
-/* A configuration that nginx takes; false: there is none. */
-static bool find_configuration(struct program *program, struct ingress *ingresses,
-                               struct text *out) {
-    struct text problem = {0};
-    render(program, ingresses, out);
-    bool well = nginx_has(&program->options, out->data) ||
-                nginx_test(&program->options, out->data, &problem);
-    if (!well && leave_out_bad_ones(program, ingresses)) {
-        problem.size = 0;
-        render(program, ingresses, out);
-        well = nginx_test(&program->options, out->data, &problem);
-    }
-    if (!well && (program->refused == NULL || strcmp(program->refused, out->data) != 0)) {
-        fprintf(stderr, "ipalloc-ingress: nginx refuses the configuration, the old one stays: %s\n",
-                problem.data);
-        free(program->refused);
-        program->refused = memory_copy(out->data);
-    }
-    text_clear(&problem);
-    return well;
 }
 
 /* --- telling ---------------------------------------------------------------------------------- */
@@ -298,13 +218,16 @@ static bool serve(struct program *program) {
     struct text configuration = {0};
     struct text problem = {0};
     client_each(program->ingresses, gather_one, &gathering);
-    bool well = find_configuration(program, gathering.first, &configuration);
+    bool well = configuration_find(&program->configurator, gathering.first, &configuration);
     bool runs = nginx_is_running(&program->options);
     if (well && (!runs || !nginx_has(&program->options, configuration.data))) {
         well = nginx_use(&program->options, configuration.data, &problem);
         if (!well) {
             say(NULL, problem.data);
         }
+    }
+    if (well) {
+        secrets_sweep(program->options.directory, configuration.data);
     }
     if (well && !program->served) {
         printf("ipalloc-ingress: serving %zu Ingresses\n", client_count(program->ingresses));
@@ -320,12 +243,17 @@ static bool serve(struct program *program) {
 
 static void keep_alive(struct program *program) {
     struct text problem = {0};
-    if (program->served && !nginx_is_running(&program->options)) {
-        say(NULL, "nginx has ended; starting it again");
-        if (!nginx_start(&program->options, &problem)) {
-            say(NULL, problem.data);
-        }
+    if (!program->served || nginx_is_running(&program->options)) {
+        return;
     }
+    if (!program->lost) {
+        say(NULL, "nginx has ended; starting it again");
+    }
+    bool starts = nginx_start(&program->options, &problem);
+    if (!starts && !program->lost) {
+        say(NULL, problem.data);
+    }
+    program->lost = !starts;
     text_clear(&problem);
 }
 
@@ -368,13 +296,15 @@ static int start(struct program *program, struct text *problem) {
     program->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     program->due = true;
     program->ingresses =
-        client_follow(program->client, "/apis/networking.k8s.io/v1/ingresses", on_change, program);
+        client_follow(program->client, "/apis/networking.k8s.io/v1/ingresses", on_ingress, program);
     program->classes = client_follow(program->client, "/apis/networking.k8s.io/v1/ingressclasses",
                                      on_change, program);
     program->services = client_follow(program->client, "/api/v1/services", on_service, program);
-    program->secrets =
+    struct collection *secrets =
         client_follow(program->client, "/api/v1/secrets?fieldSelector=type%3Dkubernetes.io/tls",
                       on_change, program);
+    program->configurator = (struct configurator){
+        .options = &program->options, .services = program->services, .secrets = secrets};
     run(program);
     nginx_quit(&program->options);
     return EXIT_SUCCESS;
@@ -400,8 +330,7 @@ int main(int count, char **arguments) {
     client_close(program.client);
     string_map_clear(&program.told, free);
     string_map_clear(&program.owned, NULL);
-    free(program.refused);
-    text_clear(&program.path);
+    configurator_clear(&program.configurator);
     text_clear(&problem);
     return code;
 }

@@ -121,13 +121,35 @@ static bool run(const struct ingress_options *options, const char *configuration
     return failed == 0 && WIFEXITED(how) && WEXITSTATUS(how) == 0;
 }
 
+/* A pid file outlives a crash, and its number may be another program's by now: ours is the master
+ * that has this configuration in its title. */
+static bool is_our_nginx(const struct ingress_options *options, int pid) {
+    char path[32];
+    char title[8192];
+    struct text configuration = {0};
+    snprintf(path, sizeof path, "/proc/%d/cmdline", pid);
+    FILE *file = fopen(path, "re");
+    size_t size = file != NULL ? fread(title, 1, sizeof title - 1, file) : 0;
+    if (file != NULL) {
+        fclose(file);
+    }
+    title[size] = '\0';
+    for (size_t i = 0; i < size; i++) {
+        title[i] = title[i] == '\0' ? ' ' : title[i];
+    }
+    path_of(options, "nginx.conf", &configuration);
+    bool is_ours = strstr(title, "nginx") != NULL && strstr(title, configuration.data) != NULL;
+    text_clear(&configuration);
+    return is_ours;
+}
+
 static pid_t running_pid(const struct ingress_options *options) {
     struct text path = {0};
     int pid = 0;
     path_of(options, "nginx.pid", &path);
     FILE *file = fopen(path.data, "re");
     if (file != NULL) {
-        if (fscanf(file, "%d", &pid) != 1 || pid <= 1 || kill(pid, 0) != 0) {
+        if (fscanf(file, "%d", &pid) != 1 || pid <= 1 || !is_our_nginx(options, pid)) {
             pid = 0;
         }
         fclose(file);

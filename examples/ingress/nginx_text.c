@@ -39,7 +39,7 @@ static void add_head(struct text *out, const struct ingress_options *options) {
                   "    proxy_set_header Upgrade $http_upgrade;\n"
                   "    proxy_set_header Connection $connection_upgrade;\n"
                   "    proxy_set_header X-Real-IP $remote_addr;\n"
-                  "    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n"
+                  "    proxy_set_header X-Forwarded-For $remote_addr;\n" /* not what it says */
                   "    proxy_set_header X-Forwarded-Proto $scheme;\n"
                   "    proxy_set_header X-Forwarded-Host $http_host;\n");
 }
@@ -107,12 +107,12 @@ static void add_site(struct text *out, const struct ingress_options *options,
     const char *role = site->host[0] == '\0' ? " default_server" : "";
     text_format(out, "    server {\n        listen %d%s;\n        listen [::]:%d%s;\n",
                 options->http_port, role, options->http_port, role);
-    if (site->certificate[0] != '\0' && site->host[0] != '\0') {
+    if (site->certificate[0] != '\0') {
         const char *path = file(context, site->certificate);
         text_format(out,
-                    "        listen %d ssl;\n        listen [::]:%d ssl;\n"
+                    "        listen %d ssl%s;\n        listen [::]:%d ssl%s;\n"
                     "        ssl_certificate \"%s/%s\";\n        ssl_certificate_key \"%s/%s\";\n",
-                    options->https_port, options->https_port, options->directory, path,
+                    options->https_port, role, options->https_port, role, options->directory, path,
                     options->directory, path);
     }
     add_name(out, site->host);
@@ -125,15 +125,30 @@ static void add_site(struct text *out, const struct ingress_options *options,
     text_add(out, "    }\n");
 }
 
-void nginx_print(struct text *out, const struct ingress_options *options, const struct site *sites,
-                 certificate_file file, void *context) {
-    add_head(out, options);
-    /* Names that no certificate is for. */
+/* Names that no certificate is for. */
+static void add_rejection(struct text *out, const struct ingress_options *options) {
     text_format(
         out,
         "    server {\n        listen %d ssl default_server;\n        listen [::]:%d ssl "
         "default_server;\n        server_name _;\n        ssl_reject_handshake on;\n    }\n",
         options->https_port, options->https_port);
+}
+
+static bool has_default_certificate(const struct site *sites) {
+    for (const struct site *at = sites; at != NULL; at = at->next) {
+        if (at->host[0] == '\0' && at->certificate[0] != '\0') {
+            return true;
+        }
+    }
+    return false;
+}
+
+void nginx_print(struct text *out, const struct ingress_options *options, const struct site *sites,
+                 certificate_file file, void *context) {
+    add_head(out, options);
+    if (!has_default_certificate(sites)) {
+        add_rejection(out, options);
+    }
     for (const struct site *at = sites; at != NULL; at = at->next) {
         add_site(out, options, at, file, context);
     }

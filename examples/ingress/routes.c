@@ -193,6 +193,7 @@ struct site *routes_make(struct ingress *ingresses, const struct route_lookup *l
         }
         if (!at->left_out && json_length(rules) == 0 && rest != NULL &&
             !has_location(sites, false, "")) {
+            add_certificate(at, sites, lookup);
             add_location(sites, false, "", find_backend(at, rest, lookup));
         }
     }

@@ -3,6 +3,7 @@
 
 #include "base64.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -84,4 +85,24 @@ bool secret_write(const char *directory, const char *path, const struct text *pe
     text_clear(&whole);
     text_clear(&fresh);
     return well;
+}
+
+void secrets_sweep(const char *directory, const char *configuration) {
+    struct text path = {0};
+    struct text named = {0};
+    text_format(&path, "%s/tls", directory);
+    DIR *files = opendir(path.data);
+    struct dirent *file;
+    while (files != NULL && (file = readdir(files)) != NULL) {
+        named.size = 0;
+        text_format(&named, "/tls/%s\"", file->d_name);
+        if (file->d_name[0] != '.' && strstr(configuration, named.data) == NULL) {
+            unlinkat(dirfd(files), file->d_name, 0);
+        }
+    }
+    if (files != NULL) {
+        closedir(files);
+    }
+    text_clear(&path);
+    text_clear(&named);
 }

@@ -15,4 +15,8 @@ void secret_file(const char *name, const struct text *pem, struct text *path);
 /* Written whole, readable by its owner only. */
 bool secret_write(const char *directory, const char *path, const struct text *pem);
 
+/* Remove those that this configuration, which is used by now, does not name: a key whose Secret is
+ * gone does not stay on the disk. */
+void secrets_sweep(const char *directory, const char *configuration);
+
 #endif

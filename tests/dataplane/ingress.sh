@@ -93,10 +93,17 @@ has_event() { # INGRESS REASON
     events "$1" | grep -q "^$2 "
 }
 
+# nginx, with a note of each call.
+counted_nginx() {
+    printf '#!/bin/sh\necho " $* " >>"%s/nginx/calls"\nexec nginx "$@"\n' "$WORK" >"$WORK/counted"
+    chmod 755 "$WORK/counted"
+}
+
 start_ingress() {
     : >"$LOGS/ingress.log"
     start ingress node1 "$BUILD/examples/ingress/ipalloc-ingress" --server="$SERVER_URL" \
-        --directory="$WORK/nginx" --http-port=8080 --https-port=8443 --publish-address=192.0.2.80
+        --directory="$WORK/nginx" --http-port=8080 --https-port=8443 --publish-address=192.0.2.80 \
+        --nginx="$WORK/counted"
     wait_until 20 grep -q serving "$LOGS/ingress.log"
 }
 
@@ -111,6 +118,11 @@ set_up() {
     service one 10.96.1.1
     service two 10.96.1.2
     service three 10.96.1.3
+    counted_nginx
+    mkdir "$WORK/nginx"
+    sleep 1000 & # another program that has got the number of an nginx of before
+    bystander=$!
+    echo "$bystander" >"$WORK/nginx/nginx.pid"
     start_ingress
 }
 
@@ -153,6 +165,10 @@ test_backends() {
     like "the younger is told" "another Ingress' already" "$(events younger)"
 }
 
+many_tests() { # how often nginx was asked for a test: of the whole, or of each Ingress
+    if [ "$(grep -c -- ' -t ' "$WORK/nginx/calls")" -le 3 ]; then echo few; else cat "$WORK/nginx/calls"; fi
+}
+
 test_bad_ones() {
     ingress quoted "'rules':[{'host':'q.example','http':{'paths':[$(path '/\";}' Exact one),$(path \
         /good Exact one)]}}]"
@@ -166,6 +182,10 @@ test_bad_ones() {
     is "and does not keep others away" one "$(get e.example /)"
     ingress after "'rules':[{'host':'f.example','http':{'paths':[$(path / Prefix two)]}}]"
     soon "nor new ones" two f.example /
+    : >"$WORK/nginx/calls"
+    ingress afterwards "'rules':[{'host':'w.example','http':{'paths':[$(path / Prefix two)]}}]"
+    soon "while it is there others change" two w.example /
+    is "without looking for it again" "few" "$(many_tests)"
     ask_server DELETE "$INGRESSES/huge" >/dev/null
 }
 
@@ -189,6 +209,27 @@ test_certificates() {
     wait_until 10 secure_answers two.example tls-two
     sleep 0.2
     like "until it is mended" "two at" "$(secure two.example tls-two)"
+    ingress any "'tls':[{'secretName':'tls-one'}],'rules':[{'http':{'paths':[$(path /any Exact three)]}}]"
+    wait_until 10 any_secure_answers z.example
+    like "a rule without a host serves its certificate for all names" "three at" "$(any_secure z.example)"
+    like "and a name's own stays its own" "two at" "$(secure two.example tls-two)"
+    is "keys that nothing uses are not kept" 2 "$(find "$WORK/nginx/tls" -type f | wc -l)"
+    ask_server DELETE "$INGRESSES/any" >/dev/null
+    ask_server DELETE "$INGRESSES/tls" >/dev/null
+    wait_until 10 no_keys
+    is "nor those of what is gone" "" "$(find "$WORK/nginx/tls" -type f)"
+}
+
+no_keys() {
+    [ -z "$(find "$WORK/nginx/tls" -type f)" ]
+}
+
+any_secure() { # HOST: whatever certificate comes
+    inside client curl -sSk --max-time 3 --resolve "$1:8443:172.30.0.11" "https://$1:8443/any" 2>&1
+}
+
+any_secure_answers() {
+    any_secure "$1" | grep -q " at "
 }
 
 secret_again() {
@@ -216,6 +257,10 @@ has_status() { # INGRESS WANTED
 test_status() {
     wait_until 5 has_status paths "[{'ip': '192.0.2.80'}]"
     is "an address in the status" "[{'ip': '192.0.2.80'}]" "$(status_of paths)"
+    ask_server PATCH "$INGRESSES/paths/status" application/merge-patch+json \
+        '{"status":{"loadBalancer":{"ingress":[{"ip":"203.0.113.9"}]}}}' >/dev/null
+    wait_until 5 has_status paths "[{'ip': '192.0.2.80'}]"
+    is "what another writes there is put right" "[{'ip': '192.0.2.80'}]" "$(status_of paths)"
     change paths "{'spec':{'ingressClassName':'another'}}"
     wait_until 10 has_status paths None
     is "which goes with the class" None "$(status_of paths)"
@@ -226,6 +271,8 @@ test_status() {
 
 test_faults() {
     local pid
+    is "who has an old nginx' number is left alone" "sleep" "$(cat "/proc/$bystander/comm" 2>/dev/null)"
+    kill "$bystander"
     start traffic client "$BUILD/examples/demo/ipalloc-traffic" 100 "http://172.30.0.11:8080/#e.example"
     for i in $(seq 10); do
         ingress "more-$i" "'rules':[{'host':'more-$i.example','http':{'paths':[$(path / Prefix two)]}}]"

@@ -1,0 +1,191 @@
+/* configuration.c: see configuration.h. */
+#include "configuration.h"
+
+#include "nginx.h"
+#include "nginx_text.h"
+#include "secrets.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- rendering -------------------------------------------------------------------------------- */
+
+static struct json_object *find_service(void *context, const char *name) {
+    return client_find(((struct configurator *)context)->services, name);
+}
+
+/* A certificate that is good is on disk when the configuration names it. */
+static bool find_certificate(void *context, const char *name, struct text *why) {
+    struct configurator *configurator = context;
+    struct text pem = {0};
+    bool well = secret_read(client_find(configurator->secrets, name), &pem, why);
+    if (well) {
+        configurator->path.size = 0;
+        secret_file(name, &pem, &configurator->path);
+        well = secret_write(configurator->options->directory, configurator->path.data, &pem);
+        if (!well) {
+            text_add(why, "cannot be written to the directory");
+        }
+    }
+    text_clear(&pem);
+    return well;
+}
+
+static const char *certificate_path(void *context, const char *name) {
+    struct configurator *configurator = context;
+    struct text pem = {0};
+    struct text why = {0};
+    secret_read(client_find(configurator->secrets, name), &pem, &why);
+    configurator->path.size = 0;
+    secret_file(name, &pem, &configurator->path);
+    text_clear(&pem);
+    text_clear(&why);
+    return configurator->path.data;
+}
+
+static void render(struct configurator *configurator, struct ingress *ingresses, struct text *out) {
+    struct route_lookup lookup = {find_service, find_certificate, configurator};
+    for (struct ingress *at = ingresses; at != NULL; at = at->next) {
+        if (!at->left_out) {
+            at->problems.size = 0;
+        }
+    }
+    struct site *sites = routes_make(ingresses, &lookup);
+    out->size = 0;
+    nginx_print(out, configurator->options, sites, certificate_path, configurator);
+    routes_free(sites);
+}
+
+/* What it would be if there were no other Ingress. */
+static void render_alone(struct configurator *configurator, const struct ingress *ingress,
+                         struct text *out) {
+    struct ingress alone = {.name = ingress->name, .object = ingress->object};
+    render(configurator, &alone, out);
+    text_clear(&alone.problems);
+}
+
+/* --- what nginx refuses ----------------------------------------------------------------------- */
+
+struct bad {
+    char *text;  /* alone */
+    char *words; /* of nginx */
+};
+
+static void bad_free(void *value) {
+    struct bad *bad = value;
+    if (bad != NULL) {
+        free(bad->text);
+        free(bad->words);
+        free(bad);
+    }
+}
+
+static void leave_out(struct ingress *ingress, const char *words) {
+    ingress->left_out = true;
+    ingress->problems.size = 0;
+    ingress_note(ingress, "Refused", "it is not served, because nginx refuses it: %.400s", words);
+}
+
+/* It was refused before, and is what it was. */
+static void leave_out_if_known(struct configurator *configurator, struct ingress *ingress) {
+    struct bad *bad = string_map_find(&configurator->bad, ingress->name);
+    struct text alone = {0};
+    if (bad == NULL) {
+        return;
+    }
+    render_alone(configurator, ingress, &alone);
+    if (strcmp(alone.data, bad->text) == 0) {
+        leave_out(ingress, bad->words);
+    } else {
+        bad_free(string_map_take(&configurator->bad, ingress->name));
+    }
+    text_clear(&alone);
+}
+
+static void remember(struct configurator *configurator, struct ingress *ingress, const char *text,
+                     const char *words) {
+    struct bad *bad = memory_allocate(sizeof *bad);
+    *bad = (struct bad){memory_copy(text), memory_copy(words)};
+    bad_free(string_map_take(&configurator->bad, ingress->name));
+    string_map_set(&configurator->bad, ingress->name, bad);
+    leave_out(ingress, words);
+}
+
+/* Of these, none of which is left out. */
+static void find_bad(struct configurator *configurator, struct ingress **items, size_t count) {
+    struct text text = {0};
+    struct text words = {0};
+    struct ingress *copies = memory_allocate(count * sizeof *copies);
+    for (size_t i = 0; i < count; i++) {
+        copies[i] = (struct ingress){.next = i + 1 < count ? &copies[i + 1] : NULL,
+                                     .name = items[i]->name,
+                                     .object = items[i]->object};
+    }
+    render(configurator, copies, &text);
+    bool refused = !nginx_test(configurator->options, text.data, &words);
+    if (refused && count == 1) {
+        remember(configurator, items[0], text.data, words.data != NULL ? words.data : "");
+    } else if (refused) {
+        find_bad(configurator, items, count / 2);
+        find_bad(configurator, items + count / 2, count - count / 2);
+    }
+    for (size_t i = 0; i < count; i++) {
+        text_clear(&copies[i].problems);
+    }
+    free(copies);
+    text_clear(&text);
+    text_clear(&words);
+}
+
+static void find_all_bad(struct configurator *configurator, struct ingress *ingresses) {
+    struct ingress **items = NULL;
+    size_t count = 0;
+    for (struct ingress *at = ingresses; at != NULL; at = at->next) {
+        if (!at->left_out) {
+            items = memory_resize(items, (count + 1) * sizeof *items);
+            items[count++] = at;
+        }
+    }
+    if (count > 0) {
+        find_bad(configurator, items, count);
+    }
+    free(items);
+}
+
+static void say_refused(struct configurator *configurator, const char *text, const char *words) {
+    if (configurator->refused == NULL || strcmp(configurator->refused, text) != 0) {
+        fprintf(stderr, "ipalloc-ingress: nginx refuses the configuration, the old one stays: %s\n",
+                words != NULL ? words : "");
+        free(configurator->refused);
+        configurator->refused = memory_copy(text);
+    }
+}
+
+bool configuration_find(struct configurator *configurator, struct ingress *ingresses,
+                        struct text *out) {
+    struct text words = {0};
+    for (struct ingress *at = ingresses; at != NULL; at = at->next) {
+        leave_out_if_known(configurator, at);
+    }
+    render(configurator, ingresses, out);
+    bool well = nginx_has(configurator->options, out->data) ||
+                nginx_test(configurator->options, out->data, &words);
+    if (!well) {
+        find_all_bad(configurator, ingresses);
+        words.size = 0;
+        render(configurator, ingresses, out);
+        well = nginx_test(configurator->options, out->data, &words);
+    }
+    if (!well) {
+        say_refused(configurator, out->data, words.data);
+    }
+    text_clear(&words);
+    return well;
+}
+
+void configurator_clear(struct configurator *configurator) {
+    string_map_clear(&configurator->bad, bad_free);
+    text_clear(&configurator->path);
+    free(configurator->refused);
+}
