@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -135,7 +136,9 @@ static bool is_our_nginx(const struct ingress_options *options, int pid) {
     }
     title[size] = '\0';
     for (size_t i = 0; i < size; i++) {
-        title[i] = title[i] == '\0' ? ' ' : title[i];
+        if (title[i] == '\0') { /* between two words */
+            title[i] = ' ';
+        }
     }
     path_of(options, "nginx.conf", &configuration);
     bool is_ours = strstr(title, "nginx") != NULL && strstr(title, configuration.data) != NULL;
@@ -143,19 +146,19 @@ static bool is_our_nginx(const struct ingress_options *options, int pid) {
     return is_ours;
 }
 
+/* 0: it does not run. */
 static pid_t running_pid(const struct ingress_options *options) {
     struct text path = {0};
-    int pid = 0;
+    char words[32] = "";
     path_of(options, "nginx.pid", &path);
     FILE *file = fopen(path.data, "re");
     if (file != NULL) {
-        if (fscanf(file, "%d", &pid) != 1 || pid <= 1 || !is_our_nginx(options, pid)) {
-            pid = 0;
-        }
+        words[fread(words, 1, sizeof words - 1, file)] = '\0';
         fclose(file);
     }
     text_clear(&path);
-    return pid;
+    long pid = strtol(words, NULL, 10);
+    return pid > 1 && pid <= INT_MAX && is_our_nginx(options, (int)pid) ? (pid_t)pid : 0;
 }
 
 bool nginx_is_running(const struct ingress_options *options) {

@@ -12,7 +12,9 @@ void ingress_note(struct ingress *ingress, const char *reason, const char *forma
     vsnprintf(words, sizeof words, format, values);
     va_end(values);
     for (char *at = words; *at != '\0'; at++) {
-        *at = *at == '\n' || *at == '\t' ? ' ' : *at;
+        if (*at == '\n' || *at == '\t') {
+            *at = ' ';
+        }
     }
     text_format(&ingress->problems, "%s\t%s\n", reason, words);
 }
