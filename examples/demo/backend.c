@@ -128,14 +128,16 @@ static void answer_datagrams(int datagrams) {
 
 int main(int count, char **arguments) {
     static struct pollfd waiting[CLIENTS_MAX + 2];
-    if (count < 3 || count > 4 || atoi(arguments[2]) <= 0) {
+    long port = count > 2 ? strtol(arguments[2], NULL, 10) : 0;
+    if (count < 3 || count > 4 || port <= 0 || port > 65535) {
         fprintf(stderr, "usage: ipalloc-backend NAME PORT [ADDRESS]\n");
         return 2;
     }
     name = arguments[1];
     signal(SIGTERM, SIG_IGN);
-    int listener = open_socket(SOCK_STREAM, count > 3 ? arguments[3] : "::", atoi(arguments[2]));
-    int datagrams = open_socket(SOCK_DGRAM, count > 3 ? arguments[3] : "::", atoi(arguments[2]));
+    const char *address = count > 3 ? arguments[3] : "::";
+    int listener = open_socket(SOCK_STREAM, address, (int)port);
+    int datagrams = open_socket(SOCK_DGRAM, address, (int)port);
     for (;;) {
         waiting[0] = (struct pollfd){.fd = listener, .events = POLLIN};
         waiting[1] = (struct pollfd){.fd = datagrams, .events = POLLIN};

@@ -246,7 +246,7 @@ static int report(void) {
 }
 
 int main(int count, char **arguments) {
-    double rate = count > 2 ? atof(arguments[1]) : 0;
+    double rate = count > 2 ? strtod(arguments[1], NULL) : 0;
     if (rate <= 0 || rate > 10000 || count - 2 > URLS_MAX) {
         fprintf(stderr, "usage: ipalloc-traffic CONNECTIONS-A-SECOND http://ADDRESS[:PORT]/[#HOST] "
                         "...\n");
