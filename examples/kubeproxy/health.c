@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,25 +36,44 @@ struct health {
     time_t synced;
 };
 
-static int listen_at(const char *host, const char *port) {
-    struct addrinfo hints = {.ai_family = AF_UNSPEC,
-                             .ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    struct addrinfo *found = NULL;
-    int one = 1;
-    if (getaddrinfo(host, port, &hints, &found) != 0) {
+static int listen_on(const struct addrinfo *address) {
+    int off = 0;
+    int on = 1;
+    int descriptor = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) {
         return -1;
     }
-    int descriptor = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(descriptor, found->ai_addr, found->ai_addrlen) != 0 || listen(descriptor, 64) != 0) {
+    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (address->ai_family == AF_INET6) { /* "::" takes IPv4, too */
+        setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    }
+    if (bind(descriptor, address->ai_addr, address->ai_addrlen) != 0 ||
+        listen(descriptor, 64) != 0) {
         int problem = errno;
         close(descriptor);
         errno = problem;
         descriptor = -1;
     }
+    return descriptor;
+}
+
+static int listen_at(const char *host, const char *port) {
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *found = NULL;
+    if (getaddrinfo(host, port, &hints, &found) != 0) {
+        return -1;
+    }
+    int descriptor = listen_on(found);
     freeaddrinfo(found);
     return descriptor;
+}
+
+/* At every address of the node, of both families where it has both. */
+static int listen_everywhere(const char *port) {
+    int descriptor = listen_at("::", port);
+    return descriptor >= 0 || errno == EADDRINUSE ? descriptor : listen_at("0.0.0.0", port);
 }
 
 struct health *health_open(const char *place, struct text *problem) {
@@ -126,7 +146,7 @@ void health_note(struct health *health, const char *name, struct json_object *se
         listener = memory_allocate(sizeof *listener);
         snprintf(text, sizeof text, "%d", port);
         listener->port = port;
-        listener->descriptor = listen_at(NULL, text);
+        listener->descriptor = listen_everywhere(text);
         if (listener->descriptor < 0) {
             fprintf(stderr, "ipalloc-kubeproxy: Service %s: health check port %d: %s\n", name, port,
                     strerror(errno));

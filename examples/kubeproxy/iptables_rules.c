@@ -105,6 +105,49 @@ static void add_refusal(struct iptables *tables, const struct target *target, co
                 strcmp(target->protocol, "tcp") == 0 ? " --reject-with tcp-reset" : "");
 }
 
+/* Under externalTrafficPolicy Local: who is inside anyway may go everywhere. */
+static void add_outside(struct iptables *tables, const struct target *target, const char *chain,
+                        const char *all, const char *local) {
+    const struct proxy_options *options = tables->options;
+    text_format(&tables->chains, ":%s - [0:0]\n", chain);
+    for (size_t i = 0; i < options->cluster_cidr_count; i++) {
+        bool six = strchr(options->cluster_cidrs[i], ':') != NULL;
+        if (six == (target->family == 6)) {
+            text_format(&tables->rest, "-A %s -s %s -j %s\n", chain, options->cluster_cidrs[i],
+                        all);
+        }
+    }
+    text_format(&tables->rest, "-A %s -m addrtype --src-type LOCAL -j IPA-MARK-MASQ\n", chain);
+    text_format(&tables->rest, "-A %s -m addrtype --src-type LOCAL -j %s\n", chain, all);
+    if (target->local.count > 0) {
+        text_format(&tables->rest, "-A %s -j %s\n", chain, local);
+    }
+}
+
+static void drop_vip(struct iptables *tables, const struct target *target, const char *address) {
+    add_match(&tables->filter, "IPA-UNANSWERED", target, address);
+    text_add(&tables->filter, " -j DROP\n");
+}
+
+/* What a policy Local keeps from endpoints that are elsewhere: nothing translates it. */
+static void drop_far(struct iptables *tables, const struct target *target) {
+    if (target->internal_local) {
+        drop_vip(tables, target, target->cluster_ip);
+    }
+    for (size_t i = 0; i < target->external.count && target->external_local; i++) {
+        drop_vip(tables, target, target->external.items[i]);
+    }
+    for (size_t i = 0; i < target->balanced.count && target->external_local; i++) {
+        drop_vip(tables, target, target->balanced.items[i]);
+    }
+    if (target->node_port != 0 && target->external_local) {
+        text_format(
+            &tables->filter,
+            "-A IPA-UNANSWERED -m addrtype --dst-type LOCAL -p %s -m %s --dport %d -j DROP\n",
+            target->protocol, target->protocol, target->node_port);
+    }
+}
+
 static void add_balanced(struct iptables *tables, const struct target *target, const char *chain) {
     char gate[32];
     const char *to = chain;
@@ -117,8 +160,7 @@ static void add_balanced(struct iptables *tables, const struct target *target, c
         }
         /* What is left is not translated; the filter table drops it. */
         for (size_t i = 0; i < target->balanced.count; i++) {
-            add_match(&tables->filter, "IPA-UNANSWERED", target, target->balanced.items[i]);
-            text_add(&tables->filter, " -j DROP\n");
+            drop_vip(tables, target, target->balanced.items[i]);
         }
         to = gate;
     }
@@ -157,6 +199,7 @@ static void refuse_all(struct iptables *tables, const struct target *target) {
 void iptables_add_target(struct iptables *tables, const struct target *target) {
     char all[32];
     char local[32];
+    char outside[32];
     if (target->family != tables->family) {
         return;
     }
@@ -166,6 +209,7 @@ void iptables_add_target(struct iptables *tables, const struct target *target) {
     }
     chain_of(all, "SVC", target->name, "");
     chain_of(local, "LOC", target->name, "");
+    chain_of(outside, target->external_local ? "EXT" : "SVC", target->name, "");
     for (size_t i = 0; i < target->all.count; i++) {
         add_endpoint(tables, target, &target->all.items[i]);
     }
@@ -173,7 +217,12 @@ void iptables_add_target(struct iptables *tables, const struct target *target) {
     if (target->internal_local || target->external_local) {
         add_draw(tables, target, local, &target->local);
     }
-    const char *outside = target->external_local ? local : all;
+    if (target->external_local) {
+        add_outside(tables, target, outside, all, local);
+    }
+    if (target->local.count == 0) {
+        drop_far(tables, target);
+    }
     add_vip(tables, target, target->cluster_ip, target->internal_local ? local : all, false);
     for (size_t i = 0; i < target->external.count; i++) {
         add_vip(tables, target, target->external.items[i], outside, true);

@@ -190,7 +190,15 @@ same_rules() {
 
 # In place of the program's own rules on node2, those that it prints for iptables.
 test_iptables() {
-    local family
+    local family far_port far_in
+    pod far-1 1 14 far
+    service far "'selector':{'app':'far'},'type':'NodePort','externalTrafficPolicy':'Local','ports':[{
+        'port':80,'targetPort':8080}]"
+    service far-in "'selector':{'app':'far'},'internalTrafficPolicy':'Local','ports':[{'port':80,
+        'targetPort':8080}]"
+    far_port=$(field far "['spec']['ports'][0]['nodePort']")
+    far_in=$(field far-in "['spec']['clusterIP']")
+    wait_until 10 get client "http://172.30.0.11:$far_port/"
     for family in 4 6; do
         inside control "$BUILD/examples/kubeproxy/ipalloc-kubeproxy" --server="$SERVER_URL" --dry-run \
             --iptables --cluster-cidr="$POD_CIDRS" --node-name=node2 |
@@ -204,6 +212,10 @@ test_iptables() {
     like "somebody answers" "web-" "$left"
     like "a node port through iptables" " at " "$(get client "http://172.30.0.12:$node_port/")"
     is "iptables refuses what has no endpoint" refused "$(get pod-shop-1 "http://$empty/" | refused)"
+    like "a policy Local with endpoints elsewhere drops what comes from outside" "timed out" \
+        "$(get client "http://172.30.0.12:$far_port/")"
+    like "and not what is inside anyway" "far-1 at" "$(get node2 "http://172.30.0.12:$far_port/")"
+    like "an internal one drops all" "timed out" "$(get pod-shop-1 "http://$far_in/")"
     like "a ClusterIP over IPv6 through ip6tables" " at " "$(get pod-shop-1 "http://[$web6]/")"
 }
 
