@@ -1,32 +1,34 @@
 /* config_maps.c: the kind ConfigMap. */
 #include "kinds.h"
 
-#include <string.h>
-
 static void validate(struct json_object *object, ipalloc_service_problems *problems) {
     struct json_object *data = json_member(object, "data");
     struct json_object *binary = json_member(object, "binaryData");
     kind_validate(object, problems);
-    if (data == NULL || binary == NULL) {
-        return;
-    }
-    json_object_object_foreach(binary, name, value) {
-        (void)value;
-        if (json_member(data, name) != NULL) {
-            refuse_value(problems, "binaryData", name, "duplicate of key present in data");
+    size_t size = kind_check_data(data, "data", false, problems);
+    if (data != NULL && binary != NULL) {
+        json_object_object_foreach(data, name, value) {
+            char field[KIND_DATA_FIELD];
+            (void)value;
+            if (json_member(binary, name) != NULL) {
+                refuse_value(problems, kind_data_field("data", name, field), name,
+                             "duplicate of key present in binaryData");
+            }
         }
+    }
+    size += kind_check_data(binary, "binaryData", true, problems);
+    if (size > KIND_DATA_MAX_BYTES) { /* the object as a whole: Kubernetes names it so */
+        problem_add(problems, "FieldValueTooLong", "[]", "Too long: may not be more than %d bytes",
+                    KIND_DATA_MAX_BYTES);
     }
 }
 
 static void validate_update(struct json_object *old, struct json_object *object,
                             ipalloc_service_problems *problems) {
-    if (json_member_truth(old, "immutable", false) &&
-        (!json_object_equal(json_member(old, "data"), json_member(object, "data")) ||
-         !json_object_equal(json_member(old, "binaryData"), json_member(object, "binaryData")) ||
-         !json_member_truth(object, "immutable", false))) {
-        problem_add(problems, "FieldValueForbidden", "data",
-                    "Forbidden: field is immutable when `immutable` is set");
-    }
+    static const char *const parts[] = {"data", "binaryData", NULL};
+    size_t others = problems->count;
+    kind_check_immutable(old, object, parts, problems);
+    kind_tell_first(problems, others);
 }
 
 static void data_cell(struct text *out, struct json_object *object) {

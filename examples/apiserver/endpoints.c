@@ -7,10 +7,39 @@
 static void validate_addresses(struct json_object *addresses, const char *name, size_t subset,
                                ipalloc_service_problems *problems) {
     for (size_t i = 0; i < json_length(addresses); i++) {
+        struct json_object *address = json_object_array_get_idx(addresses, i);
+        const char *host = json_member_text(address, "hostname");
         char field[96];
         snprintf(field, sizeof field, "subsets[%zu].%s[%zu].ip", subset, name, i);
-        kind_check_address(field, json_member_text(json_object_array_get_idx(addresses, i), "ip"),
-                           0, problems);
+        kind_check_endpoint_address(field, json_member_text(address, "ip"), 0, problems);
+        if (host[0] != '\0') {
+            snprintf(field, sizeof field, "subsets[%zu].%s[%zu].hostname", subset, name, i);
+            kind_check_label(field, host, problems);
+        }
+        if (json_member(address, "nodeName") != NULL) {
+            snprintf(field, sizeof field, "subsets[%zu].%s[%zu].nodeName", subset, name, i);
+            check_subdomain(field, json_member_text(address, "nodeName"), problems);
+        }
+    }
+}
+
+static void validate_port(struct json_object *port, bool alone, const char *path,
+                          ipalloc_service_problems *problems) {
+    const char *name = json_member_text(port, "name");
+    char field[128];
+    snprintf(field, sizeof field, "%s.name", path);
+    if (name[0] != '\0') {
+        kind_check_label(field, name, problems);
+    } else if (!alone) {
+        kind_require(field, problems);
+    }
+    snprintf(field, sizeof field, "%s.port", path);
+    kind_check_port(field, json_member_number(port, "port", 0), problems);
+    snprintf(field, sizeof field, "%s.protocol", path);
+    kind_check_protocol(field, json_member_text(port, "protocol"), problems);
+    if (json_member(port, "appProtocol") != NULL) {
+        snprintf(field, sizeof field, "%s.appProtocol", path);
+        check_key(field, json_member_text(port, "appProtocol"), problems);
     }
 }
 
@@ -28,22 +57,16 @@ static void validate_subset(struct json_object *subset, size_t index,
     validate_addresses(ready, "addresses", index, problems);
     validate_addresses(not_ready, "notReadyAddresses", index, problems);
     for (size_t i = 0; i < json_length(ports); i++) {
-        snprintf(field, sizeof field, "subsets[%zu].ports[%zu].port", index, i);
-        kind_check_port(field, json_member_number(json_object_array_get_idx(ports, i), "port", 0),
-                        problems);
+        snprintf(field, sizeof field, "subsets[%zu].ports[%zu]", index, i);
+        validate_port(json_object_array_get_idx(ports, i), json_length(ports) == 1, field,
+                      problems);
     }
 }
 
 static void fill_defaults(struct json_object *object) {
     struct json_object *subsets = json_member(object, "subsets");
     for (size_t i = 0; i < json_length(subsets); i++) {
-        struct json_object *ports = json_member(json_object_array_get_idx(subsets, i), "ports");
-        for (size_t j = 0; j < json_length(ports); j++) {
-            struct json_object *port = json_object_array_get_idx(ports, j);
-            if (json_member(port, "protocol") == NULL) {
-                json_set_text(port, "protocol", "TCP");
-            }
-        }
+        kind_default_protocols(json_member(json_object_array_get_idx(subsets, i), "ports"));
     }
 }
 

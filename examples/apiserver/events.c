@@ -4,15 +4,59 @@
 
 #include <string.h>
 
+#define WORD_MAX_BYTES    128
+#define MESSAGE_MAX_BYTES 1024
+
+static void check_length(struct json_object *object, const char *name, const char *field,
+                         size_t most, ipalloc_service_problems *problems) {
+    if (strlen(json_member_text(object, name)) > most) {
+        problem_add(problems, "FieldValueInvalid", field,
+                    "Invalid value: \"\": can have at most %zu characters", most);
+    }
+}
+
+/* A word that a newer Event must have. */
+static void check_word(struct json_object *object, const char *name, const char *field,
+                       ipalloc_service_problems *problems) {
+    if (json_member_text(object, name)[0] == '\0') {
+        kind_require(field, problems);
+    }
+    check_length(object, name, field, WORD_MAX_BYTES, problems);
+}
+
+static void validate_newer(struct json_object *object, ipalloc_service_problems *problems) {
+    const char *reporter = json_member_text(object, "reportingComponent");
+    if (reporter[0] == '\0') {
+        kind_require("reportingController", problems);
+    }
+    check_key("reportingController", reporter, problems);
+    check_word(object, "reportingInstance", "reportingInstance", problems);
+    check_word(object, "action", "action", problems);
+    check_word(object, "reason", "reason", problems);
+    check_length(object, "message", "message", MESSAGE_MAX_BYTES, problems);
+}
+
+/* An Event is where its object is; what is in no namespace has its own in "default". */
+static void validate_namespace(struct json_object *object, bool newer,
+                               ipalloc_service_problems *problems) {
+    const char *namespace = json_member_text(json_member(object, "metadata"), "namespace");
+    const char *of = json_member_text(json_member(object, "involvedObject"), "namespace");
+    bool common =
+        strcmp(namespace, "default") == 0 || (newer && strcmp(namespace, "kube-system") == 0);
+    bool fits = of[0] == '\0' ? common : newer || strcmp(of, namespace) == 0;
+    if (!fits) {
+        refuse_value(problems, "involvedObject.namespace", of, "does not match event.namespace");
+    }
+}
+
 static void validate(struct json_object *object, ipalloc_service_problems *problems) {
     static const char *const types[] = {"Normal", "Warning", NULL};
-    struct json_object *about = json_member(object, "involvedObject");
-    const char *namespace = json_member_text(json_member(object, "metadata"), "namespace");
-    const char *of = json_member_text(about, "namespace");
     const char *type = json_member_text(object, "type");
+    bool newer = json_member(object, "eventTime") != NULL;
     kind_validate(object, problems);
-    if (of[0] != '\0' && strcmp(of, namespace) != 0) {
-        refuse_value(problems, "involvedObject.namespace", of, "does not match event.namespace");
+    validate_namespace(object, newer, problems);
+    if (newer) {
+        validate_newer(object, problems);
     }
     if (type[0] != '\0') {
         kind_check_choice("type", type, types, problems);

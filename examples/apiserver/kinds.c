@@ -6,6 +6,9 @@
 
 void kind_validate(struct json_object *object, ipalloc_service_problems *problems) {
     struct json_object *metadata = json_member(object, "metadata");
+    if (json_member_text(metadata, "generateName")[0] != '\0') {
+        check_generate_name(json_member_text(metadata, "generateName"), problems);
+    }
     check_subdomain("metadata.name", json_member_text(metadata, "name"), problems);
     metadata_validate(metadata, problems);
 }
@@ -33,8 +36,7 @@ void kind_check_address(const char *field, const char *value, int family,
     ipalloc_addr address;
     char canonical[IPALLOC_ADDR_TEXT];
     if (ipalloc_addr_parse(value, strlen(value), &address, NULL) != IPALLOC_OK) {
-        refuse_value(problems, field, value,
-                     "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+        refuse_value(problems, field, value, address_rule(value));
         return;
     }
     ipalloc_addr_format(&address, canonical);
@@ -45,6 +47,88 @@ void kind_check_address(const char *field, const char *value, int family,
         char rule[96];
         snprintf(rule, sizeof rule, "must be in canonical form (\"%s\")", canonical);
         refuse_value(problems, field, value, rule);
+    }
+}
+
+void kind_check_endpoint_address(const char *field, const char *value, int family,
+                                 ipalloc_service_problems *problems) {
+    ipalloc_addr address;
+    char special[128];
+    const char *rule = NULL;
+    kind_check_address(field, value, family, problems);
+    if (ipalloc_addr_parse_legacy(value, strlen(value), &address, NULL, NULL) != IPALLOC_OK) {
+        rule = "must be a valid IP address"; /* Kubernetes' two rules each say so */
+    } else {
+        rule = special_address_rule(value, &address, special);
+    }
+    if (rule != NULL) {
+        refuse_value(problems, field, value, rule);
+    }
+}
+
+void kind_check_label(const char *field, const char *value, ipalloc_service_problems *problems) {
+    const char *rule = name_rule_dns1123(value);
+    if (rule != NULL) {
+        refuse_value(problems, field, value, rule);
+    }
+}
+
+void kind_check_path_segment(const char *field, const char *value,
+                             ipalloc_service_problems *problems) {
+    bool up = strcmp(value, "..") == 0;
+    if (value[0] == '\0') {
+        kind_require(field, problems);
+    } else if (up || strcmp(value, ".") == 0) {
+        refuse_value(problems, field, value, up ? "may not be '..'" : "may not be '.'");
+    } else {
+        if (strchr(value, '/') != NULL) {
+            refuse_value(problems, field, value, "may not contain '/'");
+        }
+        if (strchr(value, '%') != NULL) {
+            refuse_value(problems, field, value, "may not contain '%'");
+        }
+    }
+}
+
+void kind_check_protocol(const char *field, const char *value, ipalloc_service_problems *problems) {
+    static const char *const protocols[] = {"SCTP", "TCP", "UDP", NULL};
+    kind_check_choice(field, value, protocols, problems);
+}
+
+void kind_require(const char *field, ipalloc_service_problems *problems) {
+    problem_add(problems, "FieldValueRequired", field, "Required value");
+}
+
+void kind_duplicate(const char *field, const char *value, ipalloc_service_problems *problems) {
+    struct json_object *shown = json_object_new_string(value);
+    problem_add(problems, "FieldValueDuplicate", field, "Duplicate value: %.300s",
+                json_line(shown, NULL));
+    json_object_put(shown);
+}
+
+bool kind_seen(struct json_object *set, const char *value) {
+    bool before = json_object_object_get_ex(set, value, NULL) != 0;
+    if (!before) {
+        json_set(set, value, json_object_new_boolean(true));
+    }
+    return before;
+}
+
+void kind_default_protocols(struct json_object *ports) {
+    for (size_t i = 0; i < json_length(ports); i++) {
+        struct json_object *port = json_object_array_get_idx(ports, i);
+        if (json_member_text(port, "protocol")[0] == '\0') {
+            json_set_text(port, "protocol", "TCP");
+        }
+    }
+}
+
+void kind_tell_first(ipalloc_service_problems *problems, size_t since) {
+    for (size_t first = 0; since < problems->count && since > 0; first++, since++) {
+        ipalloc_service_problem one = problems->items[since];
+        memmove(&problems->items[first + 1], &problems->items[first],
+                (since - first) * sizeof problems->items[0]);
+        problems->items[first] = one;
     }
 }
 

@@ -13,7 +13,7 @@
         "metadata", FIELD_OBJECT, 1, false, &schema_metadata                            \
     }
 
-/* Rules of metadata, with a name that is a DNS subdomain (RFC 1123). */
+/* Rules of metadata, with a name that is a DNS subdomain (RFC 1123), generated or not. */
 void kind_validate(struct json_object *object, ipalloc_service_problems *problems);
 
 /* Note it unless `value` is one of the choices (ended by NULL, in alphabetical order). */
@@ -23,6 +23,49 @@ void kind_check_choice(const char *field, const char *value, const char *const *
 /* Note it unless the text is an address in its canonical form; `family` 0: of either. */
 void kind_check_address(const char *field, const char *value, int family,
                         ipalloc_service_problems *problems);
+
+/* The same, and it must be one that others can reach: not loopback, not link-local, ... */
+void kind_check_endpoint_address(const char *field, const char *value, int family,
+                                 ipalloc_service_problems *problems);
+
+/* Note it unless it is a label of RFC 1123. */
+void kind_check_label(const char *field, const char *value, ipalloc_service_problems *problems);
+
+/* What a ConfigMap or Secret may hold, and its parts: a name that a file could have for each. */
+#define KIND_DATA_MAX_BYTES (1 << 20)
+#define KIND_DATA_FIELD     96 /* bytes of the words for one part; a longer key is cut */
+
+/* "data[KEY]" */
+const char *kind_data_field(const char *member, const char *key, char out[KIND_DATA_FIELD]);
+
+/* Note each key that could not be a file's name; returns how many bytes the values have (those of
+ * binary data or a Secret's are written in base64). */
+size_t kind_check_data(struct json_object *data, const char *member, bool encoded,
+                       ipalloc_service_problems *problems);
+
+/* Note each part (the list ends with NULL) that differs though the stored object is immutable. */
+void kind_check_immutable(struct json_object *old, struct json_object *object,
+                          const char *const *parts, ipalloc_service_problems *problems);
+
+/* Note a reference's kind or name that is missing or could not stand in a URL. */
+void kind_check_path_segment(const char *field, const char *value,
+                             ipalloc_service_problems *problems);
+
+/* Note it unless TCP, UDP or SCTP. */
+void kind_check_protocol(const char *field, const char *value, ipalloc_service_problems *problems);
+
+/* Note a missing or empty value; and one that an earlier element has. */
+void kind_require(const char *field, ipalloc_service_problems *problems);
+void kind_duplicate(const char *field, const char *value, ipalloc_service_problems *problems);
+
+/* Was it put into the set (an empty object, in the beginning) before? It is in afterwards. */
+bool kind_seen(struct json_object *set, const char *value);
+
+/* A port without a protocol is TCP. */
+void kind_default_protocols(struct json_object *ports);
+
+/* Tell those noted after the first `since` before them: rules of an update often come first. */
+void kind_tell_first(ipalloc_service_problems *problems, size_t since);
 
 /* Note it unless 1 to 65535. */
 void kind_check_port(const char *field, int64_t port, ipalloc_service_problems *problems);

@@ -28,6 +28,11 @@ static const char dns1123_label[] =
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "  \
     "'.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used " \
     "for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+static const char wildcard_subdomain[] =
+    "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which "
+    "must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric "
+    "character (e.g. '*.example.com', regex used for validation is "
+    "'\\*\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 #define QUALIFIED_NAME                                                                          \
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an " \
     "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "      \
@@ -126,6 +131,28 @@ void check_subdomain(const char *field, const char *name, ipalloc_service_proble
     if (!is_subdomain(name, strlen(name))) {
         refuse_value(problems, field, name, DNS_1123_SUBDOMAIN);
     }
+}
+
+void check_wildcard_subdomain(const char *field, const char *name,
+                              ipalloc_service_problems *problems) {
+    if (strlen(name) > SUBDOMAIN_MAX_BYTES) {
+        refuse_value(problems, field, name, "must be no more than 253 characters");
+    }
+    if (!text_starts_with(name, "*.") || !is_subdomain(name + 2, strlen(name + 2))) {
+        refuse_value(problems, field, name, wildcard_subdomain);
+    }
+}
+
+void check_generate_name(const char *base, ipalloc_service_problems *problems) {
+    char *masked = memory_copy(base);
+    size_t length = strlen(base);
+    if (length > 1 && base[length - 1] == '-') {
+        masked[length - 1] = 'a';
+    }
+    if (length > SUBDOMAIN_MAX_BYTES || !is_subdomain(masked, length)) {
+        check_subdomain("metadata.generateName", base, problems);
+    }
+    free(masked);
 }
 
 void check_port_name(const char *field, const char *name, ipalloc_service_problems *problems) {

@@ -16,15 +16,52 @@ static void validate_status(struct json_object *object, ipalloc_service_problems
     }
 }
 
+static void validate_blocks(struct json_object *blocks, ipalloc_service_problems *problems) {
+    struct json_object *seen = json_object_new_object();
+    int families[7] = {0}; /* by 4 and 6 */
+    for (size_t i = 0; i < json_length(blocks); i++) {
+        const char *block = json_object_get_string(json_object_array_get_idx(blocks, i));
+        ipalloc_cidr cidr = {0};
+        char field[40];
+        snprintf(field, sizeof field, "spec.podCIDRs[%zu]", i);
+        if (ipalloc_cidr_parse(block, strlen(block), &cidr, NULL) != IPALLOC_OK) {
+            refuse_value(problems, field, block,
+                         "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
+        }
+        families[cidr.base.family]++;
+        if (kind_seen(seen, block)) {
+            kind_duplicate(field, block, problems);
+        }
+    }
+    if (families[4] > 1 || families[6] > 1) {
+        problem_add(problems, "FieldValueInvalid", "spec.podCIDRs",
+                    "Invalid value: %.200s: may specify no more than one CIDR for each IP family",
+                    json_line(blocks, NULL));
+    }
+    json_object_put(seen);
+}
+
 static void validate(struct json_object *object, ipalloc_service_problems *problems) {
     kind_validate(object, problems);
+    validate_blocks(json_at(object, "spec", "podCIDRs", NULL), problems);
     validate_status(object, problems);
 }
 
+/* What is routed to a Node stays, once it is there. */
 static void validate_update(struct json_object *old, struct json_object *object,
                             ipalloc_service_problems *problems) {
-    (void)old;
-    validate_status(object, problems);
+    struct json_object *blocks = json_at(old, "spec", "podCIDRs", NULL);
+    struct json_object *provider = json_at(old, "spec", "providerID", NULL);
+    if (json_length(blocks) > 0 &&
+        !json_object_equal(blocks, json_at(object, "spec", "podCIDRs", NULL))) {
+        problem_add(problems, "FieldValueForbidden", "spec.podCIDRs",
+                    "Forbidden: node updates may not change podCIDR except from \"\" to valid");
+    }
+    if (provider != NULL &&
+        !json_object_equal(provider, json_at(object, "spec", "providerID", NULL))) {
+        problem_add(problems, "FieldValueForbidden", "spec.providerID",
+                    "Forbidden: node updates may not change providerID except from \"\" to valid");
+    }
 }
 
 /* --- columns ---------------------------------------------------------------------------------- */

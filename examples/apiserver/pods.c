@@ -24,13 +24,7 @@ static void fill_defaults(struct json_object *object) {
         json_set_text(spec, "restartPolicy", "Always");
     }
     for (size_t i = 0; i < json_length(containers); i++) {
-        struct json_object *ports = json_member(json_object_array_get_idx(containers, i), "ports");
-        for (size_t j = 0; j < json_length(ports); j++) {
-            struct json_object *port = json_object_array_get_idx(ports, j);
-            if (json_member(port, "protocol") == NULL) {
-                json_set_text(port, "protocol", "TCP");
-            }
-        }
+        kind_default_protocols(json_member(json_object_array_get_idx(containers, i), "ports"));
     }
     struct json_object *status = json_ensure(object, "status");
     if (json_member(status, "phase") == NULL) {
@@ -38,27 +32,67 @@ static void fill_defaults(struct json_object *object) {
     }
 }
 
-static void validate_container(struct json_object *container, size_t index,
-                               ipalloc_service_problems *problems) {
-    struct json_object *ports = json_member(container, "ports");
-    char field[80];
-    snprintf(field, sizeof field, "spec.containers[%zu].name", index);
-    const char *name = json_member_text(container, "name");
-    const char *rule = name_rule_dns1123(name);
-    if (name[0] == '\0') {
-        problem_add(problems, "FieldValueRequired", field, "Required value");
-    } else if (rule != NULL) {
-        refuse_value(problems, field, name, rule);
-    }
-    for (size_t i = 0; i < json_length(ports); i++) {
-        struct json_object *port = json_object_array_get_idx(ports, i);
-        snprintf(field, sizeof field, "spec.containers[%zu].ports[%zu].containerPort", index, i);
-        kind_check_port(field, json_member_number(port, "containerPort", 0), problems);
-        if (json_member(port, "name") != NULL) {
-            snprintf(field, sizeof field, "spec.containers[%zu].ports[%zu].name", index, i);
-            check_port_name(field, json_member_text(port, "name"), problems);
+static void validate_port(struct json_object *port, const char *path, struct json_object *names,
+                          ipalloc_service_problems *problems) {
+    const char *name = json_member_text(port, "name");
+    int64_t number = json_member_number(port, "containerPort", 0);
+    int64_t host = json_member_number(port, "hostPort", 0);
+    size_t before = problems->count;
+    char field[96];
+    if (name[0] != '\0') {
+        snprintf(field, sizeof field, "%s.name", path);
+        check_port_name(field, name, problems);
+        if (problems->count == before && kind_seen(names, name)) {
+            kind_duplicate(field, name, problems);
         }
     }
+    snprintf(field, sizeof field, "%s.containerPort", path);
+    if (number == 0) {
+        kind_require(field, problems);
+    } else {
+        kind_check_port(field, number, problems);
+    }
+    if (host != 0) {
+        snprintf(field, sizeof field, "%s.hostPort", path);
+        kind_check_port(field, host, problems);
+    }
+    snprintf(field, sizeof field, "%s.protocol", path);
+    kind_check_protocol(field, json_member_text(port, "protocol"), problems);
+}
+
+static void validate_container(struct json_object *container, size_t index,
+                               struct json_object *names, ipalloc_service_problems *problems) {
+    struct json_object *ports = json_member(container, "ports");
+    struct json_object *port_names = json_object_new_object();
+    const char *name = json_member_text(container, "name");
+    char field[80];
+    char name_field[80];
+    snprintf(name_field, sizeof name_field, "spec.containers[%zu].name", index);
+    if (name[0] == '\0') {
+        kind_require(name_field, problems);
+    } else {
+        kind_check_label(name_field, name, problems);
+    }
+    for (size_t i = 0; i < json_length(ports); i++) {
+        snprintf(field, sizeof field, "spec.containers[%zu].ports[%zu]", index, i);
+        validate_port(json_object_array_get_idx(ports, i), field, port_names, problems);
+    }
+    if (kind_seen(names, name)) {
+        kind_duplicate(name_field, name, problems);
+    }
+    json_object_put(port_names);
+}
+
+static void validate_containers(struct json_object *containers,
+                                ipalloc_service_problems *problems) {
+    struct json_object *names = json_object_new_object();
+    if (json_length(containers) == 0) {
+        kind_require("spec.containers", problems);
+    }
+    for (size_t i = 0; i < json_length(containers); i++) {
+        validate_container(json_object_array_get_idx(containers, i), i, names, problems);
+    }
+    json_object_put(names);
 }
 
 static void validate_status(struct json_object *status, ipalloc_service_problems *problems) {
@@ -75,15 +109,17 @@ static void validate_status(struct json_object *status, ipalloc_service_problems
 }
 
 static void validate(struct json_object *object, ipalloc_service_problems *problems) {
-    struct json_object *containers = json_at(object, "spec", "containers", NULL);
-    int64_t grace =
-        json_member_number(json_member(object, "spec"), "terminationGracePeriodSeconds", 0);
+    static const char *const policies[] = {"Always", "OnFailure", "Never", NULL};
+    struct json_object *spec = json_member(object, "spec");
+    const char *node = json_member_text(spec, "nodeName");
+    int64_t grace = json_member_number(spec, "terminationGracePeriodSeconds", 0);
     kind_validate(object, problems);
-    if (json_length(containers) == 0) {
-        problem_add(problems, "FieldValueRequired", "spec.containers", "Required value");
-    }
-    for (size_t i = 0; i < json_length(containers); i++) {
-        validate_container(json_object_array_get_idx(containers, i), i, problems);
+    validate_containers(json_member(spec, "containers"), problems);
+    kind_check_choice("spec.restartPolicy", json_member_text(spec, "restartPolicy"), policies,
+                      problems);
+    check_labels("spec.nodeSelector", json_member(spec, "nodeSelector"), problems);
+    if (node[0] != '\0') {
+        check_subdomain("spec.nodeName", node, problems);
     }
     if (grace < 0) {
         problem_add(problems, "FieldValueInvalid", "spec.terminationGracePeriodSeconds",
@@ -92,16 +128,41 @@ static void validate(struct json_object *object, ipalloc_service_problems *probl
     validate_status(json_member(object, "status"), problems);
 }
 
+/* A copy of the spec without what an update may change. */
+static struct json_object *fixed_part(struct json_object *object) {
+    static const char *const lists[] = {"containers", "initContainers"};
+    struct json_object *spec = json_copy(json_member(object, "spec"));
+    for (size_t i = 0; i < SCHEMA_COUNT(lists); i++) {
+        struct json_object *containers = json_member(spec, lists[i]);
+        for (size_t j = 0; j < json_length(containers); j++) {
+            json_remove(json_object_array_get_idx(containers, j), "image");
+        }
+    }
+    json_remove(spec, "activeDeadlineSeconds");
+    json_remove(spec, "schedulingGates");
+    json_remove(spec, "tolerations");
+    return spec;
+}
+
+/* Who routes to a Pod has read its spec once. */
 static void validate_update(struct json_object *old, struct json_object *object,
                             ipalloc_service_problems *problems) {
-    const char *before = json_member_text(json_member(old, "spec"), "nodeName");
-    const char *after = json_member_text(json_member(object, "spec"), "nodeName");
-    if (strcmp(before, after) != 0) {
+    struct json_object *before = fixed_part(old);
+    struct json_object *after = fixed_part(object);
+    if (json_length(json_member(before, "containers")) !=
+        json_length(json_member(after, "containers"))) {
+        problem_add(problems, "FieldValueForbidden", "spec.containers",
+                    "Forbidden: pod updates may not add or remove containers");
+    } else if (!json_object_equal(before, after)) {
         problem_add(problems, "FieldValueForbidden", "spec",
-                    "Forbidden: pod updates may not change where it runs: nodeName is \"%.80s\"",
-                    before);
+                    "Forbidden: pod updates may not change fields other than "
+                    "`spec.containers[*].image`,`spec.initContainers[*].image`,"
+                    "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
+                    "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if "
+                    "it was previously negative)");
     }
-    validate_status(json_member(object, "status"), problems);
+    json_object_put(before);
+    json_object_put(after);
 }
 
 /* Without a node nothing runs that would have to end. */

@@ -2,6 +2,7 @@
  * of fields. */
 #include "schema.h"
 
+#include "base64.h"
 #include "patch_kinds.h"
 
 #include <string.h>
@@ -190,6 +191,33 @@ static bool has_type(const struct field *field, struct json_object *value) {
 static struct json_object *decode_object(const struct schema *schema, struct json_object *value,
                                          const char *path, struct walk *walk);
 
+/* Line ends in base64 mean nothing, as in Go. */
+static void add_without_line_ends(struct text *out, const char *words) {
+    for (size_t run; *words != '\0'; words += run + (words[run] != '\0')) {
+        run = strcspn(words, "\r\n");
+        text_append(out, words, run);
+    }
+}
+
+static struct json_object *decode_bytes(struct json_object *value, struct walk *walk) {
+    struct json_object *map = json_object_new_object();
+    json_object_object_foreach(value, name, member) {
+        struct text words = {0};
+        struct text bytes = {0};
+        text_add(&words, "");
+        add_without_line_ends(&words, json_object_get_string(member));
+        if (!walk->failed && !base64_read(words.data, words.size, &bytes)) {
+            text_format(walk->problem, "illegal base64 data at input byte %zu",
+                        base64_wrong_at(words.data, words.size));
+            walk->failed = true;
+        }
+        json_set_text(map, name, words.data);
+        text_clear(&words);
+        text_clear(&bytes);
+    }
+    return map;
+}
+
 static struct json_object *decode_list(const struct field *field, struct json_object *value,
                                        const char *path, struct walk *walk) {
     struct json_object *list = json_object_new_array();
@@ -217,6 +245,8 @@ static void decode_field(const struct field *field, struct json_object *value, c
         json_set(out, field->name, decode_object(field->schema, value, inner.data, walk));
     } else if (field->kind == FIELD_OBJECT_LIST) {
         json_set(out, field->name, decode_list(field, value, inner.data, walk));
+    } else if (field->kind == FIELD_BYTES_MAP) {
+        json_set(out, field->name, decode_bytes(value, walk));
     } else if (field->kind != FIELD_IGNORED && field->kind != FIELD_INLINE) {
         json_set(out, field->name, json_copy(value));
     }

@@ -6,9 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TYPE_TLS      "kubernetes.io/tls"
-#define DATA_MAX_SIZE ((size_t)1 << 20)
-
 /* stringData is for writing only: it goes into data, and wins there. */
 static void fill_defaults(struct json_object *object) {
     struct json_object *plain = json_member(object, "stringData");
@@ -28,58 +25,58 @@ static void fill_defaults(struct json_object *object) {
     json_remove(object, "stringData");
 }
 
-static size_t check_value(const char *name, struct json_object *value,
-                          ipalloc_service_problems *problems) {
-    struct text bytes = {0};
-    size_t size = 0;
-    if (base64_read(json_object_get_string(value), (size_t)json_object_get_string_len(value),
-                    &bytes)) {
-        size = bytes.size;
-    } else {
-        char field[96];
-        snprintf(field, sizeof field, "data[%.80s]", name);
-        refuse_value(problems, field, "<secret>", "must be base64 (RFC 4648, with padding)");
+/* What a type's readers count on. */
+static const struct {
+    const char *type, *keys[2];
+    bool either; /* of the two, one will do */
+} types[] = {
+    {"kubernetes.io/basic-auth", {"username", "password"}, true},
+    {"kubernetes.io/dockercfg", {".dockercfg"}, false},
+    {"kubernetes.io/dockerconfigjson", {".dockerconfigjson"}, false},
+    {"kubernetes.io/ssh-auth", {"ssh-privatekey"}, false},
+    {"kubernetes.io/tls", {"tls.crt", "tls.key"}, false},
+};
+
+static void validate_type(struct json_object *object, ipalloc_service_problems *problems) {
+    struct json_object *data = json_member(object, "data");
+    size_t row = 0;
+    while (row < SCHEMA_COUNT(types) &&
+           strcmp(types[row].type, json_member_text(object, "type")) != 0) {
+        row++;
     }
-    text_clear(&bytes);
-    return size;
+    if (row == SCHEMA_COUNT(types) ||
+        (types[row].either && (json_member(data, types[row].keys[0]) != NULL ||
+                               json_member(data, types[row].keys[1]) != NULL))) {
+        return;
+    }
+    for (size_t i = 0; i < SCHEMA_COUNT(types[row].keys) && types[row].keys[i] != NULL; i++) {
+        char field[40];
+        snprintf(field, sizeof field, "data[%s]", types[row].keys[i]);
+        if (json_member(data, types[row].keys[i]) == NULL) {
+            kind_require(field, problems);
+        }
+    }
 }
 
 static void validate(struct json_object *object, ipalloc_service_problems *problems) {
-    struct json_object *data = json_member(object, "data");
-    size_t size = 0;
     kind_validate(object, problems);
-    if (data != NULL) {
-        json_object_object_foreach(data, name, value) {
-            size += check_value(name, value, problems);
-        }
-    }
-    if (size > DATA_MAX_SIZE) {
+    if (kind_check_data(json_member(object, "data"), "data", true, problems) >
+        KIND_DATA_MAX_BYTES) {
         problem_add(problems, "FieldValueTooLong", "data",
-                    "Too long: may not be more than %zu bytes", DATA_MAX_SIZE);
+                    "Too long: may not be more than %d bytes", KIND_DATA_MAX_BYTES);
     }
-    if (strcmp(json_member_text(object, "type"), TYPE_TLS) == 0) {
-        static const char *const parts[] = {"tls.crt", "tls.key"};
-        for (size_t i = 0; i < SCHEMA_COUNT(parts); i++) {
-            if (json_member(data, parts[i]) == NULL) {
-                char field[24];
-                snprintf(field, sizeof field, "data[%s]", parts[i]);
-                problem_add(problems, "FieldValueRequired", field, "Required value");
-            }
-        }
-    }
+    validate_type(object, problems);
 }
 
 static void validate_update(struct json_object *old, struct json_object *object,
                             ipalloc_service_problems *problems) {
+    static const char *const parts[] = {"data", NULL};
+    size_t others = problems->count;
     if (strcmp(json_member_text(old, "type"), json_member_text(object, "type")) != 0) {
         refuse_value(problems, "type", json_member_text(object, "type"), "field is immutable");
     }
-    if (json_member_truth(old, "immutable", false) &&
-        (!json_object_equal(json_member(old, "data"), json_member(object, "data")) ||
-         !json_member_truth(object, "immutable", false))) {
-        problem_add(problems, "FieldValueForbidden", "data",
-                    "Forbidden: field is immutable when `immutable` is set");
-    }
+    kind_check_immutable(old, object, parts, problems);
+    kind_tell_first(problems, others);
 }
 
 static void type_cell(struct text *out, struct json_object *object) {

@@ -169,40 +169,6 @@ static bool is_in(struct json_object *list, const char *value) {
     return false;
 }
 
-static bool covers(const char *cidr_text, const ipalloc_addr *address) {
-    ipalloc_cidr cidr;
-    return ipalloc_cidr_parse(cidr_text, strlen(cidr_text), &cidr, NULL) == IPALLOC_OK &&
-           ipalloc_cidr_contains(&cidr, address);
-}
-
-/* What is wrong with an address at which nobody outside could reach a Service; NULL: nothing. */
-static const char *special_rule(const char *value, const ipalloc_addr *address, char out[128]) {
-    if (covers("0.0.0.0/32", address) || covers("::/128", address)) {
-        snprintf(out, 128, "may not be unspecified (%.64s)", value);
-        return out;
-    }
-    if (covers("127.0.0.0/8", address) || covers("::1/128", address)) {
-        return "may not be in the loopback range (127.0.0.0/8, ::1/128)";
-    }
-    if (covers("169.254.0.0/16", address) || covers("fe80::/10", address)) {
-        return "may not be in the link-local range (169.254.0.0/16, fe80::/10)";
-    }
-    if (covers("224.0.0.0/24", address) || covers("ff02::/16", address)) {
-        return "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)";
-    }
-    return NULL;
-}
-
-/* Text that the lenient parser reads is refused for its form, other text for not being one. */
-static const char *address_rule(const char *value) {
-    ipalloc_addr address;
-    if (ipalloc_addr_parse_legacy(value, strlen(value), &address, NULL, NULL) == IPALLOC_OK) {
-        return strchr(value, ':') != NULL ? "must not be an IPv4-mapped IPv6 address"
-                                          : "must not have leading 0s";
-    }
-    return "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
-}
-
 static void validate_external_ips(struct json_object *old, struct json_object *spec,
                                   ipalloc_service_problems *problems) {
     struct json_object *list = json_member(spec, "externalIPs");
@@ -214,7 +180,7 @@ static void validate_external_ips(struct json_object *old, struct json_object *s
         char special[128];
         const char *rule = NULL;
         if (ipalloc_addr_parse(value, strlen(value), &address, NULL) == IPALLOC_OK) {
-            rule = special_rule(value, &address, special);
+            rule = special_address_rule(value, &address, special);
         } else if (!is_in(stored, value)) {
             rule = address_rule(value);
         }

@@ -8,6 +8,7 @@
 
 #include "json.h"
 
+#include <ipalloc/addr.h>
 #include <ipalloc/service.h>
 
 /* --- service_defaults.c ----------------------------------------------------------------------- */
@@ -50,11 +51,18 @@ void problems_sort(ipalloc_service_problems *problems);
 
 void check_service_name(const char *field, const char *name, ipalloc_service_problems *problems);
 void check_subdomain(const char *field, const char *name, ipalloc_service_problems *problems);
+/* "*.example.com" stands for one label in place of the star. */
+void check_wildcard_subdomain(const char *field, const char *name,
+                              ipalloc_service_problems *problems);
 void check_port_name(const char *field, const char *name, ipalloc_service_problems *problems);
 /* A label's key: [subdomain/]name. */
 void check_key(const char *field, const char *key, ipalloc_service_problems *problems);
 void check_labels(const char *field, struct json_object *labels,
                   ipalloc_service_problems *problems);
+
+/* Of an object whose names are subdomains. A generated name's last character may still be a dash:
+ * something follows it. */
+void check_generate_name(const char *base, ipalloc_service_problems *problems);
 
 /* NULL if `name` keeps the rule of RFC 1123 labels, else the rule as Kubernetes words it. */
 const char *name_rule_dns1123(const char *name);
@@ -65,5 +73,15 @@ void metadata_validate(struct json_object *metadata, ipalloc_service_problems *p
 /* "Invalid value: <value>: <rule>"; a value that leaves no room for the rule is cut. */
 void refuse_value(ipalloc_service_problems *problems, const char *field, const char *value,
                   const char *rule);
+
+/* --- address_rules.c ---------------------------------------------------------------------------
+ */
+
+/* What is wrong with an address at which nobody else could reach an endpoint (`value` is its text);
+ * NULL: nothing. */
+const char *special_address_rule(const char *value, const ipalloc_addr *address, char out[128]);
+
+/* Why the strict parser refuses the text: its form, or that it is no address at all. */
+const char *address_rule(const char *value);
 
 #endif

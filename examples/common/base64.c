@@ -23,8 +23,16 @@ void base64_add(struct text *out, const void *bytes, size_t size) {
 
 /* The six bits of a character; 64 for one that is none. */
 static uint32_t bits_of(char character) {
-    const char *at = character != '\0' ? strchr(alphabet, character) : NULL;
-    return at != NULL ? (uint32_t)(at - alphabet) : 64;
+    if (character >= 'A' && character <= 'Z') {
+        return (uint32_t)(character - 'A');
+    }
+    if (character >= 'a' && character <= 'z') {
+        return (uint32_t)(character - 'a' + 26);
+    }
+    if (character >= '0' && character <= '9') {
+        return (uint32_t)(character - '0' + 52);
+    }
+    return character == '+' ? 62 : character == '/' ? 63 : 64;
 }
 
 bool base64_read(const char *words, size_t size, struct text *out) {
@@ -49,4 +57,13 @@ bool base64_read(const char *words, size_t size, struct text *out) {
         text_append(out, three, 3 - padding);
     }
     return true;
+}
+
+size_t base64_wrong_at(const char *words, size_t size) {
+    size_t at = 0;
+    while (at < size && bits_of(words[at]) < 64) {
+        at++;
+    }
+    bool is_padding = at < size && words[at] == '=' && at % 4 >= 2;
+    return at < size && !is_padding ? at : at - at % 4;
 }
