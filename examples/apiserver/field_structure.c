@@ -23,7 +23,12 @@ static const struct {
     {"PodStatus", "conditions", {.kind = STRUCTURE_KEYED, .keys = {"type"}}},
     {"NodeStatus", "conditions", {.kind = STRUCTURE_KEYED, .keys = {"type"}}},
     {"NodeStatus", "addresses", {.kind = STRUCTURE_KEYED, .keys = {"type"}}},
+    {"PodStatus", "podIPs", {.kind = STRUCTURE_KEYED, .keys = {"ip"}}},
     {"PodSpec", "containers", {.kind = STRUCTURE_KEYED, .keys = {"name"}}},
+    {"Container", "env", {.kind = STRUCTURE_KEYED, .keys = {"name"}}},
+    {"Container",
+     "ports",
+     {.kind = STRUCTURE_KEYED, .keys = {"containerPort", "protocol"}, .second_default = "TCP"}},
     {"IngressStatus", "loadBalancer", {.kind = STRUCTURE_OBJECT, .always = true}},
 };
 
@@ -64,21 +69,24 @@ static struct structure structure_of_field(const struct schema *schema, const st
     return structure;
 }
 
-struct structure structure_child(const struct structure *parent, const char *element) {
-    struct structure leaf = {.kind = STRUCTURE_LEAF};
-    if (parent->kind == STRUCTURE_KEYED && !parent->whole) {
-        return (struct structure){.kind = STRUCTURE_OBJECT, .schema = parent->schema};
+struct structure structure_member(const struct structure *object, const char *name) {
+    const struct schema *schema = object->schema;
+    if (object->kind != STRUCTURE_OBJECT) {
+        return (struct structure){.kind = STRUCTURE_LEAF};
     }
-    if (parent->kind != STRUCTURE_OBJECT) {
-        return leaf;
-    }
-    const struct schema *schema = parent->schema;
     for (size_t i = 0; i < schema->field_count; i++) {
-        if (strcmp(schema->fields[i].name, element + 2) == 0) {
+        if (strcmp(schema->fields[i].name, name) == 0) {
             return structure_of_field(schema, &schema->fields[i]);
         }
     }
-    return schema->open ? leaf : (struct structure){.kind = STRUCTURE_UNKNOWN};
+    return (struct structure){.kind = schema->open ? STRUCTURE_LEAF : STRUCTURE_UNKNOWN};
+}
+
+struct structure structure_child(const struct structure *parent, const char *element) {
+    if (parent->kind == STRUCTURE_KEYED && !parent->whole) {
+        return (struct structure){.kind = STRUCTURE_OBJECT, .schema = parent->schema};
+    }
+    return structure_member(parent, element + 2);
 }
 
 bool structure_is_list(const struct structure *structure) {

@@ -32,6 +32,9 @@ struct structure {
 
 struct structure structure_of(const struct schema *schema);
 
+/* Of an object's member; a leaf without a schema where the type is open and does not know it. */
+struct structure structure_member(const struct structure *object, const char *name);
+
 /* Of the child that a path element ("f:spec") names. */
 struct structure structure_child(const struct structure *parent, const char *element);
 

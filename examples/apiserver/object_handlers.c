@@ -88,7 +88,9 @@ static struct json_object *apply_the_patch(void *context, struct json_object *cu
     struct edit *edit = context;
     struct text problem = {0};
     struct json_object *object = NULL;
-    struct json_object *patched = patch_apply(edit->kind, current, edit->patch, &problem);
+    struct structure structure = structure_of(edit->request->resource->schema);
+    struct json_object *patched =
+        patch_apply(edit->kind, &structure, current, edit->patch, &problem);
     if (patched == NULL) {
         bool unprocessable = edit->kind == PATCH_JSON;
         outcome_fail(failure, unprocessable ? 422 : 400, unprocessable ? "Invalid" : "BadRequest",

@@ -44,8 +44,9 @@ static struct json_object *merge(struct json_object *target, struct json_object 
     return out;
 }
 
-struct json_object *patch_apply(enum patch_kind kind, struct json_object *object,
-                                struct json_object *patch, struct text *problem) {
+struct json_object *patch_apply(enum patch_kind kind, const struct structure *structure,
+                                struct json_object *object, struct json_object *patch,
+                                struct text *problem) {
     bool wants_list = kind == PATCH_JSON;
     if (!json_object_is_type(patch, wants_list ? json_type_array : json_type_object)) {
         text_format(problem, "the patch must be a JSON %s", wants_list ? "array" : "object");
@@ -57,7 +58,7 @@ struct json_object *patch_apply(enum patch_kind kind, struct json_object *object
     case PATCH_JSON:
         return patch_json(object, patch, problem);
     case PATCH_STRATEGIC:
-        return patch_strategic(object, patch, problem);
+        return patch_strategic(structure, object, patch, problem);
     default:
         text_add(problem, "unknown kind of patch");
         return NULL;

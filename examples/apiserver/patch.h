@@ -3,13 +3,14 @@
  *
  *   merge       RFC 7386
  *   json        RFC 6902 (all six operations)
- *   strategic   Kubernetes' own: lists of Services merge by key (ports by port and protocol), with
- *               $patch, $setElementOrder, $deleteFromPrimitiveList and $retainKeys
+ *   strategic   Kubernetes' own: lists merge by the keys of field_structure.h (a Service's ports by
+ *               port and protocol), with $patch, $setElementOrder, $deleteFromPrimitiveList and
+ * $retainKeys
  */
 #ifndef APISERVER_PATCH_H
 #define APISERVER_PATCH_H
 
-#include "json.h"
+#include "field_structure.h"
 
 /* PATCH_APPLY, server-side apply, is no patch of this file: see managed_fields.h. */
 enum patch_kind { PATCH_MERGE, PATCH_JSON, PATCH_STRATEGIC, PATCH_APPLY, PATCH_UNKNOWN };
@@ -18,8 +19,10 @@ enum patch_kind { PATCH_MERGE, PATCH_JSON, PATCH_STRATEGIC, PATCH_APPLY, PATCH_U
 
 enum patch_kind patch_kind_of(const char *content_type);
 
-/* `object` with the patch applied, a new value; NULL with the reason in `problem`. */
-struct json_object *patch_apply(enum patch_kind kind, struct json_object *object,
-                                struct json_object *patch, struct text *problem);
+/* `object`, of that structure, with the patch applied, a new value; NULL with the reason in
+ * `problem`. */
+struct json_object *patch_apply(enum patch_kind kind, const struct structure *structure,
+                                struct json_object *object, struct json_object *patch,
+                                struct text *problem);
 
 #endif

@@ -3,15 +3,11 @@
 #ifndef APISERVER_PATCH_KINDS_H
 #define APISERVER_PATCH_KINDS_H
 
-#include "json.h"
+#include "field_structure.h"
 
 struct json_object *patch_json(struct json_object *object, struct json_object *operations,
                                struct text *problem);
-struct json_object *patch_strategic(struct json_object *object, struct json_object *patch,
-                                    struct text *problem);
-
-/* Does a list of this name merge, and by which members of its elements? `key` "": its elements are
- * plain values. `second_key` may be NULL. */
-bool patch_list_keys(const char *list, const char **key, const char **second_key);
+struct json_object *patch_strategic(const struct structure *structure, struct json_object *object,
+                                    struct json_object *patch, struct text *problem);
 
 #endif

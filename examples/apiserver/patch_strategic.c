@@ -1,7 +1,8 @@
 /*
- * patch_strategic.c: strategic merge patch for Services.
+ * patch_strategic.c: strategic merge patch.
  *
- * Like a merge patch, but lists named in `keyed_lists` merge element by element. Directives:
+ * Like a merge patch, but lists that field_structure.h tells apart by keys merge element by
+ * element; so do those of a Pod's unread parts that `open_lists` names. Directives:
  *   {"$patch": "replace" | "delete" | "merge"}   for an object or an element
  *   "$setElementOrder/LIST"                      the order after merging; unnamed ones stay behind
  *   "$deleteFromPrimitiveList/LIST"              values to take out
@@ -17,52 +18,61 @@
 #define LIST_LENGTH_MAX 1000 /* elements are matched by looking at each: quadratic */
 #define DELETE_PREFIX   "$deleteFromPrimitiveList/"
 
+/* Below what the schema leaves open, by name alone. */
 static const struct {
-    const char *list, *key, *second_key; /* key "": a list of plain values that merges as a set */
-} keyed_lists[] = {
-    {"ports", "port", "protocol"}, {"conditions", "type", NULL}, {"ownerReferences", "uid", NULL},
-    {"finalizers", "", NULL},      {"containers", "name", NULL},
+    const char *name;
+    struct structure structure;
+} open_lists[] = {
+    {"env", {.kind = STRUCTURE_KEYED, .keys = {"name"}}},
+    {"ephemeralContainers", {.kind = STRUCTURE_KEYED, .keys = {"name"}}},
+    {"hostAliases", {.kind = STRUCTURE_KEYED, .keys = {"ip"}}},
+    {"imagePullSecrets", {.kind = STRUCTURE_KEYED, .keys = {"name"}}},
+    {"initContainers", {.kind = STRUCTURE_KEYED, .keys = {"name"}}},
+    {"ports", {.kind = STRUCTURE_KEYED, .keys = {"containerPort", "protocol"}}},
+    {"volumeDevices", {.kind = STRUCTURE_KEYED, .keys = {"devicePath"}}},
+    {"volumeMounts", {.kind = STRUCTURE_KEYED, .keys = {"mountPath"}}},
+    {"volumes", {.kind = STRUCTURE_KEYED, .keys = {"name"}}},
 };
 
-static int keyed_list(const char *name) {
-    for (size_t i = 0; i < sizeof keyed_lists / sizeof keyed_lists[0]; i++) {
-        if (strcmp(keyed_lists[i].list, name) == 0) {
-            return (int)i;
+static struct structure structure_in(const struct structure *parent, const char *name) {
+    struct structure child = structure_member(parent, name);
+    for (size_t i = 0;
+         child.kind == STRUCTURE_LEAF && child.schema == NULL && i < SCHEMA_COUNT(open_lists);
+         i++) {
+        if (strcmp(open_lists[i].name, name) == 0) {
+            child = open_lists[i].structure;
         }
     }
-    return -1;
+    return child;
 }
 
-bool patch_list_keys(const char *list, const char **key, const char **second_key) {
-    int index = keyed_list(list);
-    if (index >= 0) {
-        *key = keyed_lists[index].key;
-        *second_key = keyed_lists[index].second_key;
-    }
-    return index >= 0;
+/* Of a list's elements; what is open stays open below. */
+static struct structure structure_of_elements(const struct structure *list) {
+    return (struct structure){.kind = list->schema != NULL ? STRUCTURE_OBJECT : STRUCTURE_LEAF,
+                              .schema = list->schema};
 }
 
-static const char *second_key_value(struct json_object *element, int list) {
-    const char *value = json_member_text(element, keyed_lists[list].second_key);
+static const char *second_key_value(struct json_object *element, const struct structure *list) {
+    const char *value = json_member_text(element, list->keys[1]);
     return value[0] != '\0' ? value : "TCP";
 }
 
 /* Does `wanted` (from a patch) speak of `element`? */
-static bool is_same(struct json_object *element, struct json_object *wanted, int list) {
-    const char *key = keyed_lists[list].key;
-    if (key[0] == '\0') {
+static bool is_same(struct json_object *element, struct json_object *wanted,
+                    const struct structure *list) {
+    if (list->kind == STRUCTURE_SET) {
         return json_object_equal(element, wanted) != 0;
     }
-    struct json_object *value = json_member(wanted, key);
-    if (value == NULL || !json_object_equal(json_member(element, key), value)) {
+    struct json_object *value = json_member(wanted, list->keys[0]);
+    if (value == NULL || !json_object_equal(json_member(element, list->keys[0]), value)) {
         return false;
     }
-    const char *second = keyed_lists[list].second_key;
-    return second == NULL || json_member(wanted, second) == NULL ||
+    return list->keys[1] == NULL || json_member(wanted, list->keys[1]) == NULL ||
            strcmp(second_key_value(element, list), second_key_value(wanted, list)) == 0;
 }
 
-static size_t find_element(struct json_object *elements, struct json_object *wanted, int list) {
+static size_t find_element(struct json_object *elements, struct json_object *wanted,
+                           const struct structure *list) {
     size_t count = json_length(elements);
     for (size_t i = 0; i < count; i++) {
         if (is_same(json_object_array_get_idx(elements, i), wanted, list)) {
@@ -72,12 +82,13 @@ static size_t find_element(struct json_object *elements, struct json_object *wan
     return count;
 }
 
-static struct json_object *merge_object(struct json_object *target, struct json_object *patch,
+static struct json_object *merge_object(const struct structure *structure,
+                                        struct json_object *target, struct json_object *patch,
                                         struct text *problem);
 
 /* Put the elements of `elements` into the order that `order` names; returns a new list. */
 static struct json_object *reorder(struct json_object *elements, struct json_object *order,
-                                   int list) {
+                                   const struct structure *list) {
     struct json_object *out = json_object_new_array();
     for (size_t i = 0; i < json_length(order); i++) {
         struct json_object *wanted = json_object_array_get_idx(order, i);
@@ -93,12 +104,12 @@ static struct json_object *reorder(struct json_object *elements, struct json_obj
     return out;
 }
 
-static bool merge_element(struct json_object *out, struct json_object *element, int list,
-                          struct text *problem) {
-    bool keyed = keyed_lists[list].key[0] != '\0';
-    if (keyed && json_member(element, keyed_lists[list].key) == NULL) {
+static bool merge_element(struct json_object *out, struct json_object *element,
+                          const struct structure *list, struct text *problem) {
+    bool keyed = list->kind == STRUCTURE_KEYED;
+    if (keyed && json_member(element, list->keys[0]) == NULL) {
         text_format(problem, "map: %.200s does not contain declared merge key: %s",
-                    json_line(element, NULL), keyed_lists[list].key);
+                    json_line(element, NULL), list->keys[0]);
         return false;
     }
     size_t at = find_element(out, element, list);
@@ -115,8 +126,9 @@ static bool merge_element(struct json_object *out, struct json_object *element, 
         }
         return true;
     }
+    struct structure inner = structure_of_elements(list);
     struct json_object *merged =
-        merge_object(found ? json_object_array_get_idx(out, at) : NULL, element, problem);
+        merge_object(&inner, found ? json_object_array_get_idx(out, at) : NULL, element, problem);
     if (merged != NULL && found) {
         json_object_array_put_idx(out, at, merged);
     } else if (merged != NULL) {
@@ -125,8 +137,8 @@ static bool merge_element(struct json_object *out, struct json_object *element, 
     return merged != NULL;
 }
 
-static struct json_object *merge_list(struct json_object *target, struct json_object *patch,
-                                      int list, struct text *problem) {
+static struct json_object *merge_list(const struct structure *list, struct json_object *target,
+                                      struct json_object *patch, struct text *problem) {
     struct json_object *out =
         json_object_is_type(target, json_type_array) ? json_copy(target) : json_object_new_array();
     for (size_t i = 0; i < json_length(patch); i++) {
@@ -183,18 +195,31 @@ static struct json_object *retain(struct json_object *object, struct json_object
 }
 
 /* Of a list that merges, or that a directive speaks of, in the patch or in the object. */
-static bool is_too_long(struct json_object *out, const char *name, struct json_object *value) {
+static bool is_too_long(const struct structure *list, struct json_object *out, const char *name,
+                        struct json_object *value) {
     const char *slash = name[0] == '$' ? strchr(name, '/') : NULL;
-    const char *list = slash != NULL ? slash + 1 : name;
-    bool merges = slash != NULL || keyed_list(name) >= 0;
-    return merges && (json_length(value) > LIST_LENGTH_MAX ||
-                      json_length(json_member(out, list)) > LIST_LENGTH_MAX);
+    bool merges = slash != NULL || structure_is_list(list);
+    return merges &&
+           (json_length(value) > LIST_LENGTH_MAX ||
+            json_length(json_member(out, slash != NULL ? slash + 1 : name)) > LIST_LENGTH_MAX);
 }
 
-static bool merge_member(struct json_object *out, const char *name, struct json_object *value,
-                         struct text *problem) {
-    int list = keyed_list(name);
-    if (is_too_long(out, name, value)) {
+static struct json_object *merge_value(const struct structure *structure,
+                                       struct json_object *target, struct json_object *value,
+                                       struct text *problem) {
+    if (json_object_is_type(value, json_type_array) && structure_is_list(structure)) {
+        return merge_list(structure, target, value, problem);
+    }
+    if (json_object_is_type(value, json_type_object)) {
+        return merge_object(structure, target, value, problem);
+    }
+    return json_copy(value);
+}
+
+static bool merge_member(const struct structure *structure, struct json_object *out,
+                         const char *name, struct json_object *value, struct text *problem) {
+    struct structure child = structure_in(structure, name);
+    if (is_too_long(&child, out, name, value)) {
         text_format(problem, "%s: lists of more than %d elements cannot be merged", name,
                     LIST_LENGTH_MAX);
         return false;
@@ -209,53 +234,49 @@ static bool merge_member(struct json_object *out, const char *name, struct json_
         json_remove(out, name);
         return true;
     }
-    struct json_object *merged;
-    if (json_object_is_type(value, json_type_array) && list >= 0) {
-        merged = merge_list(json_member(out, name), value, list, problem);
-    } else if (json_object_is_type(value, json_type_object)) {
-        merged = merge_object(json_member(out, name), value, problem);
-    } else {
-        merged = json_copy(value);
-    }
+    struct json_object *merged = merge_value(&child, json_member(out, name), value, problem);
     if (problem->size > 0) {
+        json_object_put(merged);
         return false;
     }
     json_set(out, name, merged);
     return true;
 }
 
-static void apply_orders(struct json_object *out, struct json_object *patch) {
+static void apply_orders(const struct structure *structure, struct json_object *out,
+                         struct json_object *patch) {
     json_object_object_foreach(patch, name, order) {
         if (!text_starts_with(name, ORDER_PREFIX)) {
             continue;
         }
         const char *list_name = name + strlen(ORDER_PREFIX);
-        int list = keyed_list(list_name);
+        struct structure list = structure_in(structure, list_name);
         struct json_object *elements = json_member(out, list_name);
-        if (list >= 0 && json_object_is_type(elements, json_type_array)) {
-            json_set(out, list_name, reorder(json_copy(elements), order, list));
+        if (structure_is_list(&list) && json_object_is_type(elements, json_type_array)) {
+            json_set(out, list_name, reorder(json_copy(elements), order, &list));
         }
     }
 }
 
-static struct json_object *merge_object(struct json_object *target, struct json_object *patch,
+static struct json_object *merge_object(const struct structure *structure,
+                                        struct json_object *target, struct json_object *patch,
                                         struct text *problem) {
     const char *directive = json_member_text(patch, "$patch");
     bool fresh =
         !json_object_is_type(target, json_type_object) || strcmp(directive, "replace") == 0;
     struct json_object *out = fresh ? json_object_new_object() : json_copy(target);
     json_object_object_foreach(patch, name, value) {
-        if (!merge_member(out, name, value, problem)) {
+        if (!merge_member(structure, out, name, value, problem)) {
             json_object_put(out);
             return NULL;
         }
     }
-    apply_orders(out, patch);
+    apply_orders(structure, out, patch);
     struct json_object *retained = json_member(patch, "$retainKeys");
     return retained != NULL ? retain(out, retained) : out;
 }
 
-struct json_object *patch_strategic(struct json_object *object, struct json_object *patch,
-                                    struct text *problem) {
-    return merge_object(object, patch, problem);
+struct json_object *patch_strategic(const struct structure *structure, struct json_object *object,
+                                    struct json_object *patch, struct text *problem) {
+    return merge_object(structure, object, patch, problem);
 }

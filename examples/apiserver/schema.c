@@ -3,7 +3,7 @@
 #include "schema.h"
 
 #include "base64.h"
-#include "patch_kinds.h"
+#include "field_structure.h"
 
 #include <string.h>
 
@@ -368,25 +368,22 @@ static struct json_object *openapi_field(const struct field *field) {
 }
 
 /* How a list merges: kubectl makes its strategic patches by that. */
-static void add_merge_keys(struct json_object *property, const char *name) {
-    const char *key;
-    const char *second_key;
-    if (!patch_list_keys(name, &key, &second_key)) {
+static void add_merge_keys(struct json_object *property, const struct structure *list) {
+    if (!structure_is_list(list)) {
         return;
     }
     json_set_text(property, "x-kubernetes-patch-strategy", "merge");
-    if (key[0] == '\0') {
+    if (list->kind == STRUCTURE_SET) {
         json_set_text(property, "x-kubernetes-list-type", "set");
         return;
     }
     struct json_object *keys = json_object_new_array();
-    json_object_array_add(keys, json_object_new_string(key));
-    if (second_key != NULL) {
-        json_object_array_add(keys, json_object_new_string(second_key));
+    for (size_t i = 0; i < SCHEMA_COUNT(list->keys) && list->keys[i] != NULL; i++) {
+        json_object_array_add(keys, json_object_new_string(list->keys[i]));
     }
     json_set(property, "x-kubernetes-list-map-keys", keys);
     json_set_text(property, "x-kubernetes-list-type", "map");
-    json_set_text(property, "x-kubernetes-patch-merge-key", key);
+    json_set_text(property, "x-kubernetes-patch-merge-key", list->keys[0]);
 }
 
 struct json_object *schema_openapi(const struct schema *schema) {
@@ -395,6 +392,7 @@ struct json_object *schema_openapi(const struct schema *schema) {
         json_set(out, "x-kubernetes-preserve-unknown-fields", json_object_new_boolean(true));
         return out;
     }
+    struct structure structure = structure_of(schema);
     struct json_object *properties = json_ensure(out, "properties");
     for (size_t i = 0; i < schema->field_count; i++) {
         const struct field *field = &schema->fields[i];
@@ -403,7 +401,8 @@ struct json_object *schema_openapi(const struct schema *schema) {
         }
         struct json_object *property = openapi_field(field);
         if (field->kind == FIELD_TEXT_LIST || field->kind == FIELD_OBJECT_LIST) {
-            add_merge_keys(property, field->name);
+            struct structure list = structure_member(&structure, field->name);
+            add_merge_keys(property, &list);
         }
         json_set(properties, field->name, property);
     }

@@ -18,7 +18,7 @@ static void check_case(const char *line, const char *document, const char *patch
     struct text problem = {0};
     struct json_object *object = json_tokener_parse(document);
     struct json_object *operations = json_tokener_parse(patch);
-    struct json_object *out = patch_apply(PATCH_JSON, object, operations, &problem);
+    struct json_object *out = patch_apply(PATCH_JSON, NULL, object, operations, &problem);
     ck_assert_ptr_nonnull(object);
     ck_assert_ptr_nonnull(operations);
     if (strcmp(result, "!") == 0) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define SERVICE_SCHEMA "io.k8s.api.core.v1.Service"
+#define SLICE_SCHEMA   "io.k8s.api.discovery.v1.EndpointSlice"
 
 /* One of each kind of member; the numbers are those of gnostic's OpenAPIv2.proto. */
 START_TEST(a_document_is_these_bytes) {
@@ -107,6 +108,9 @@ START_TEST(kubectl_finds_what_it_looks_for) {
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         ck_assert_str_eq(json_text_at(service, rows[i].path), rows[i].value);
     }
+    struct json_object *slice = json_at(answer.json, "definitions", SLICE_SCHEMA, NULL);
+    ck_assert_str_eq(json_text_at(slice, "properties.ports.type"), "array");
+    ck_assert_str_eq(json_text_at(slice, "properties.ports.x-kubernetes-patch-strategy"), "");
     struct json_object *patch = json_at(
         answer.json, "paths", "/api/v1/namespaces/{namespace}/services/{name}", "patch", NULL);
     ck_assert_str_eq(json_text_at(patch, "parameters.0.name"), "dryRun");

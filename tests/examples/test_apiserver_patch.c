@@ -1,5 +1,6 @@
 /* The patches of patch.c: the RFCs' own examples, Kubernetes' directives, and refusals. */
 #include "patch.h"
+#include "resource.h"
 #include "support.h"
 
 #include <stdio.h>
@@ -9,6 +10,13 @@ struct row {
     enum patch_kind kind;
     const char *object, *patch;
     const char *result; /* NULL: refused */
+};
+
+/* How lists merge depends on whose they are: a part of a kind, and what is done to it. */
+struct merge_row {
+    const struct resource *resource;
+    const char *part; /* the path element below the object; NULL: the object itself */
+    struct row row;
 };
 
 static const struct row rows[] = {
@@ -93,10 +101,6 @@ static const struct row rows[] = {
      "{\"ports\":[{\"$patch\":\"replace\"},{\"port\":2}]}", "{\"ports\":[{\"port\":2}]}"},
     {PATCH_STRATEGIC, "{\"ports\":[{\"port\":1}]}", "{\"ports\":[{\"targetPort\":2}]}", NULL},
     {PATCH_STRATEGIC, "{\"ports\":[{\"port\":1}]}", "{\"ports\":null}", "{}"},
-    {PATCH_STRATEGIC, "{\"finalizers\":[\"a\",\"b\"]}", "{\"finalizers\":[\"b\",\"c\"]}",
-     "{\"finalizers\":[\"a\",\"b\",\"c\"]}"},
-    {PATCH_STRATEGIC, "{\"finalizers\":[\"a\",\"b\"]}",
-     "{\"$deleteFromPrimitiveList/finalizers\":[\"a\"]}", "{\"finalizers\":[\"b\"]}"},
     {PATCH_STRATEGIC, "{\"externalIPs\":[\"1.1.1.1\"]}", "{\"externalIPs\":[\"2.2.2.2\"]}",
      "{\"externalIPs\":[\"2.2.2.2\"]}"},
     {PATCH_STRATEGIC, "{\"selector\":{\"a\":\"b\",\"c\":\"d\"}}",
@@ -110,14 +114,13 @@ static const struct row rows[] = {
     {PATCH_STRATEGIC, "{}", "[]", NULL},
 };
 
-START_TEST(patches_do_what_their_rules_say) {
-    const struct row *row = &rows[_i];
+static void check_patch(const struct row *row, const struct structure *structure) {
     struct text problem = {0};
     struct json_object *object = json_tokener_parse(row->object);
     struct json_object *patch = json_tokener_parse(row->patch);
     ck_assert_ptr_nonnull(object);
     ck_assert_ptr_nonnull(patch);
-    struct json_object *out = patch_apply(row->kind, object, patch, &problem);
+    struct json_object *out = patch_apply(row->kind, structure, object, patch, &problem);
     if (row->result == NULL) {
         ck_assert_msg(out == NULL, "%s gave %s", row->patch, json_line(out, NULL));
         ck_assert_msg(problem.size > 0, "%s: no reason", row->patch);
@@ -137,6 +140,73 @@ START_TEST(patches_do_what_their_rules_say) {
     json_object_put(patch);
     text_clear(&problem);
 }
+
+START_TEST(patches_do_what_their_rules_say) {
+    struct structure service = structure_of(resource_services.schema);
+    struct structure spec = structure_member(&service, "spec");
+    check_patch(&rows[_i], &spec);
+}
+END_TEST
+
+static const struct merge_row merge_rows[] = {
+    {&resource_services,
+     "metadata",
+     {PATCH_STRATEGIC, "{\"finalizers\":[\"a\",\"b\"]}", "{\"finalizers\":[\"b\",\"c\"]}",
+      "{\"finalizers\":[\"a\",\"b\",\"c\"]}"}},
+    {&resource_services,
+     "metadata",
+     {PATCH_STRATEGIC, "{\"finalizers\":[\"a\",\"b\"]}",
+      "{\"$deleteFromPrimitiveList/finalizers\":[\"a\"]}", "{\"finalizers\":[\"b\"]}"}},
+    /* a Pod's ports by containerPort, within containers by name */
+    {&resource_pods,
+     "spec",
+     {PATCH_STRATEGIC,
+      "{\"containers\":[{\"name\":\"a\",\"ports\":[{\"containerPort\":1,\"name\":\"x\"}]},"
+      "{\"name\":\"b\"}]}",
+      "{\"containers\":[{\"name\":\"b\",\"image\":\"i\"},{\"name\":\"a\",\"ports\":["
+      "{\"containerPort\":2},{\"containerPort\":1,\"name\":\"y\"}]}]}",
+      "{\"containers\":[{\"name\":\"a\",\"ports\":[{\"containerPort\":1,\"name\":\"y\"},"
+      "{\"containerPort\":2}]},{\"name\":\"b\",\"image\":\"i\"}]}"}},
+    {&resource_pods,
+     "spec",
+     {PATCH_STRATEGIC, "{\"containers\":[{\"name\":\"a\",\"ports\":[{\"containerPort\":1}]}]}",
+      "{\"containers\":[{\"name\":\"a\",\"ports\":[{\"port\":2}]}]}", NULL}},
+    /* what the schema does not read, too */
+    {&resource_pods,
+     "spec",
+     {PATCH_STRATEGIC, "{\"volumes\":[{\"name\":\"a\"}],\"tolerations\":[{\"key\":\"a\"}]}",
+      "{\"volumes\":[{\"name\":\"b\"}],\"tolerations\":[{\"key\":\"b\"}]}",
+      "{\"volumes\":[{\"name\":\"a\"},{\"name\":\"b\"}],\"tolerations\":[{\"key\":\"b\"}]}"}},
+    {&resource_nodes,
+     "status",
+     {PATCH_STRATEGIC, "{\"addresses\":[{\"type\":\"InternalIP\",\"address\":\"10.0.0.1\"}]}",
+      "{\"addresses\":[{\"type\":\"Hostname\",\"address\":\"n\"}]}",
+      "{\"addresses\":[{\"type\":\"InternalIP\",\"address\":\"10.0.0.1\"},"
+      "{\"type\":\"Hostname\",\"address\":\"n\"}]}"}},
+    /* lists that are one value: of slices, of Endpoints, of Ingresses */
+    {&resource_endpoint_slices,
+     NULL,
+     {PATCH_STRATEGIC, "{\"ports\":[{\"port\":1}],\"endpoints\":[{\"addresses\":[\"10.0.0.1\"]}]}",
+      "{\"ports\":[{\"name\":\"a\"}],\"endpoints\":[]}",
+      "{\"ports\":[{\"name\":\"a\"}],\"endpoints\":[]}"}},
+    {&resource_endpoints,
+     NULL,
+     {PATCH_STRATEGIC, "{\"subsets\":[{\"ports\":[{\"port\":1}]}]}",
+      "{\"subsets\":[{\"ports\":[{\"port\":2}]}]}", "{\"subsets\":[{\"ports\":[{\"port\":2}]}]}"}},
+    {&resource_ingresses,
+     "spec",
+     {PATCH_STRATEGIC, "{\"rules\":[{\"host\":\"a\"}]}", "{\"rules\":[{\"host\":\"b\"}]}",
+      "{\"rules\":[{\"host\":\"b\"}]}"}},
+};
+
+START_TEST(lists_merge_by_their_kinds_keys) {
+    const struct merge_row *row = &merge_rows[_i];
+    struct structure structure = structure_of(row->resource->schema);
+    if (row->part != NULL) {
+        structure = structure_member(&structure, row->part);
+    }
+    check_patch(&row->row, &structure);
+}
 END_TEST
 
 /* Operations that double a value each time: 60 of them would fill any memory. */
@@ -155,7 +225,7 @@ START_TEST(copies_of_copies_end_before_memory_does) {
     text_add(&patch, "]");
     struct json_object *object = json_tokener_parse(objects[_i]);
     struct json_object *operations = json_tokener_parse(patch.data);
-    ck_assert_ptr_null(patch_apply(PATCH_JSON, object, operations, &problem));
+    ck_assert_ptr_null(patch_apply(PATCH_JSON, NULL, object, operations, &problem));
     ck_assert_uint_gt(problem.size, 0);
     json_object_put(object);
     json_object_put(operations);
@@ -181,6 +251,8 @@ int main(void) {
     tcase_set_timeout(cases, 60); /* the sanitizers are slow with many small objects */
     tcase_add_loop_test(cases, patches_do_what_their_rules_say, 0,
                         (int)(sizeof rows / sizeof rows[0]));
+    tcase_add_loop_test(cases, lists_merge_by_their_kinds_keys, 0,
+                        (int)(sizeof merge_rows / sizeof merge_rows[0]));
     tcase_add_loop_test(cases, copies_of_copies_end_before_memory_does, 0, 2);
     tcase_add_test(cases, the_content_type_decides_the_kind);
     suite_add_tcase(suite, cases);
