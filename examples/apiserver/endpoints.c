@@ -24,7 +24,7 @@ static void validate_addresses(struct json_object *addresses, const char *name, 
 }
 
 static void validate_port(struct json_object *port, bool alone, const char *path,
-                          ipalloc_service_problems *problems) {
+                          struct json_object *names, ipalloc_service_problems *problems) {
     const char *name = json_member_text(port, "name");
     char field[128];
     snprintf(field, sizeof field, "%s.name", path);
@@ -32,6 +32,9 @@ static void validate_port(struct json_object *port, bool alone, const char *path
         kind_check_label(field, name, problems);
     } else if (!alone) {
         kind_require(field, problems);
+    }
+    if (name[0] != '\0' && kind_seen(names, name)) { /* no slice would take it */
+        kind_duplicate(field, name, problems);
     }
     snprintf(field, sizeof field, "%s.port", path);
     kind_check_port(field, json_member_number(port, "port", 0), problems);
@@ -48,6 +51,7 @@ static void validate_subset(struct json_object *subset, size_t index,
     struct json_object *ready = json_member(subset, "addresses");
     struct json_object *not_ready = json_member(subset, "notReadyAddresses");
     struct json_object *ports = json_member(subset, "ports");
+    struct json_object *names = json_object_new_object();
     char field[96];
     if (json_length(ready) + json_length(not_ready) == 0) {
         snprintf(field, sizeof field, "subsets[%zu]", index);
@@ -58,9 +62,10 @@ static void validate_subset(struct json_object *subset, size_t index,
     validate_addresses(not_ready, "notReadyAddresses", index, problems);
     for (size_t i = 0; i < json_length(ports); i++) {
         snprintf(field, sizeof field, "subsets[%zu].ports[%zu]", index, i);
-        validate_port(json_object_array_get_idx(ports, i), json_length(ports) == 1, field,
+        validate_port(json_object_array_get_idx(ports, i), json_length(ports) == 1, field, names,
                       problems);
     }
+    json_object_put(names);
 }
 
 static void fill_defaults(struct json_object *object) {

@@ -50,20 +50,26 @@ void kind_check_address(const char *field, const char *value, int family,
     }
 }
 
+void kind_check_reachable(const char *field, const char *value,
+                          ipalloc_service_problems *problems) {
+    ipalloc_addr address;
+    char special[128];
+    if (ipalloc_addr_parse_legacy(value, strlen(value), &address, NULL, NULL) == IPALLOC_OK) {
+        const char *rule = special_address_rule(value, &address, special);
+        if (rule != NULL) {
+            refuse_value(problems, field, value, rule);
+        }
+    }
+}
+
 void kind_check_endpoint_address(const char *field, const char *value, int family,
                                  ipalloc_service_problems *problems) {
     ipalloc_addr address;
-    char special[128];
-    const char *rule = NULL;
     kind_check_address(field, value, family, problems);
     if (ipalloc_addr_parse_legacy(value, strlen(value), &address, NULL, NULL) != IPALLOC_OK) {
-        rule = "must be a valid IP address"; /* Kubernetes' two rules each say so */
-    } else {
-        rule = special_address_rule(value, &address, special);
+        refuse_value(problems, field, value, "must be a valid IP address"); /* as well */
     }
-    if (rule != NULL) {
-        refuse_value(problems, field, value, rule);
-    }
+    kind_check_reachable(field, value, problems);
 }
 
 void kind_check_label(const char *field, const char *value, ipalloc_service_problems *problems) {

@@ -24,7 +24,10 @@ void kind_check_choice(const char *field, const char *value, const char *const *
 void kind_check_address(const char *field, const char *value, int family,
                         ipalloc_service_problems *problems);
 
-/* The same, and it must be one that others can reach: not loopback, not link-local, ... */
+/* Note an address at which nobody else could reach anything: loopback, link-local, ... */
+void kind_check_reachable(const char *field, const char *value, ipalloc_service_problems *problems);
+
+/* Both, for where traffic may go. */
 void kind_check_endpoint_address(const char *field, const char *value, int family,
                                  ipalloc_service_problems *problems);
 

@@ -5,14 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool is_listed(struct json_object *list, const char *text) {
+/* The words as a set, which takes long lists as well as short ones. */
+static struct json_object *set_of(struct json_object *list) {
+    struct json_object *set = json_object_new_object();
     for (size_t i = 0; i < json_length(list); i++) {
-        const char *element = json_object_get_string(json_object_array_get_idx(list, i));
-        if (element != NULL && strcmp(element, text) == 0) {
-            return true;
-        }
+        const char *word = json_object_get_string(json_object_array_get_idx(list, i));
+        json_set(set, word, json_object_new_boolean(true));
     }
-    return false;
+    return set;
 }
 
 /* --- what it may not say -----------------------------------------------------------------------
@@ -21,12 +21,12 @@ static bool is_listed(struct json_object *list, const char *text) {
 /* Whoever deletes an object counts on those who hold it now, and on nobody new. */
 static void check_finalizers(struct json_object *now, struct json_object *then,
                              ipalloc_service_problems *problems) {
-    struct json_object *held = json_member(now, "finalizers");
+    struct json_object *held = set_of(json_member(now, "finalizers"));
     struct json_object *wanted = json_member(then, "finalizers");
     struct text added = {0};
     for (size_t i = 0; i < json_length(wanted); i++) {
         const char *name = json_object_get_string(json_object_array_get_idx(wanted, i));
-        if (name != NULL && !is_listed(held, name)) {
+        if (json_member(held, name) == NULL && added.size < IPALLOC_ERROR_TEXT) {
             text_format(&added, "%s\"%s\"", added.size > 0 ? ", " : "", name);
         }
     }
@@ -37,6 +37,7 @@ static void check_finalizers(struct json_object *now, struct json_object *then,
                     added.data);
     }
     text_clear(&added);
+    json_object_put(held);
 }
 
 static void check_update(struct json_object *now, struct json_object *then,

@@ -272,10 +272,12 @@ static void check_annotations(struct json_object *annotations, ipalloc_service_p
     }
 }
 
-/* Only one owner may be the one that controls the object. */
+/* Only one owner may be the one that controls the object. Each one more is told with all of them,
+ * so this ends where no more is kept: ten thousand would take minutes. */
 static void check_controllers(struct json_object *owners, ipalloc_service_problems *problems) {
     struct json_object *first = NULL;
-    for (size_t i = 0; i < json_length(owners); i++) {
+    for (size_t i = 0; i < json_length(owners) && problems->count < IPALLOC_SERVICE_PROBLEMS_MAX;
+         i++) {
         struct json_object *owner = json_object_array_get_idx(owners, i);
         if (!json_object_get_boolean(json_member(owner, "controller"))) {
             continue;

@@ -95,16 +95,24 @@ static void validate_containers(struct json_object *containers,
     json_object_put(names);
 }
 
+/* It becomes an endpoint as it is: one that no slice takes would keep a Service's other Pods out of
+ * the slice as well. */
+static void validate_address(const char *field, const char *value,
+                             ipalloc_service_problems *problems) {
+    kind_check_address(field, value, 0, problems);
+    kind_check_reachable(field, value, problems);
+}
+
 static void validate_status(struct json_object *status, ipalloc_service_problems *problems) {
     struct json_object *addresses = json_member(status, "podIPs");
     if (json_member_text(status, "podIP")[0] != '\0') {
-        kind_check_address("status.podIP", json_member_text(status, "podIP"), 0, problems);
+        validate_address("status.podIP", json_member_text(status, "podIP"), problems);
     }
     for (size_t i = 0; i < json_length(addresses); i++) {
         char field[40];
         snprintf(field, sizeof field, "status.podIPs[%zu].ip", i);
-        kind_check_address(field, json_member_text(json_object_array_get_idx(addresses, i), "ip"),
-                           0, problems);
+        validate_address(field, json_member_text(json_object_array_get_idx(addresses, i), "ip"),
+                         problems);
     }
 }
 

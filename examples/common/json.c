@@ -156,7 +156,9 @@ void json_set_number(struct json_object *object, const char *name, int64_t value
 }
 
 void json_remove(struct json_object *object, const char *name) {
-    json_object_object_del(object, name);
+    if (json_object_is_type(object, json_type_object)) {
+        json_object_object_del(object, name);
+    }
 }
 
 struct json_object *json_copy(struct json_object *value) {

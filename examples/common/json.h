@@ -43,7 +43,7 @@ struct json_object *json_ensure(struct json_object *object, const char *name);
 void json_set(struct json_object *object, const char *name, struct json_object *value);
 void json_set_text(struct json_object *object, const char *name, const char *value);
 void json_set_number(struct json_object *object, const char *name, int64_t value);
-void json_remove(struct json_object *object, const char *name);
+void json_remove(struct json_object *object, const char *name); /* of what is no object: nothing */
 struct json_object *json_copy(struct json_object *value);
 
 /* Make that member of `to` what it is in `from`: a copy, or absent. */

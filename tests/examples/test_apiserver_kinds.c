@@ -477,6 +477,11 @@ static const struct row endpoints_rows[] = {
      "Required Invalid NotSupported",
      "[subsets[0].ports[0].name: Required value, subsets[0].ports[1].port: Invalid value: "
      "0: " PORT_RANGE ", subsets[0].ports[1].protocol: Unsupported value: \"tcp\": " PROTOCOLS "]"},
+    /* Kubernetes takes it; its controller could not make a slice of it. */
+    {&endpoints, NULL,
+     "'subsets':[{'addresses':[{'ip':'10.0.0.1'}],'ports':[{'name':'a','port':80},{'name':'a',"
+     "'port':81}]}]",
+     "Duplicate", "subsets[0].ports[1].name: Duplicate value: \"a\""},
 };
 
 START_TEST(endpoints_are_refused) {
@@ -538,6 +543,41 @@ static const struct row pod_rows[] = {
 
 START_TEST(pods_are_refused) {
     EXPECT_EACH(pod_rows);
+}
+END_TEST
+
+/* Kubernetes takes addresses that no slice takes: a Service would keep its old endpoints. */
+START_TEST(a_pods_addresses_can_be_endpoints) {
+    static const struct row rows[] = {
+        {&pods, NULL, "'status':{'podIP':'10.1.0.256'}", "Invalid",
+         "status.podIP: Invalid value: \"10.1.0.256\": " NO_ADDRESS},
+        {&pods, NULL, "'status':{'podIPs':[{'ip':'10.1.0.1'},{'ip':'127.0.0.1'}]}", "Invalid",
+         "status.podIPs[1].ip: Invalid value: \"127.0.0.1\": may not be in the loopback range "
+         "(127.0.0.0/8, ::1/128)"},
+    };
+    must_make(&pods, CONTAINERS("{'name':'c'}"));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct answer answer = change(&pods, "/status", rows[i].fields);
+        expect_refusal(&answer, &rows[i]);
+    }
+    must_remove(&pods);
+}
+END_TEST
+
+/* The parts of a Pod that are kept unread may be anything: they were a way to end the server. */
+START_TEST(what_a_pod_leaves_open_may_have_any_shape) {
+    static const char *const shapes[] = {"1", "'a'", "[]", "[1,'a',null,[]]", "[{'image':1}]"};
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        char fields[256];
+        snprintf(fields, sizeof fields,
+                 "'spec':{'containers':[{'name':'c'}],'initContainers':%s,'volumes':%s}", shapes[i],
+                 shapes[i]);
+        must_make(&pods, fields);
+        struct answer answer = change(&pods, "", "'metadata':{'labels':{'a':'b'}}");
+        ck_assert_msg(answer.code == 200, "%s: %s", fields, answer.text);
+        answer_free(&answer);
+        must_remove(&pods);
+    }
 }
 END_TEST
 
@@ -723,6 +763,20 @@ END_TEST
 
 /* --- every kind ------------------------------------------------------------------------------- */
 
+/* Each is told with the whole list: ten thousand took minutes. */
+START_TEST(many_owners_that_control_it_are_refused_at_once) {
+    char *body = repeated("{'metadata':{'name':'x','ownerReferences':[",
+                          "{'apiVersion':'v1','kind':'K','name':'n','uid':'u','controller':true}",
+                          10000, "]}}");
+    struct answer answer = ask("POST", config_maps.path, "application/json", body);
+    ck_assert_int_eq(answer.code, 422);
+    ck_assert_str_eq(answer_text(&answer, "details.causes.0.field"), "metadata.ownerReferences");
+    ck_assert_str_eq(answer_text(&answer, "details.causes.32.field"), "");
+    answer_free(&answer);
+    free(body);
+}
+END_TEST
+
 START_TEST(a_name_is_a_subdomain_in_every_kind) {
     static const struct kind *const kinds[] = {
         &pods, &nodes, &endpoints, &slices, &ingresses, &classes, &secrets, &config_maps, &events};
@@ -753,6 +807,8 @@ int main(void) {
     tcase_add_test(cases, a_slice_has_limits);
     tcase_add_test(cases, endpoints_are_refused);
     tcase_add_test(cases, pods_are_refused);
+    tcase_add_test(cases, a_pods_addresses_can_be_endpoints);
+    tcase_add_test(cases, what_a_pod_leaves_open_may_have_any_shape);
     tcase_add_test(cases, a_pods_image_may_change);
     tcase_add_test(cases, nodes_are_refused);
     tcase_add_test(cases, a_nodes_addresses_are_addresses);
@@ -761,6 +817,7 @@ int main(void) {
     tcase_add_test(cases, base64_may_have_line_ends);
     tcase_add_test(cases, data_has_at_most_one_mebibyte);
     tcase_add_test(cases, events_are_refused);
+    tcase_add_test(cases, many_owners_that_control_it_are_refused_at_once);
     tcase_add_test(cases, a_name_is_a_subdomain_in_every_kind);
     suite_add_tcase(suite, cases);
     return test_main(suite);
