@@ -3,7 +3,6 @@
 #include "schema.h"
 
 #include "base64.h"
-#include "field_structure.h"
 
 #include <string.h>
 
@@ -116,13 +115,52 @@ static const char *json_type_of(struct json_object *value) {
     }
 }
 
+static bool is_text(struct json_object *value) {
+    return value == NULL || json_object_is_type(value, json_type_string);
+}
+
+/* The first member that is no text, of what holds nothing but texts; null stands for "", as in Go.
+ */
+static bool has_other_than_text(struct json_object *value, struct json_object **other) {
+    if (json_object_is_type(value, json_type_object)) {
+        json_object_object_foreach(value, name, member) {
+            (void)name;
+            *other = member;
+            if (!is_text(member)) {
+                return true;
+            }
+        }
+    }
+    for (size_t i = 0; i < json_length(value); i++) {
+        *other = json_object_array_get_idx(value, i);
+        if (!is_text(*other)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool holds_texts(const struct field *field, struct json_object *value) {
+    return json_object_is_type(value,
+                               field->kind == FIELD_TEXT_LIST ? json_type_array : json_type_object);
+}
+
 static void wrong_type(struct walk *walk, const struct field *field, const char *path,
                        struct json_object *value) {
-    if (!walk->failed) {
+    bool of_texts = field->kind == FIELD_TEXT_MAP || field->kind == FIELD_BYTES_MAP ||
+                    field->kind == FIELD_TEXT_LIST;
+    struct json_object *other = NULL;
+    if (walk->failed) {
+        return;
+    }
+    walk->failed = true;
+    if (of_texts && holds_texts(field, value) && has_other_than_text(value, &other)) {
+        text_format(walk->problem, "json: cannot unmarshal %s into field %s of type string",
+                    json_type_of(other), path);
+    } else {
         text_format(walk->problem, "json: cannot unmarshal %s into field %s of type %s",
                     json_type_of(value), path, go_type(field));
     }
-    walk->failed = true;
 }
 
 static bool is_number(struct json_object *value, int64_t least, int64_t greatest) {
@@ -131,29 +169,9 @@ static bool is_number(struct json_object *value, int64_t least, int64_t greatest
            json_object_get_int64(value) <= greatest;
 }
 
-static bool is_text_map(struct json_object *value) {
-    if (!json_object_is_type(value, json_type_object)) {
-        return false;
-    }
-    json_object_object_foreach(value, name, member) {
-        (void)name;
-        if (!json_object_is_type(member, json_type_string)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool is_text_list(struct json_object *value) {
-    if (!json_object_is_type(value, json_type_array)) {
-        return false;
-    }
-    for (size_t i = 0; i < json_length(value); i++) {
-        if (!json_object_is_type(json_object_array_get_idx(value, i), json_type_string)) {
-            return false;
-        }
-    }
-    return true;
+static bool are_texts(const struct field *field, struct json_object *value) {
+    struct json_object *other = NULL;
+    return holds_texts(field, value) && !has_other_than_text(value, &other);
 }
 
 static bool has_type(const struct field *field, struct json_object *value) {
@@ -169,9 +187,8 @@ static bool has_type(const struct field *field, struct json_object *value) {
         return json_object_is_type(value, json_type_boolean);
     case FIELD_TEXT_MAP:
     case FIELD_BYTES_MAP:
-        return is_text_map(value);
     case FIELD_TEXT_LIST:
-        return is_text_list(value);
+        return are_texts(field, value);
     case FIELD_FREE:
         return json_object_is_type(value, json_type_object);
     case FIELD_NUMBER_TEXT:
@@ -205,7 +222,9 @@ static struct json_object *decode_bytes(struct json_object *value, struct walk *
         struct text words = {0};
         struct text bytes = {0};
         text_add(&words, "");
-        add_without_line_ends(&words, json_object_get_string(member));
+        if (member != NULL) {
+            add_without_line_ends(&words, json_object_get_string(member));
+        }
         if (!walk->failed && !base64_read(words.data, words.size, &bytes)) {
             text_format(walk->problem, "illegal base64 data at input byte %zu",
                         base64_wrong_at(words.data, words.size));
@@ -218,18 +237,38 @@ static struct json_object *decode_bytes(struct json_object *value, struct walk *
     return map;
 }
 
+static struct json_object *decode_text(struct json_object *value) {
+    return value != NULL ? json_copy(value) : json_object_new_string("");
+}
+
+static struct json_object *decode_texts(struct json_object *value) {
+    bool list = json_object_is_type(value, json_type_array);
+    struct json_object *out = list ? json_object_new_array() : json_object_new_object();
+    for (size_t i = 0; i < json_length(value); i++) {
+        json_object_array_add(out, decode_text(json_object_array_get_idx(value, i)));
+    }
+    if (!list) {
+        json_object_object_foreach(value, name, member) {
+            json_set(out, name, decode_text(member));
+        }
+    }
+    return out;
+}
+
 static struct json_object *decode_list(const struct field *field, struct json_object *value,
                                        const char *path, struct walk *walk) {
     struct json_object *list = json_object_new_array();
     for (size_t i = 0; i < json_length(value); i++) {
         struct json_object *element = json_object_array_get_idx(value, i);
-        if (!json_object_is_type(element, json_type_object)) {
+        if (element != NULL && !json_object_is_type(element, json_type_object)) {
             wrong_type(walk, field, path, element);
             break;
         }
         struct text inner = {0};
         text_format(&inner, "%s[%zu]", path, i);
-        json_object_array_add(list, decode_object(field->schema, element, inner.data, walk));
+        json_object_array_add(list, element == NULL
+                                        ? json_object_new_object()
+                                        : decode_object(field->schema, element, inner.data, walk));
         text_clear(&inner);
     }
     return list;
@@ -245,6 +284,8 @@ static void decode_field(const struct field *field, struct json_object *value, c
         json_set(out, field->name, decode_object(field->schema, value, inner.data, walk));
     } else if (field->kind == FIELD_OBJECT_LIST) {
         json_set(out, field->name, decode_list(field, value, inner.data, walk));
+    } else if (field->kind == FIELD_TEXT_MAP || field->kind == FIELD_TEXT_LIST) {
+        json_set(out, field->name, decode_texts(value));
     } else if (field->kind == FIELD_BYTES_MAP) {
         json_set(out, field->name, decode_bytes(value, walk));
     } else if (field->kind != FIELD_IGNORED && field->kind != FIELD_INLINE) {
@@ -314,97 +355,6 @@ struct json_object *schema_decode(const struct schema *schema, struct json_objec
     if (walk.failed) {
         json_object_put(out);
         return NULL;
-    }
-    return out;
-}
-
-/* --- OpenAPI ---------------------------------------------------------------------------------- */
-
-static struct json_object *typed(const char *type, const char *format) {
-    struct json_object *out = json_object_new_object();
-    json_set_text(out, "type", type);
-    if (format != NULL) {
-        json_set_text(out, "format", format);
-    }
-    return out;
-}
-
-static struct json_object *openapi_list(struct json_object *items) {
-    struct json_object *out = typed("array", NULL);
-    json_set(out, "items", items);
-    return out;
-}
-
-static struct json_object *openapi_field(const struct field *field) {
-    switch (field->kind) {
-    case FIELD_INT32:
-        return typed("integer", "int32");
-    case FIELD_INT64:
-        return typed("integer", "int64");
-    case FIELD_TRUTH:
-        return typed("boolean", NULL);
-    case FIELD_TIME:
-        return typed("string", "date-time");
-    case FIELD_TEXT_LIST:
-        return openapi_list(typed("string", NULL));
-    case FIELD_NUMBER_TEXT:
-        return typed("string", "int-or-string");
-    case FIELD_OBJECT:
-        return schema_openapi(field->schema);
-    case FIELD_OBJECT_LIST:
-        return openapi_list(schema_openapi(field->schema));
-    case FIELD_FREE:
-    case FIELD_IGNORED:
-        return typed("object", NULL);
-    case FIELD_TEXT_MAP:
-    case FIELD_BYTES_MAP: {
-        struct json_object *out = typed("object", NULL);
-        json_set(out, "additionalProperties", typed("string", NULL));
-        return out;
-    }
-    default:
-        return typed("string", NULL);
-    }
-}
-
-/* How a list merges: kubectl makes its strategic patches by that. */
-static void add_merge_keys(struct json_object *property, const struct structure *list) {
-    if (!structure_is_list(list)) {
-        return;
-    }
-    json_set_text(property, "x-kubernetes-patch-strategy", "merge");
-    if (list->kind == STRUCTURE_SET) {
-        json_set_text(property, "x-kubernetes-list-type", "set");
-        return;
-    }
-    struct json_object *keys = json_object_new_array();
-    for (size_t i = 0; i < SCHEMA_COUNT(list->keys) && list->keys[i] != NULL; i++) {
-        json_object_array_add(keys, json_object_new_string(list->keys[i]));
-    }
-    json_set(property, "x-kubernetes-list-map-keys", keys);
-    json_set_text(property, "x-kubernetes-list-type", "map");
-    json_set_text(property, "x-kubernetes-patch-merge-key", list->keys[0]);
-}
-
-struct json_object *schema_openapi(const struct schema *schema) {
-    struct json_object *out = typed("object", NULL);
-    if (schema->open) { /* an object without properties may have any */
-        json_set(out, "x-kubernetes-preserve-unknown-fields", json_object_new_boolean(true));
-        return out;
-    }
-    struct structure structure = structure_of(schema);
-    struct json_object *properties = json_ensure(out, "properties");
-    for (size_t i = 0; i < schema->field_count; i++) {
-        const struct field *field = &schema->fields[i];
-        if (field->kind == FIELD_INLINE) {
-            continue;
-        }
-        struct json_object *property = openapi_field(field);
-        if (field->kind == FIELD_TEXT_LIST || field->kind == FIELD_OBJECT_LIST) {
-            struct structure list = structure_member(&structure, field->name);
-            add_merge_keys(property, &list);
-        }
-        json_set(properties, field->name, property);
     }
     return out;
 }

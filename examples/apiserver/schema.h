@@ -2,8 +2,9 @@
  * schema.h: the fields of the objects we take, one table a type for JSON, protobuf and OpenAPI. The
  * tables of a kind are in the file of its resource.
  *
- * Decoding keeps known fields of the right type, in the table's order, and reports the others: a
- * wrong type always, an unknown name only where the client asked (fieldValidation=Strict or Warn).
+ * Decoding keeps known fields of the right type, in the table's order (null among texts is "", and
+ * among objects {}, as in Go), and reports the others: a wrong type always, an unknown name only
+ * where the client asked (fieldValidation=Strict or Warn).
  */
 #ifndef APISERVER_SCHEMA_H
 #define APISERVER_SCHEMA_H

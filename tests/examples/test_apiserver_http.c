@@ -179,7 +179,8 @@ static const struct {
     {"POST", SERVICES, JSON, "{\"metadata\":{\"name\":7}}", 400,
      "cannot unmarshal number into field metadata.name of type string"},
     {"POST", SERVICES, JSON, "{\"metadata\":[]}", 400, "into field metadata of type ObjectMeta"},
-    {"POST", SERVICES, JSON, "{\"metadata\":{\"labels\":{\"a\":1}}}", 400, "map[string]string"},
+    {"POST", SERVICES, JSON, "{\"metadata\":{\"labels\":{\"a\":1}}}", 400,
+     "cannot unmarshal number into field metadata.labels of type string"},
     {"POST", SERVICES, JSON, "{\"spec\":{\"ports\":{}}}", 400, "spec.ports"},
     {"POST", SERVICES, JSON, "{\"spec\":{\"ports\":[1]}}", 400, "spec.ports"},
     {"POST", SERVICES, JSON, "{\"spec\":{\"ports\":[{\"port\":\"80\"}]}}", 400,
@@ -252,7 +253,7 @@ static const struct {
     {"PUT", SERVICES "/kubernetes", JSON,
      "{\"metadata\":{\"name\":\"kubernetes\",\"managedFields\":[null]},\"spec\":{\"ports\":[{"
      "\"port\":-1}]}}",
-     400, "metadata.managedFields"},
+     422, "spec.ports[0].port"},
     {"PATCH", SERVICES "/kubernetes", JSON, "{}", 415, "application/json-patch+json"},
     {"PATCH", SERVICES "/kubernetes", "application/merge-patch+json", "[", 400,
      "error decoding patch"},

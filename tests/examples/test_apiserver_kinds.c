@@ -763,6 +763,48 @@ END_TEST
 
 /* --- every kind ------------------------------------------------------------------------------- */
 
+/* As Go reads it: `key:` without a value in a manifest. */
+START_TEST(null_is_an_empty_text) {
+    struct answer answer = create(&config_maps, "'data':{'a':null},'binaryData':{'b':null}");
+    ck_assert_msg(answer.code == 201, "%s", answer.text);
+    ck_assert_str_eq(answer_text(&answer, "data"), "{ \"a\": \"\" }");
+    answer_free(&answer);
+    must_remove(&config_maps);
+}
+END_TEST
+
+START_TEST(a_wrong_type_is_named_with_its_field) {
+    static const struct {
+        const struct kind *kind;
+        const char *fields, *problem;
+    } rows[] = {
+        {&config_maps, "'data':{'a':1}", "number into field data of type string"},
+        {&config_maps, "'data':[]", "array into field data of type map[string]string"},
+        {&config_maps, "'immutable':'yes'", "string into field immutable of type bool"},
+        {&secrets, "'data':{'a':true}", "bool into field data of type string"},
+        {&pods, "'spec':{'containers':{}}", "object into field spec.containers of type Container"},
+        {&pods, "'spec':{'containers':[{'ports':[{'containerPort':'80'}]}]}",
+         "string into field spec.containers[0].ports[0].containerPort of type int32"},
+        {&ingresses, "'spec':{'rules':[1]}", "number into field spec.rules of type IngressRule"},
+        {&classes, "'spec':{'parameters':{'kind':1}}",
+         "number into field spec.parameters.kind of type string"},
+        {&slices, "'endpoints':[{'addresses':[1]}]",
+         "number into field endpoints[0].addresses of type string"},
+        {&slices, "'endpoints':[{'hints':{'forZones':'a'}}]",
+         "string into field endpoints[0].hints.forZones of type ForZone"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char expected[256];
+        struct answer answer = create(rows[i].kind, rows[i].fields);
+        snprintf(expected, sizeof expected, "json: cannot unmarshal %s", rows[i].problem);
+        ck_assert_msg(answer.code == 400, "%s: %ld", rows[i].fields, answer.code);
+        const char *problem = strstr(answer_text(&answer, "message"), "json: ");
+        ck_assert_str_eq(problem != NULL ? problem : "", expected);
+        answer_free(&answer);
+    }
+}
+END_TEST
+
 /* Each is told with the whole list: ten thousand took minutes. */
 START_TEST(many_owners_that_control_it_are_refused_at_once) {
     char *body = repeated("{'metadata':{'name':'x','ownerReferences':[",
@@ -817,6 +859,8 @@ int main(void) {
     tcase_add_test(cases, base64_may_have_line_ends);
     tcase_add_test(cases, data_has_at_most_one_mebibyte);
     tcase_add_test(cases, events_are_refused);
+    tcase_add_test(cases, null_is_an_empty_text);
+    tcase_add_test(cases, a_wrong_type_is_named_with_its_field);
     tcase_add_test(cases, many_owners_that_control_it_are_refused_at_once);
     tcase_add_test(cases, a_name_is_a_subdomain_in_every_kind);
     suite_add_tcase(suite, cases);
