@@ -108,7 +108,7 @@ static const struct field fields[] = {
     KIND_FIELDS,
     {"action", FIELD_TEXT, 11, false, NULL},
     {"count", FIELD_INT32, 8, false, NULL},
-    {"eventTime", FIELD_TIME, 10, false, NULL},
+    {"eventTime", FIELD_MICRO_TIME, 10, false, NULL},
     {"firstTimestamp", FIELD_TIME, 6, false, NULL},
     {"involvedObject", FIELD_OBJECT, 2, false, &schema_object_reference},
     {"lastTimestamp", FIELD_TIME, 7, false, NULL},

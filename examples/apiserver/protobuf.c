@@ -7,6 +7,7 @@
 #include "protobuf.h"
 
 #include "base64.h"
+#include "moment.h"
 
 #include <string.h>
 
@@ -202,6 +203,34 @@ static void read_text_field(const struct reader *reader, const struct field *fie
     }
 }
 
+/* Time{1 seconds, 2 nanoseconds}; an empty one is none. */
+static void read_time(const struct reader *reader, const struct field *field,
+                      const struct item *item, struct json_object *out) {
+    struct reader inner = item->inner;
+    struct item part = {0};
+    struct moment moment = {0};
+    char text[MOMENT_TEXT];
+    if (!expect_wire(reader, item, WIRE_BYTES)) {
+        return;
+    }
+    while (next_item(&inner, &part)) {
+        if (part.number == 1 && expect_wire(&inner, &part, WIRE_VARINT)) {
+            moment.seconds = (time_t)part.value;
+        } else if (part.number == 2 && expect_wire(&inner, &part, WIRE_VARINT)) {
+            moment.microseconds = (int32_t)(part.value / 1000 % 1000000);
+        }
+    }
+    if (!moment_is_writable(moment.seconds)) {
+        fail(&inner, "a time is in no year of four digits");
+    } else if (moment.seconds != 0 || moment.microseconds != 0) {
+        moment_format_micro(&moment, text);
+        if (field->kind == FIELD_TIME) {
+            moment_format(moment.seconds, text);
+        }
+        json_set_text(out, field->name, text);
+    }
+}
+
 static void read_object(const struct reader *reader, const struct field *field,
                         const struct item *item, struct json_object *out) {
     if (!expect_wire(reader, item, WIRE_BYTES)) {
@@ -254,6 +283,9 @@ static void read_field(const struct reader *reader, const struct field *field,
         }
         break;
     case FIELD_TIME:
+    case FIELD_MICRO_TIME:
+        read_time(reader, field, item, out);
+        break;
     case FIELD_FREE:
     case FIELD_IGNORED:
         break;

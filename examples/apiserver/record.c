@@ -147,19 +147,6 @@ void uid_make(char out[UID_TEXT]) {
     }
 }
 
-void moment_format(time_t seconds, char out[MOMENT_TEXT]) {
-    struct tm moment;
-    gmtime_r(&seconds, &moment);
-    strftime(out, MOMENT_TEXT, "%Y-%m-%dT%H:%M:%SZ", &moment);
-}
-
-bool moment_parse(const char *text, time_t *out) {
-    struct tm parts = {0};
-    bool well = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &parts) != NULL;
-    *out = well ? timegm(&parts) : 0;
-    return well;
-}
-
 void record_stamp(struct json_object *metadata) {
     char uid[UID_TEXT];
     char moment[MOMENT_TEXT];

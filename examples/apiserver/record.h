@@ -9,6 +9,7 @@
 #define APISERVER_RECORD_H
 
 #include "json.h"
+#include "moment.h"
 #include "server.h"
 
 #define RESOURCE_VERSION_TEXT 24
@@ -37,13 +38,6 @@ int record_read(const struct server *server, const char *key, struct json_object
  * than a value may be. */
 int record_put(ipalloc_txn *txn, const char *key, struct json_object *object,
                uint64_t expected_revision, ipalloc_error *error);
-
-#define MOMENT_TEXT 32
-#define MOMENT_LAST INT64_C(253402300799) /* the end of 9999; later ones have no such text */
-
-/* "2006-01-02T15:04:05Z" */
-void moment_format(time_t seconds, char out[MOMENT_TEXT]);
-bool moment_parse(const char *text, time_t *out); /* false: it is none; *out is 0 */
 
 /* What every object gets at its creation. */
 void record_stamp(struct json_object *metadata);

@@ -3,6 +3,7 @@
 #include "schema.h"
 
 #include "base64.h"
+#include "moment.h"
 
 #include <string.h>
 
@@ -86,6 +87,8 @@ static const char *go_type(const struct field *field) {
         return "bool";
     case FIELD_TIME:
         return "v1.Time";
+    case FIELD_MICRO_TIME:
+        return "v1.MicroTime";
     case FIELD_TEXT_MAP:
         return "map[string]string";
     case FIELD_BYTES_MAP:
@@ -178,6 +181,7 @@ static bool has_type(const struct field *field, struct json_object *value) {
     switch (field->kind) {
     case FIELD_TEXT:
     case FIELD_TIME:
+    case FIELD_MICRO_TIME:
         return json_object_is_type(value, json_type_string);
     case FIELD_INT32:
         return is_number(value, INT32_MIN, INT32_MAX);
@@ -237,6 +241,24 @@ static struct json_object *decode_bytes(struct json_object *value, struct walk *
     return map;
 }
 
+/* A Go client cannot read a list with a time in it that is none. */
+static struct json_object *decode_time(const struct field *field, struct json_object *value,
+                                       struct walk *walk) {
+    bool micro = field->kind == FIELD_MICRO_TIME;
+    struct moment moment = {0};
+    char text[MOMENT_TEXT] = "";
+    if (!moment_read(json_object_get_string(value), micro, &moment)) {
+        text_format(walk->problem, "parsing time %.200s as \"2006-01-02T15:04:05%sZ07:00\"",
+                    json_line(value, NULL), micro ? ".000000" : "");
+        walk->failed = true;
+    } else if (micro) {
+        moment_format_micro(&moment, text);
+    } else {
+        moment_format(moment.seconds, text);
+    }
+    return json_object_new_string(text);
+}
+
 static struct json_object *decode_text(struct json_object *value) {
     return value != NULL ? json_copy(value) : json_object_new_string("");
 }
@@ -284,6 +306,8 @@ static void decode_field(const struct field *field, struct json_object *value, c
         json_set(out, field->name, decode_object(field->schema, value, inner.data, walk));
     } else if (field->kind == FIELD_OBJECT_LIST) {
         json_set(out, field->name, decode_list(field, value, inner.data, walk));
+    } else if (field->kind == FIELD_TIME || field->kind == FIELD_MICRO_TIME) {
+        json_set(out, field->name, decode_time(field, value, walk));
     } else if (field->kind == FIELD_TEXT_MAP || field->kind == FIELD_TEXT_LIST) {
         json_set(out, field->name, decode_texts(value));
     } else if (field->kind == FIELD_BYTES_MAP) {

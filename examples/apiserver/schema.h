@@ -16,7 +16,8 @@ enum field_kind {
     FIELD_INT32,
     FIELD_INT64,
     FIELD_TRUTH,
-    FIELD_TIME,        /* RFC 3339 text; in protobuf a message that nobody needs: skipped */
+    FIELD_TIME,        /* RFC 3339 text, kept in UTC and whole seconds */
+    FIELD_MICRO_TIME,  /* the same in microseconds */
     FIELD_TEXT_MAP,    /* labels */
     FIELD_BYTES_MAP,   /* a Secret's data: base64 in JSON, bytes in protobuf */
     FIELD_TEXT_LIST,   /* finalizers */

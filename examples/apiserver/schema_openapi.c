@@ -25,6 +25,7 @@ static struct json_object *openapi_field(const struct field *field) {
     case FIELD_TRUTH:
         return typed("boolean", NULL);
     case FIELD_TIME:
+    case FIELD_MICRO_TIME:
         return typed("string", "date-time");
     case FIELD_TEXT_LIST:
         return openapi_list(typed("string", NULL));

@@ -805,6 +805,31 @@ START_TEST(a_wrong_type_is_named_with_its_field) {
 }
 END_TEST
 
+/* One Event or Pod with a time that is none would be the end of every Go client's list. */
+START_TEST(a_time_that_is_none_is_refused) {
+    static const struct {
+        const struct kind *kind;
+        const char *fields, *problem;
+    } rows[] = {
+        {&events, "'lastTimestamp':'yesterday'",
+         "parsing time \"yesterday\" as \"2006-01-02T15:04:05Z07:00\""},
+        {&events, "'eventTime':'2024-01-01T00:00:00Z'",
+         "parsing time \"2024-01-01T00:00:00Z\" as \"2006-01-02T15:04:05.000000Z07:00\""},
+        {&pods,
+         "'status':{'conditions':[{'type':'Ready','lastTransitionTime':'2024-02-30T00:00:00Z'"
+         "}]}",
+         "parsing time \"2024-02-30T00:00:00Z\" as \"2006-01-02T15:04:05Z07:00\""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct answer answer = create(rows[i].kind, rows[i].fields);
+        ck_assert_msg(answer.code == 400, "%s: %ld", rows[i].fields, answer.code);
+        const char *problem = strstr(answer_text(&answer, "message"), "parsing time");
+        ck_assert_str_eq(problem != NULL ? problem : "", rows[i].problem);
+        answer_free(&answer);
+    }
+}
+END_TEST
+
 /* Each is told with the whole list: ten thousand took minutes. */
 START_TEST(many_owners_that_control_it_are_refused_at_once) {
     char *body = repeated("{'metadata':{'name':'x','ownerReferences':[",
@@ -861,6 +886,7 @@ int main(void) {
     tcase_add_test(cases, events_are_refused);
     tcase_add_test(cases, null_is_an_empty_text);
     tcase_add_test(cases, a_wrong_type_is_named_with_its_field);
+    tcase_add_test(cases, a_time_that_is_none_is_refused);
     tcase_add_test(cases, many_owners_that_control_it_are_refused_at_once);
     tcase_add_test(cases, a_name_is_a_subdomain_in_every_kind);
     suite_add_tcase(suite, cases);

@@ -141,6 +141,8 @@ static const struct {
     {"metadata as a number", "k8s\0\x12\x02\x08\x01", 8, "wrong wire type"},
     {"a name that is no UTF-8", "k8s\0\x12\x05\x0a\x03\x0a\x01\xff", 11, "not valid UTF-8"},
     {"a name with a NUL", "k8s\0\x12\x06\x0a\x04\x0a\x02\x61\x00", 12, "not valid UTF-8"},
+    {"a year of five digits", "k8s\0\x12\x0b\x0a\x09\x42\x07\x08\x80\xea\xb1\xa1\xb0\x07", 17,
+     "no year of four digits"},
     {"a port that is text", "k8s\0\x12\x07\x12\x05\x0a\x03\x1a\x01\x31", 13, "wrong wire type"},
 };
 
@@ -174,6 +176,23 @@ START_TEST(unknown_fields_of_every_wire_type_are_skipped) {
 }
 END_TEST
 
+/* An Event's firstTimestamp (an empty message: none), lastTimestamp and eventTime. */
+START_TEST(times_are_read_in_utc) {
+    static const char bytes[] = "k8s\0"
+                                "\x12\x16" /* the object, 22 bytes */
+                                "\x32\x00"
+                                "\x3a\x06\x08\x80\xe2\xcf\xaa\x06"
+                                "\x52\x0a\x08\x80\xe2\xcf\xaa\x06\x10\xd0\xa8\x4b";
+    struct text problem = {0};
+    struct json_object *object =
+        decode(resource_events.schema, (const uint8_t *)bytes, sizeof bytes - 1, &problem);
+    ck_assert_msg(object != NULL, "%s", problem.data);
+    ck_assert_str_eq(json_line(object, NULL), "{\"lastTimestamp\":\"2023-11-14T22:13:20Z\","
+                                              "\"eventTime\":\"2023-11-14T22:13:20.001234Z\"}");
+    json_object_put(object);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("protobuf");
     TCase *cases = tcase_create("protobuf");
@@ -185,6 +204,7 @@ int main(void) {
     tcase_add_loop_test(cases, random_damage_is_refused_or_read_but_never_overrun, 0, bodies);
     tcase_add_loop_test(cases, malformed_protobuf_is_refused_by_name, 0,
                         (int)(sizeof refused / sizeof refused[0]));
+    tcase_add_test(cases, times_are_read_in_utc);
     tcase_add_test(cases, unknown_fields_of_every_wire_type_are_skipped);
     suite_add_tcase(suite, cases);
     return test_main(suite);
