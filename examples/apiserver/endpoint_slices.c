@@ -40,7 +40,9 @@ static void check_domain(const char *field, const char *name, ipalloc_service_pr
     if (length == 0) {
         kind_require(field, problems);
     } else {
-        domain[length - 1] = name[length - 1] == '.' ? '\0' : name[length - 1];
+        if (domain[length - 1] == '.') {
+            domain[length - 1] = '\0';
+        }
         check_subdomain(field, domain, problems);
         if (problems->count == before && strchr(domain, '.') == NULL) {
             refuse_value(problems, field, domain,
