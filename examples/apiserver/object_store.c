@@ -109,13 +109,7 @@ int write_run_hook(struct write *write, change_hook hook, ipalloc_txn *txn, stru
 
 /* Fields in their order, so that equal objects are equal text. */
 static struct json_object *canonical(const struct write *write, struct json_object *object) {
-    struct text ignored = {0};
-    struct text problem = {0};
-    struct json_object *out =
-        schema_decode(write->place->resource->schema, object, &ignored, &problem);
-    text_clear(&ignored);
-    text_clear(&problem);
-    return out;
+    return schema_arrange(write->place->resource->schema, object);
 }
 
 /* Keep what the transaction's body made; what an earlier run made goes. */

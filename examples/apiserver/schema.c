@@ -75,6 +75,7 @@ struct walk {
     struct text *unknown;
     struct text *problem;
     bool failed;
+    bool keeps; /* what it would refuse, as it is */
 };
 
 static const char *go_type(const struct field *field) {
@@ -229,7 +230,7 @@ static struct json_object *decode_bytes(struct json_object *value, struct walk *
         if (member != NULL) {
             add_without_line_ends(&words, json_object_get_string(member));
         }
-        if (!walk->failed && !base64_read(words.data, words.size, &bytes)) {
+        if (!walk->failed && !walk->keeps && !base64_read(words.data, words.size, &bytes)) {
             text_format(walk->problem, "illegal base64 data at input byte %zu",
                         base64_wrong_at(words.data, words.size));
             walk->failed = true;
@@ -248,6 +249,9 @@ static struct json_object *decode_time(const struct field *field, struct json_ob
     struct moment moment = {0};
     char text[MOMENT_TEXT] = "";
     if (!moment_read(json_object_get_string(value), micro, &moment)) {
+        if (walk->keeps) {
+            return json_copy(value);
+        }
         text_format(walk->problem, "parsing time %.200s as \"2006-01-02T15:04:05%sZ07:00\"",
                     json_line(value, NULL), micro ? ".000000" : "");
         walk->failed = true;
@@ -283,8 +287,12 @@ static struct json_object *decode_list(const struct field *field, struct json_ob
     for (size_t i = 0; i < json_length(value); i++) {
         struct json_object *element = json_object_array_get_idx(value, i);
         if (element != NULL && !json_object_is_type(element, json_type_object)) {
-            wrong_type(walk, field, path, element);
-            break;
+            if (!walk->keeps) {
+                wrong_type(walk, field, path, element);
+                break;
+            }
+            json_object_array_add(list, json_copy(element));
+            continue;
         }
         struct text inner = {0};
         text_format(&inner, "%s[%zu]", path, i);
@@ -301,7 +309,11 @@ static void decode_field(const struct field *field, struct json_object *value, c
     struct text inner = {0};
     text_format(&inner, "%s%s%s", path, path[0] != '\0' ? "." : "", field->name);
     if (!has_type(field, value)) {
-        wrong_type(walk, field, inner.data, value);
+        if (walk->keeps) {
+            json_set(out, field->name, json_copy(value));
+        } else {
+            wrong_type(walk, field, inner.data, value);
+        }
     } else if (field->kind == FIELD_OBJECT) {
         json_set(out, field->name, decode_object(field->schema, value, inner.data, walk));
     } else if (field->kind == FIELD_OBJECT_LIST) {
@@ -380,5 +392,13 @@ struct json_object *schema_decode(const struct schema *schema, struct json_objec
         json_object_put(out);
         return NULL;
     }
+    return out;
+}
+
+struct json_object *schema_arrange(const struct schema *schema, struct json_object *object) {
+    struct text unknown = {0};
+    struct walk walk = {.unknown = &unknown, .keeps = true};
+    struct json_object *out = decode_object(schema, object, "", &walk);
+    text_clear(&unknown);
     return out;
 }

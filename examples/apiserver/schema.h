@@ -61,6 +61,10 @@ extern const struct schema schema_object_reference;
 struct json_object *schema_decode(const struct schema *schema, struct json_object *value,
                                   struct text *unknown, struct text *problem);
 
+/* An object's known part in the table's order, a new object; what decoding would refuse (it was
+ * stored when less was asked of it) stays as it is. */
+struct json_object *schema_arrange(const struct schema *schema, struct json_object *object);
+
 /* The schema as OpenAPI (2 and 3) sees it, a new object. */
 struct json_object *schema_openapi(const struct schema *schema);
 
