@@ -2,7 +2,7 @@
 # test.sh: `./dev test`: build and prove everything that fits into a few minutes.
 #
 # The whole suite with gcc, short forms of it under ASan+UBSan and under TSan, a build with
-# everything optional switched off, and a sixteenth of the mutants, another one for each commit
+# everything optional switched off, and a twentieth of the mutants, another one for each commit
 # (./dev mutants runs them all, ./dev soak too). The last line is "N passed, M failed", with
 # every single Check test counted, whatever happens before it.
 set -uo pipefail
@@ -12,7 +12,7 @@ set -uo pipefail
 passed=0
 failed=0
 skipped=0
-MUTANTS_SHARES=16
+MUTANTS_SHARES=20
 # Programs that run on one store already, models of the core that have no memory or threads of their
 # own, what looks at the sources, and whole clusters with their traffic. Their builds know lines, not
 # variables (-g1), to be made sooner.
@@ -143,7 +143,7 @@ test_run() {
     check "./dev run: every Service keeps its addresses over kill -9" bash tools/run.sh
 }
 
-# Which sixteenth: by the commit, so that a run can be repeated and all have their turn.
+# Which twentieth: by the commit, so that a run can be repeated and all have their turn.
 mutants_share() {
     local commit
     commit=$(git rev-parse --short=6 HEAD 2>/dev/null) || commit=0

@@ -4,10 +4,12 @@
  *
  * The server marks a Service for which it found no free address with a condition, in the
  * transaction that makes or changes it. Whenever an address is given back, and now and then, those
- * that wait are written anew without a change, the oldest first: that draws again. Of those that
+ * that wait are written anew without a change, the oldest first: that draws again. One that gets
+ * nothing has an Event that says so. Of those that
  * draw from the same pool the first one that gets nothing stands for the rest.
  */
 #include "endpoint_pass.h"
+#include "event.h"
 #include "service_fields.h"
 #include "services.h"
 
@@ -42,9 +44,11 @@ void endpoint_note_balancer(struct endpoint_keeper *keeper, const char *name,
         if (!waits(old)) {
             keeper->next_try = 0; /* one may have been given back a moment before */
         }
-        string_map_set(&keeper->waiting, name, keeper);
+        if (string_map_find(&keeper->waiting, name) == NULL) {
+            string_map_set(&keeper->waiting, name, memory_allocate(sizeof(bool)));
+        }
     } else {
-        string_map_take(&keeper->waiting, name);
+        free(string_map_take(&keeper->waiting, name));
     }
     if (gave_back(old, new)) {
         keeper->next_try = 0;
@@ -120,16 +124,31 @@ static bool draw_again(struct endpoint_keeper *keeper, const struct waiter *wait
     return got_one;
 }
 
+/* Once: whoever has said it before has said it. */
+static void tell_waiting(struct endpoint_keeper *keeper, const struct waiter *waiter) {
+    struct event event = {.program = "ipalloc-apiserver",
+                          .api_version = "v1",
+                          .kind = "Service",
+                          .object = waiter->service,
+                          .reason = "LoadBalancerWaits",
+                          .message = SERVICE_WAITS_WORDS};
+    bool *told = string_map_find(&keeper->waiting, waiter->name);
+    if (!*told) {
+        *told = event_tell(keeper->client, &event) != EVENT_NOT_TOLD;
+    }
+}
+
 static void try_all(struct endpoint_keeper *keeper, struct waiters *waiters) {
     struct string_map empty = {0}; /* sources that had nothing left */
     struct text source = {0};
     for (size_t i = 0; i < waiters->count; i++) {
-        set_source(&source, waiters->items[i].service);
-        if (string_map_find(&empty, source.data) == NULL &&
-            !draw_again(keeper, &waiters->items[i])) {
+        const struct waiter *waiter = &waiters->items[i];
+        set_source(&source, waiter->service);
+        if (string_map_find(&empty, source.data) != NULL || !draw_again(keeper, waiter)) {
             string_map_set(&empty, source.data, keeper);
+            tell_waiting(keeper, waiter);
         }
-        free(waiters->items[i].name);
+        free(waiter->name);
     }
     string_map_clear(&empty, NULL);
     text_clear(&source);

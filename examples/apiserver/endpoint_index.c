@@ -235,6 +235,6 @@ void endpoint_forget_all(struct endpoint_keeper *keeper) {
     name_index_clear(&keeper->sliced);
     string_map_clear(&keeper->noted, free);
     string_map_clear(&keeper->ending, NULL);
-    string_map_clear(&keeper->waiting, NULL);
+    string_map_clear(&keeper->waiting, free);
     due_close(&keeper->due);
 }

@@ -29,7 +29,7 @@ struct endpoint_keeper {
     struct name_index labelled;  /* "NAMESPACE/LABEL=VALUE": Pods with that label */
     struct name_index sliced;    /* Service: its slices that are ours */
     struct string_map ending;    /* Pods that are to end */
-    struct string_map waiting;   /* Services that wait for a load-balancer address */
+    struct string_map waiting; /* Services that wait for a load-balancer address: was that told? */
     struct due_list due;
     int64_t pause_until; /* the server answers nothing now; of CLOCK_MONOTONIC, ms */
     bool in_trouble;     /* and that was said */

@@ -129,8 +129,7 @@ static struct json_object *waits_condition(void) {
     struct json_object *condition = json_object_new_object();
     moment_format(time(NULL), moment);
     json_set_text(condition, "lastTransitionTime", moment);
-    json_set_text(condition, "message",
-                  "no address of its load-balancer pool is free; it gets one as soon as one is");
+    json_set_text(condition, "message", SERVICE_WAITS_WORDS);
     json_set_text(condition, "reason", "RangeFull");
     json_set_text(condition, "status", "True");
     json_set_text(condition, "type", SERVICE_WAITS);
@@ -182,6 +181,6 @@ void service_fields_write(struct json_object *object, const struct service_field
     bool balanced = strcmp(service->type, "LoadBalancer") == 0;
     if (owns_ingress || !balanced) {
         write_ingress(object, service);
-        write_waits(object, service->ingress_waits);
     }
+    write_waits(object, service->ingress_waits);
 }

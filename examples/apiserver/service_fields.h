@@ -8,6 +8,8 @@
 
 /* The condition of a Service that waits for a load-balancer address. */
 #define SERVICE_WAITS "ipalloc/LoadBalancerWaits"
+#define SERVICE_WAITS_WORDS \
+    "no address of its load-balancer pool is free; it gets one as soon as one is"
 
 /* An ipalloc_service with the ports it points to; large, so keep it off small stacks. */
 struct service_fields {

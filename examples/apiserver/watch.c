@@ -269,7 +269,8 @@ static time_t deadline_of(const struct request *request, uint64_t spread) {
     if (seconds <= 0) {
         seconds = TIMEOUT_LEAST_S + (long)(spread % TIMEOUT_SPREAD_S);
     }
-    return monotonic_seconds() + (seconds < TIMEOUT_MOST_S ? seconds : TIMEOUT_MOST_S);
+    /* This second has begun already: one more, or it would be too short. */
+    return monotonic_seconds() + 1 + (seconds < TIMEOUT_MOST_S ? seconds : TIMEOUT_MOST_S);
 }
 
 static struct watch *watch_new(struct server *server, const struct request *request,

@@ -180,9 +180,29 @@ static bool has_address(const char *name) {
     return has;
 }
 
+/* An Event says that it waits. */
+static void is_told(const char *name) {
+    char path[160];
+    double until = seconds_now() + 20;
+    snprintf(path, sizeof path,
+             "/api/v1/namespaces/default/events?fieldSelector=involvedObject.name=%s", name);
+    for (;;) {
+        struct answer answer = server_get(&server, path);
+        bool told = strcmp(answer_text(&answer, "items.0.reason"), "LoadBalancerWaits") == 0 &&
+                    answer_text(&answer, "items.1.reason")[0] == '\0';
+        ck_assert_msg(told || seconds_now() < until, "%s", answer.text);
+        answer_free(&answer);
+        if (told) {
+            return;
+        }
+        usleep(20000);
+    }
+}
+
 START_TEST(for_an_address_of_a_full_pool_a_service_waits) {
     fill_public();
     waits("first", "public", "");
+    is_told("first");
     must_change(&server, "first", "'ports':[{'port':81}]");
     struct answer before = service_get(&server, "first");
     usleep(1100000); /* the times of conditions are in seconds */
@@ -192,6 +212,7 @@ START_TEST(for_an_address_of_a_full_pool_a_service_waits) {
     answer_free(&before);
     answer_free(&again);
     waits("second", "public", "");
+    is_told("second");
     ck_assert_int_eq(leases_with("203.0.113."), 4);
     must_delete(&server, "fill1");
     gets("first", "203.0.113.", 1); /* the older one */
@@ -226,8 +247,8 @@ START_TEST(families_are_waited_for_one_by_one) {
     must_delete(&server, "six0");
     gets("none", "2001:db8::", 1);
     must_delete(&server, "fill0");
-    gets("both", "203.0.113.", 2);
     must_delete(&server, "fill1");
+    gets("both", "203.0.113.", 2);
     gets("none", "203.0.113.", 2);
     expect_nothing_to_repair(&server);
 }

@@ -190,7 +190,7 @@ START_TEST(timeout_seconds_ends_a_watch) {
     stream_expect(&stream, "ADDED", "kubernetes");
     stream_expect_end(&stream);
     double took = seconds_now() - begin;
-    ck_assert_msg(took > 0.01 && took < 4, "it took %.2f s", took);
+    ck_assert_msg(took > 0.9 && took < 10, "it took %.2f s", took);
     stream_close(&stream);
 }
 END_TEST

@@ -176,15 +176,17 @@ static int64_t now_ms(void) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static size_t steps_done(void) {
+    return __atomic_load_n(&script.done, __ATOMIC_ACQUIRE);
+}
+
 /* All steps are taken, and this is what was called back. */
 static void end_with(const char *wanted) {
     int64_t end = now_ms() + WAIT_MS;
-    while ((__atomic_load_n(&script.done, __ATOMIC_ACQUIRE) < script.count ||
-            strcmp(told, wanted) != 0) &&
-           now_ms() < end) {
+    while ((steps_done() < script.count || strcmp(told, wanted) != 0) && now_ms() < end) {
         client_wait(client, NULL, 0, 20);
     }
-    ck_assert_uint_eq(script.done, script.count);
+    ck_assert_uint_eq(steps_done(), script.count);
     ck_assert_str_eq(told, wanted);
     client_close(client);
     script_end();
@@ -261,7 +263,7 @@ START_TEST(what_was_forgotten_is_listed_and_only_differences_are_told) {
     };
     BEGIN(steps);
     int64_t end = now_ms() + WAIT_MS;
-    while (script.done < script.count && now_ms() < end) {
+    while (steps_done() < script.count && now_ms() < end) {
         client_wait(client, NULL, 0, 20);
     }
     ck_assert_uint_eq(client_count(things), 1);
