@@ -45,6 +45,11 @@ static char *name_of(struct json_object *value) {
 /* The object is there now, with this value (taken). */
 static void put(struct collection *collection, struct json_object *value) {
     char *name = name_of(value);
+    if (name[0] == '\0') { /* no object of a server's */
+        free(name);
+        json_object_put(value);
+        return;
+    }
     struct object *object = string_map_find(&collection->objects, name);
     if (object == NULL) {
         object = memory_allocate(sizeof *object);
@@ -101,6 +106,7 @@ static void free_object(void *value) {
 
 void follow_clear(struct collection *collection) {
     string_map_clear(&collection->objects, free_object);
+    text_clear(&collection->trouble);
 }
 
 /* --- trouble ---------------------------------------------------------------------------------- */
@@ -195,7 +201,8 @@ static void take_error(struct collection *collection, struct json_object *status
     if (json_member_number(status, "code", 0) == 410) {
         list_anew(collection);
     } else {
-        pause_after(collection, json_member_text(status, "message"));
+        text_format(&collection->trouble, "the watch ends: %s",
+                    json_member_text(status, "message"));
     }
     collection->ended = true;
 }
@@ -226,7 +233,7 @@ static void take_line(struct collection *collection, const char *line, size_t si
     } else {
         collection->ended = true;
         list_anew(collection); /* what it was is unknown */
-        pause_after(collection, "an event that is no JSON");
+        text_add(&collection->trouble, "an event that is no JSON");
     }
     json_object_put(event);
     text_clear(&problem);
@@ -253,10 +260,11 @@ static bool take_lines(struct collection *collection) {
 }
 
 static void end_of_watch(struct collection *collection, long code) {
-    if (collection->ended) {
+    if (collection->trouble.size > 0) {
+        pause_after(collection, collection->trouble.data);
+    } else if (collection->ended) {
         return; /* judged already */
-    }
-    if (code == 410) {
+    } else if (code == 410) {
         list_anew(collection);
     } else if (code != 200) {
         char why[64];
@@ -299,6 +307,7 @@ static void set_up(struct collection *collection, const char *url) {
     collection->transfer = transfer;
     collection->begun = client_now();
     collection->ended = false;
+    collection->trouble.size = 0;
     collection->body.size = 0;
     curl_multi_add_handle(collection->client->transfers, transfer);
 }

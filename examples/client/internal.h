@@ -30,6 +30,7 @@ struct collection {
     struct text body;             /* of a list, or of a watch's unfinished line */
     bool told_trouble;            /* and not yet that it is over */
     bool ended;                   /* the watch's stream said so itself */
+    struct text trouble;          /* and why, if that is a reason to pause */
     int64_t begun, heard, resume; /* monotonic milliseconds */
     unsigned failures;            /* in a row */
 };

@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#define REMEMBERED_S 300 /* it may not have been its fault after all */
 
 /* --- rendering -------------------------------------------------------------------------------- */
 
@@ -70,6 +73,7 @@ static void render_alone(struct configurator *configurator, const struct ingress
 struct bad {
     char *text;  /* alone */
     char *words; /* of nginx */
+    time_t seen;
 };
 
 static void bad_free(void *value) {
@@ -95,7 +99,7 @@ static void leave_out_if_known(struct configurator *configurator, struct ingress
         return;
     }
     render_alone(configurator, ingress, &alone);
-    if (strcmp(alone.data, bad->text) == 0) {
+    if (strcmp(alone.data, bad->text) == 0 && time(NULL) - bad->seen < REMEMBERED_S) {
         leave_out(ingress, bad->words);
     } else {
         bad_free(string_map_take(&configurator->bad, ingress->name));
@@ -106,7 +110,7 @@ static void leave_out_if_known(struct configurator *configurator, struct ingress
 static void remember(struct configurator *configurator, struct ingress *ingress, const char *text,
                      const char *words) {
     struct bad *bad = memory_allocate(sizeof *bad);
-    *bad = (struct bad){memory_copy(text), memory_copy(words)};
+    *bad = (struct bad){memory_copy(text), memory_copy(words), time(NULL)};
     bad_free(string_map_take(&configurator->bad, ingress->name));
     string_map_set(&configurator->bad, ingress->name, bad);
     leave_out(ingress, words);
@@ -138,9 +142,23 @@ static void find_bad(struct configurator *configurator, struct ingress **items, 
     text_clear(&words);
 }
 
+/* A full disk, or an nginx that is not there, is no Ingress' fault. */
+static bool takes_nothing_at_all(struct configurator *configurator) {
+    struct text text = {0};
+    struct text words = {0};
+    render(configurator, NULL, &text);
+    bool refused = !nginx_test(configurator->options, text.data, &words);
+    text_clear(&text);
+    text_clear(&words);
+    return refused;
+}
+
 static void find_all_bad(struct configurator *configurator, struct ingress *ingresses) {
     struct ingress **items = NULL;
     size_t count = 0;
+    if (takes_nothing_at_all(configurator)) {
+        return;
+    }
     for (struct ingress *at = ingresses; at != NULL; at = at->next) {
         if (!at->left_out) {
             items = memory_resize(items, (count + 1) * sizeof *items);
@@ -182,6 +200,17 @@ bool configuration_find(struct configurator *configurator, struct ingress *ingre
     }
     text_clear(&words);
     return well;
+}
+
+static void find_due(void *context, const char *name, void *value) {
+    (void)name;
+    *(bool *)context |= time(NULL) - ((const struct bad *)value)->seen >= REMEMBERED_S;
+}
+
+bool configuration_is_due(const struct configurator *configurator) {
+    bool due = false;
+    string_map_each(&configurator->bad, find_due, &due);
+    return due;
 }
 
 void configurator_clear(struct configurator *configurator) {

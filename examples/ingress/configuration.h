@@ -25,6 +25,9 @@ struct configurator {
 bool configuration_find(struct configurator *configurator, struct ingress *ingresses,
                         struct text *out);
 
+/* Is it time to try one again that was refused? */
+bool configuration_is_due(const struct configurator *configurator);
+
 void configurator_clear(struct configurator *configurator);
 
 #endif

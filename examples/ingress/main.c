@@ -265,6 +265,7 @@ static void run(struct program *program) {
             return;
         }
         keep_alive(program);
+        program->due = program->due || configuration_is_due(&program->configurator);
         if (program->due && client_has_synced(program->client)) {
             for (int i = 0;
                  i < SETTLE_ROUNDS && client_wait(program->client, NULL, 0, SETTLE_MS) > 0; i++) {

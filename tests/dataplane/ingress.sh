@@ -187,6 +187,13 @@ test_bad_ones() {
     soon "while it is there others change" two w.example /
     is "without looking for it again" "few" "$(many_tests)"
     ask_server DELETE "$INGRESSES/huge" >/dev/null
+    chmod 000 "$WORK/counted" # for a while there is no nginx to ask
+    ingress meanwhile "'rules':[{'host':'z.example','http':{'paths':[$(path / Prefix two)]}}]"
+    wait_until 10 grep -q "the old one stays" "$LOGS/ingress.log"
+    sleep 1.5
+    chmod 755 "$WORK/counted"
+    soon "what comes while nginx cannot be asked is served afterwards" two z.example /
+    is "and nobody is to blame" one "$(get e.example /)"
 }
 
 test_certificates() {

@@ -311,6 +311,19 @@ START_TEST(pages_that_expire_begin_again_and_take_nothing_away) {
 }
 END_TEST
 
+/* The watch goes on where it was: nothing is to be listed. */
+START_TEST(an_error_that_is_not_of_age_is_waited_for) {
+    static const struct step steps[] = {
+        {"/things?limit=", 200, LIST(THING("a", "1"), "1"), false},
+        {WATCH_FROM("1 "), 200,
+         "{\"type\":\"ERROR\",\"object\":{\"code\":500,\"message\":\"no quorum\"}}\n", false},
+        {WATCH_FROM("1 "), 200, EVENT("ADDED", THING("b", "2")), true},
+    };
+    BEGIN(steps);
+    end_with("+a@1 +b@2");
+}
+END_TEST
+
 START_TEST(an_event_that_cannot_be_read_is_a_reason_to_list) {
     static const struct step steps[] = {
         {"/things?limit=", 200, LIST("", "1"), false},
@@ -337,6 +350,7 @@ int main(void) {
     tcase_add_test(tests, what_was_forgotten_is_listed_and_only_differences_are_told);
     tcase_add_test(tests, what_is_no_list_takes_nothing_away);
     tcase_add_test(tests, pages_that_expire_begin_again_and_take_nothing_away);
+    tcase_add_test(tests, an_error_that_is_not_of_age_is_waited_for);
     tcase_add_test(tests, an_event_that_cannot_be_read_is_a_reason_to_list);
     suite_add_tcase(suite, tests);
     return test_main(suite);
