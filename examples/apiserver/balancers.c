@@ -242,7 +242,5 @@ bool balancers_define(struct server *server, struct text *problem) {
     make_plan(&plan, server);
     bool fine = settle_all(server, &plan, problem);
     plan_free(&plan);
-    server->pools.load_balancer[0] = server->balancers[0][0];
-    server->pools.load_balancer[1] = server->balancers[0][1];
     return fine;
 }

@@ -8,6 +8,7 @@
  * nothing has an Event that says so. Of those that
  * draw from the same pool the first one that gets nothing stands for the rest.
  */
+#include "condition.h"
 #include "endpoint_pass.h"
 #include "event.h"
 #include "service_fields.h"
@@ -20,14 +21,7 @@
 #define LOOK_S 30 /* should a pool have grown, or another server have ended */
 
 static bool waits(struct json_object *service) {
-    struct json_object *conditions = json_at(service, "status", "conditions", NULL);
-    for (size_t i = 0; i < json_length(conditions); i++) {
-        struct json_object *condition = json_object_array_get_idx(conditions, i);
-        if (strcmp(json_member_text(condition, "type"), SERVICE_WAITS) == 0) {
-            return true;
-        }
-    }
-    return false;
+    return condition_find(service, SERVICE_WAITS) != NULL;
 }
 
 /* --- noting ----------------------------------------------------------------------------------- */

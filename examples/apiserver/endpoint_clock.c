@@ -1,7 +1,7 @@
 /* endpoint_clock.c: what ends by the clock: Pods that have had their time, Events that are old; see
  * endpoint_pass.h. */
 #include "endpoint_pass.h"
-#include "record.h"
+#include "moment.h"
 
 #include <string.h>
 

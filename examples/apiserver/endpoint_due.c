@@ -8,7 +8,7 @@ struct due {
     TAILQ_ENTRY(due) place;
     enum due_line line; /* DUE_LINES: in none */
     unsigned refusals;
-    int64_t at; /* of those aside: when they are due */
+    uint64_t at; /* of those aside: when they are due */
     char service[];
 };
 
@@ -60,8 +60,8 @@ void due_add(struct due_list *list, const char *service, enum due_line line) {
     }
 }
 
-static int64_t pause_after(unsigned refusals) {
-    int64_t pause = DUE_AGAIN_MS;
+static uint64_t pause_after(unsigned refusals) {
+    uint64_t pause = DUE_AGAIN_MS;
     for (unsigned i = 1; i < refusals && pause < DUE_AGAIN_MOST_MS; i++) {
         pause *= 2;
     }
@@ -81,7 +81,7 @@ static void stand_aside(struct due_list *list, struct due *due) {
     due->line = DUE_ASIDE;
 }
 
-void due_refused(struct due_list *list, const char *service, int64_t now) {
+void due_refused(struct due_list *list, const char *service, uint64_t now) {
     struct due *due = ensure(list, service);
     due->refusals++;
     due->at = now + pause_after(due->refusals);
@@ -103,14 +103,14 @@ void due_settled(struct due_list *list, const char *service) {
     }
 }
 
-static void bring_back(struct due_list *list, int64_t now) {
+static void bring_back(struct due_list *list, uint64_t now) {
     struct due *due;
     while ((due = TAILQ_FIRST(&list->rows[DUE_ASIDE])) != NULL && due->at <= now) {
         enter(list, due, DUE_SECOND);
     }
 }
 
-char *due_take(struct due_list *list, int64_t now) {
+char *due_take(struct due_list *list, uint64_t now) {
     bring_back(list, now);
     enum due_line other = list->turn == DUE_FIRST ? DUE_SECOND : DUE_FIRST;
     enum due_line line = TAILQ_EMPTY(&list->rows[list->turn]) ? other : list->turn;
@@ -125,7 +125,7 @@ char *due_take(struct due_list *list, int64_t now) {
     return service;
 }
 
-int due_wait(const struct due_list *list, int64_t now) {
+int due_wait(const struct due_list *list, uint64_t now) {
     const struct due *aside = TAILQ_FIRST(&list->rows[DUE_ASIDE]);
     if (!TAILQ_EMPTY(&list->rows[DUE_FIRST]) || !TAILQ_EMPTY(&list->rows[DUE_SECOND])) {
         return 0;

@@ -35,7 +35,7 @@ void due_close(struct due_list *list);
 void due_add(struct due_list *list, const char *service, enum due_line line);
 
 /* The server refused what it needs. */
-void due_refused(struct due_list *list, const char *service, int64_t now);
+void due_refused(struct due_list *list, const char *service, uint64_t now);
 
 /* How often in a row it did. */
 unsigned due_refusals(const struct due_list *list, const char *service);
@@ -44,9 +44,9 @@ unsigned due_refusals(const struct due_list *list, const char *service);
 void due_settled(struct due_list *list, const char *service);
 
 /* The next one, which the caller frees; NULL: none is due now. */
-char *due_take(struct due_list *list, int64_t now);
+char *due_take(struct due_list *list, uint64_t now);
 
 /* Milliseconds until one is due; -1: none stands in any line. */
-int due_wait(const struct due_list *list, int64_t now);
+int due_wait(const struct due_list *list, uint64_t now);
 
 #endif

@@ -85,7 +85,8 @@ static void on_endpoints(void *context, const char *name, struct json_object *ol
 /* --- Pods ------------------------------------------------------------------------------------- */
 
 static void make_selecting_due(struct endpoint_keeper *keeper, const char *term,
-                               struct json_object *pod) {
+                               const char *pod_name, struct json_object *pod) {
+    (void)pod_name;
     const struct name_list *services = name_index_find(&keeper->selecting, term);
     for (size_t i = 0; services != NULL && i < services->count; i++) {
         const char *name = services->names[i];
@@ -96,9 +97,11 @@ static void make_selecting_due(struct endpoint_keeper *keeper, const char *term,
     }
 }
 
-static void each_term(struct endpoint_keeper *keeper, struct json_object *pod,
-                      void (*visit)(struct endpoint_keeper *keeper, const char *term,
-                                    struct json_object *pod)) {
+typedef void (*term_visit)(struct endpoint_keeper *keeper, const char *term, const char *name,
+                           struct json_object *pod);
+
+static void each_term(struct endpoint_keeper *keeper, const char *name, struct json_object *pod,
+                      term_visit visit) {
     struct json_object *labels = json_at(pod, "metadata", "labels", NULL);
     struct text term = {0};
     if (labels == NULL) {
@@ -106,32 +109,21 @@ static void each_term(struct endpoint_keeper *keeper, struct json_object *pod,
     }
     json_object_object_foreach(labels, label, value) {
         set_term(&term, pod, label, value);
-        visit(keeper, term.data, pod);
+        visit(keeper, term.data, name, pod);
     }
     text_clear(&term);
 }
 
-/* "NAMESPACE/NAME" */
-static void set_name(struct text *out, struct json_object *object) {
-    struct json_object *metadata = json_member(object, "metadata");
-    out->size = 0;
-    text_format(out, "%s/%s", json_member_text(metadata, "namespace"),
-                json_member_text(metadata, "name"));
+static void note_label(struct endpoint_keeper *keeper, const char *term, const char *name,
+                       struct json_object *pod) {
+    (void)pod;
+    name_index_add(&keeper->labelled, term, name);
 }
 
-static void note_label(struct endpoint_keeper *keeper, const char *term, struct json_object *pod) {
-    struct text name = {0};
-    set_name(&name, pod);
-    name_index_add(&keeper->labelled, term, name.data);
-    text_clear(&name);
-}
-
-static void unnote_label(struct endpoint_keeper *keeper, const char *term,
+static void unnote_label(struct endpoint_keeper *keeper, const char *term, const char *name,
                          struct json_object *pod) {
-    struct text name = {0};
-    set_name(&name, pod);
-    name_index_remove(&keeper->labelled, term, name.data);
-    text_clear(&name);
+    (void)pod;
+    name_index_remove(&keeper->labelled, term, name);
 }
 
 static void on_pod(void *context, const char *name, struct json_object *old,
@@ -140,11 +132,11 @@ static void on_pod(void *context, const char *name, struct json_object *old,
     bool relabelled = !json_object_equal(json_at(old, "metadata", "labels", NULL),
                                          json_at(new, "metadata", "labels", NULL));
     if (relabelled) { /* mostly it is the status that changes */
-        each_term(keeper, old, unnote_label);
-        each_term(keeper, new, note_label);
-        each_term(keeper, old, make_selecting_due);
+        each_term(keeper, name, old, unnote_label);
+        each_term(keeper, name, new, note_label);
+        each_term(keeper, name, old, make_selecting_due);
     }
-    each_term(keeper, new, make_selecting_due);
+    each_term(keeper, name, new, make_selecting_due);
     endpoint_note_end(keeper, name, new);
 }
 

@@ -31,11 +31,11 @@ struct endpoint_keeper {
     struct string_map ending;    /* Pods that are to end */
     struct string_map waiting; /* Services that wait for a load-balancer address: was that told? */
     struct due_list due;
-    int64_t pause_until; /* the server answers nothing now; of CLOCK_MONOTONIC, ms */
-    bool in_trouble;     /* and that was said */
-    time_t next_end;     /* of a Pod; 0: none ends */
-    time_t next_sweep;   /* for old Events */
-    time_t next_try;     /* for those that wait; 0: at once */
+    uint64_t pause_until; /* the server answers nothing now; of monotonic_ms */
+    bool in_trouble;      /* and that was said */
+    time_t next_end;      /* of a Pod; 0: none ends */
+    time_t next_sweep;    /* for old Events */
+    time_t next_try;      /* for those that wait; 0: at once */
 };
 
 /* --- endpoint_index.c --- */

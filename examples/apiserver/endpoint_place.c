@@ -23,7 +23,7 @@ struct shelf {
 
 struct placing {
     const struct slice_frame *frame;
-    struct string_map waiting; /* "PORTS ENDPOINT" -> struct candidate that stands nowhere yet */
+    struct string_map candidates; /* "PORTS ENDPOINT" -> struct candidate */
     struct shelf *shelves;
     size_t count;
 };
@@ -191,8 +191,9 @@ static void keep_standing(struct placing *placing, struct json_object *stored) {
         add_shelf(placing, slice_new(placing->frame, name_of(stored), ports), text.data);
     for (size_t i = 0; i < json_length(endpoints) && filling(shelf) < SLICE_ENDPOINTS_MAX; i++) {
         set_place_key(&key, shelf->ports, json_object_array_get_idx(endpoints, i));
-        struct candidate *candidate = string_map_take(&placing->waiting, key.data);
-        if (candidate != NULL) {
+        struct candidate *candidate = string_map_find(&placing->candidates, key.data);
+        if (candidate != NULL && !candidate->placed) {
+            candidate->placed = true;
             json_object_array_add(endpoints_of(shelf), json_object_get(candidate->endpoint));
         }
     }
@@ -309,32 +310,34 @@ static void placing_clear(struct placing *placing) {
         free(placing->shelves[i].ports);
     }
     free(placing->shelves);
-    string_map_clear(&placing->waiting, NULL);
+    string_map_clear(&placing->candidates, NULL);
 }
 
-/* "PORTS ENDPOINT" of a candidate. */
-static void set_candidate_key(struct text *out, const struct candidate *candidate) {
+/* Of two with the same key the first one is a candidate. */
+static void gather(struct placing *placing, struct candidate *candidates, size_t count) {
     struct text ports = {0};
-    text_add(&ports, "");
-    ports_key(&ports, candidate->ports);
-    set_place_key(out, ports.data, candidate->endpoint);
+    struct text key = {0};
+    for (size_t i = 0; i < count; i++) {
+        ports.size = 0;
+        text_add(&ports, "");
+        ports_key(&ports, candidates[i].ports);
+        set_place_key(&key, ports.data, candidates[i].endpoint);
+        candidates[i].placed = string_map_find(&placing->candidates, key.data) != NULL;
+        if (!candidates[i].placed) {
+            string_map_set(&placing->candidates, key.data, &candidates[i]);
+        }
+    }
     text_clear(&ports);
+    text_clear(&key);
 }
 
 void place_endpoints(struct json_object *out, const struct slice_frame *frame,
                      struct candidate *candidates, size_t count) {
     struct placing placing = {.frame = frame};
-    struct text key = {0};
-    for (size_t i = 0; i < count; i++) {
-        set_candidate_key(&key, &candidates[i]);
-        if (string_map_find(&placing.waiting, key.data) == NULL) {
-            string_map_set(&placing.waiting, key.data, &candidates[i]);
-        }
-    }
+    gather(&placing, candidates, count);
     keep_all_standing(&placing);
     for (size_t i = 0; i < count; i++) {
-        set_candidate_key(&key, &candidates[i]);
-        if (string_map_take(&placing.waiting, key.data) != NULL) {
+        if (!candidates[i].placed) {
             struct shelf *shelf = make_room(&placing, candidates[i].ports);
             json_object_array_add(endpoints_of(shelf), json_object_get(candidates[i].endpoint));
         }
@@ -346,5 +349,4 @@ void place_endpoints(struct json_object *out, const struct slice_frame *frame,
         json_object_put(candidates[i].ports);
     }
     placing_clear(&placing);
-    text_clear(&key);
 }

@@ -37,6 +37,7 @@ struct slice_frame {
 
 struct candidate {
     struct json_object *endpoint, *ports; /* taken by place_endpoints */
+    bool placed;                          /* stands in a slice, or is one too many */
 };
 
 /* The ports of a slice, from {name, port, protocol, appProtocol}. */

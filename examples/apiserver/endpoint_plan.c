@@ -2,6 +2,7 @@
  */
 #include "endpoint_plan.h"
 
+#include "condition.h"
 #include "string_map.h"
 
 #include <ipalloc/addr.h>
@@ -41,17 +42,6 @@ bool service_selects_pod(struct json_object *service, struct json_object *pod) {
 }
 
 /* --- what a Pod is ---------------------------------------------------------------------------- */
-
-static bool is_ready(struct json_object *pod) {
-    struct json_object *conditions = json_at(pod, "status", "conditions", NULL);
-    for (size_t i = 0; i < json_length(conditions); i++) {
-        struct json_object *condition = json_object_array_get_idx(conditions, i);
-        if (strcmp(json_member_text(condition, "type"), "Ready") == 0) {
-            return strcmp(json_member_text(condition, "status"), "True") == 0;
-        }
-    }
-    return false;
-}
 
 static bool is_over(struct json_object *pod) {
     const char *phase = json_member_text(json_member(pod, "status"), "phase");
@@ -141,7 +131,7 @@ static struct json_object *endpoint_of(struct json_object *service, struct json_
     struct json_object *endpoint = json_object_new_object();
     struct json_object *addresses = json_object_new_array();
     const char *node = json_member_text(json_member(pod, "spec"), "nodeName");
-    bool serving = is_ready(pod);
+    bool serving = condition_is_true(pod, "Ready");
     bool ends = json_at(pod, "metadata", "deletionTimestamp", NULL) != NULL;
     bool all = json_member_truth(json_member(service, "spec"), "publishNotReadyAddresses", false);
     json_object_array_add(addresses, json_object_new_string(address));

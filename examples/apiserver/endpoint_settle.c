@@ -7,6 +7,7 @@
  */
 #include "endpoint_pass.h"
 #include "endpoint_plan.h"
+#include "store_gate.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,12 +15,6 @@
 
 #define LOOK_MS  20  /* between two looks at what has arrived */
 #define PAUSE_MS 500 /* after a write that nobody answered */
-
-static int64_t clock_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* --- one request ------------------------------------------------------------------------------ */
 
@@ -40,7 +35,7 @@ static void note_trouble(struct endpoint_keeper *keeper, const char *path, int c
     }
     if (written == WRITE_UNANSWERED) {
         keeper->in_trouble = true;
-        keeper->pause_until = clock_now() + PAUSE_MS;
+        keeper->pause_until = monotonic_ms() + PAUSE_MS;
     }
 }
 
@@ -224,7 +219,7 @@ static void settle_one(struct endpoint_keeper *keeper, const char *service) {
         due_settled(&keeper->due, service);
         break;
     case WRITE_REFUSED:
-        due_refused(&keeper->due, service, clock_now());
+        due_refused(&keeper->due, service, monotonic_ms());
         break;
     case WRITE_UNANSWERED:
         due_add(&keeper->due, service, DUE_FIRST);
@@ -233,8 +228,8 @@ static void settle_one(struct endpoint_keeper *keeper, const char *service) {
 }
 
 int endpoint_settle(struct endpoint_keeper *keeper) {
-    int64_t begun = clock_now();
-    int64_t now = begun;
+    uint64_t begun = monotonic_ms();
+    uint64_t now = begun;
     while (now < begun + LOOK_MS && now >= keeper->pause_until) {
         char *service = due_take(&keeper->due, now);
         if (service == NULL) {
@@ -242,7 +237,7 @@ int endpoint_settle(struct endpoint_keeper *keeper) {
         }
         settle_one(keeper, service);
         free(service);
-        now = clock_now();
+        now = monotonic_ms();
     }
     int wait = due_wait(&keeper->due, now);
     int pause = keeper->pause_until > now ? (int)(keeper->pause_until - now) : 0;

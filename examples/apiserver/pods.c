@@ -5,6 +5,7 @@
  * A Pod on a node that is deleted ends when its grace period is over, so that its connections can
  * end meanwhile: endpoint_keeper.c removes it then.
  */
+#include "condition.h"
 #include "kinds.h"
 
 #include <stdio.h>
@@ -187,21 +188,10 @@ static int64_t grace_of(struct json_object *object, int64_t asked) {
 
 /* --- columns ---------------------------------------------------------------------------------- */
 
-static bool is_ready(struct json_object *object) {
-    struct json_object *conditions = json_at(object, "status", "conditions", NULL);
-    for (size_t i = 0; i < json_length(conditions); i++) {
-        struct json_object *condition = json_object_array_get_idx(conditions, i);
-        if (strcmp(json_member_text(condition, "type"), "Ready") == 0) {
-            return strcmp(json_member_text(condition, "status"), "True") == 0;
-        }
-    }
-    return false;
-}
-
 static void ready_cell(struct text *out, struct json_object *object) {
     size_t all = json_length(json_at(object, "spec", "containers", NULL));
     struct json_object *states = json_at(object, "status", "containerStatuses", NULL);
-    size_t ready = states == NULL && is_ready(object) ? all : 0;
+    size_t ready = states == NULL && condition_is_true(object, "Ready") ? all : 0;
     for (size_t i = 0; i < json_length(states); i++) {
         ready += json_member_truth(json_object_array_get_idx(states, i), "ready", false);
     }

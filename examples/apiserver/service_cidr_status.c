@@ -3,6 +3,7 @@
  * being deleted, what still holds it; see service_cidrs.h.
  */
 #include "cluster.h"
+#include "condition.h"
 #include "record.h"
 #include "service_cidr_pass.h"
 
@@ -98,16 +99,6 @@ static void describe_state(const struct wish *wish, const char **status, const c
     }
 }
 
-static struct json_object *find_ready(struct json_object *conditions) {
-    for (size_t i = 0; i < json_length(conditions); i++) {
-        struct json_object *condition = json_object_array_get_idx(conditions, i);
-        if (strcmp(json_member_text(condition, "type"), "Ready") == 0) {
-            return condition;
-        }
-    }
-    return NULL;
-}
-
 /* The object's Ready condition becomes this; the time is that of the last change of status. */
 static struct json_object *with_ready(const struct wish *wish, struct json_object *current) {
     const char *status;
@@ -116,7 +107,7 @@ static struct json_object *with_ready(const struct wish *wish, struct json_objec
     struct json_object *wanted = json_copy(current);
     struct json_object *all = json_ensure(wanted, "status");
     struct json_object *conditions = json_member(all, "conditions");
-    struct json_object *ready = find_ready(conditions);
+    struct json_object *ready = condition_find(wanted, "Ready");
     if (conditions == NULL) {
         conditions = json_object_new_array();
         json_set(all, "conditions", conditions);

@@ -1,7 +1,7 @@
 /* service_fields.c: JSON to ipalloc_service and back; see service_fields.h. */
 #include "service_fields.h"
 
-#include "record.h"
+#include "moment.h"
 
 #include <stdio.h>
 #include <string.h>

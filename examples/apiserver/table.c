@@ -1,7 +1,7 @@
 /* table.c: kind Table; the columns are those of the resource. See table.h. */
 #include "table.h"
 
-#include "record.h"
+#include "moment.h"
 
 #include <inttypes.h>
 #include <string.h>

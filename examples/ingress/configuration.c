@@ -19,32 +19,19 @@ static struct json_object *find_service(void *context, const char *name) {
 }
 
 /* A certificate that is good is on disk when the configuration names it. */
-static bool find_certificate(void *context, const char *name, struct text *why) {
+static bool find_certificate(void *context, const char *name, struct text *path, struct text *why) {
     struct configurator *configurator = context;
     struct text pem = {0};
     bool well = secret_read(client_find(configurator->secrets, name), &pem, why);
     if (well) {
-        configurator->path.size = 0;
-        secret_file(name, &pem, &configurator->path);
-        well = secret_write(configurator->options->directory, configurator->path.data, &pem);
+        secret_file(name, &pem, path);
+        well = secret_write(configurator->options->directory, path->data, &pem);
         if (!well) {
             text_add(why, "cannot be written to the directory");
         }
     }
     text_clear(&pem);
     return well;
-}
-
-static const char *certificate_path(void *context, const char *name) {
-    struct configurator *configurator = context;
-    struct text pem = {0};
-    struct text why = {0};
-    secret_read(client_find(configurator->secrets, name), &pem, &why);
-    configurator->path.size = 0;
-    secret_file(name, &pem, &configurator->path);
-    text_clear(&pem);
-    text_clear(&why);
-    return configurator->path.data;
 }
 
 static void render(struct configurator *configurator, struct ingress *ingresses, struct text *out) {
@@ -56,7 +43,7 @@ static void render(struct configurator *configurator, struct ingress *ingresses,
     }
     struct site *sites = routes_make(ingresses, &lookup);
     out->size = 0;
-    nginx_print(out, configurator->options, sites, certificate_path, configurator);
+    nginx_print(out, configurator->options, sites);
     routes_free(sites);
 }
 
@@ -116,8 +103,8 @@ static void remember(struct configurator *configurator, struct ingress *ingress,
     leave_out(ingress, words);
 }
 
-/* Of these, none of which is left out. */
-static void find_bad(struct configurator *configurator, struct ingress **items, size_t count) {
+/* Of these, none of which is left out. Returns whether any is now. */
+static bool find_bad(struct configurator *configurator, struct ingress **items, size_t count) {
     struct text text = {0};
     struct text words = {0};
     struct ingress *copies = memory_allocate(count * sizeof *copies);
@@ -128,11 +115,13 @@ static void find_bad(struct configurator *configurator, struct ingress **items, 
     }
     render(configurator, copies, &text);
     bool refused = !nginx_test(configurator->options, text.data, &words);
+    bool any = false;
     if (refused && count == 1) {
         remember(configurator, items[0], text.data, words.data != NULL ? words.data : "");
+        any = true;
     } else if (refused) {
-        find_bad(configurator, items, count / 2);
-        find_bad(configurator, items + count / 2, count - count / 2);
+        any = find_bad(configurator, items, count / 2);
+        any = find_bad(configurator, items + count / 2, count - count / 2) || any;
     }
     for (size_t i = 0; i < count; i++) {
         text_clear(&copies[i].problems);
@@ -140,6 +129,7 @@ static void find_bad(struct configurator *configurator, struct ingress **items, 
     free(copies);
     text_clear(&text);
     text_clear(&words);
+    return any;
 }
 
 /* A full disk, or an nginx that is not there, is no Ingress' fault. */
@@ -153,11 +143,11 @@ static bool takes_nothing_at_all(struct configurator *configurator) {
     return refused;
 }
 
-static void find_all_bad(struct configurator *configurator, struct ingress *ingresses) {
+static bool find_all_bad(struct configurator *configurator, struct ingress *ingresses) {
     struct ingress **items = NULL;
     size_t count = 0;
     if (takes_nothing_at_all(configurator)) {
-        return;
+        return false;
     }
     for (struct ingress *at = ingresses; at != NULL; at = at->next) {
         if (!at->left_out) {
@@ -165,10 +155,9 @@ static void find_all_bad(struct configurator *configurator, struct ingress *ingr
             items[count++] = at;
         }
     }
-    if (count > 0) {
-        find_bad(configurator, items, count);
-    }
+    bool any = count > 0 && find_bad(configurator, items, count);
     free(items);
+    return any;
 }
 
 static void say_refused(struct configurator *configurator, const char *text, const char *words) {
@@ -189,8 +178,7 @@ bool configuration_find(struct configurator *configurator, struct ingress *ingre
     render(configurator, ingresses, out);
     bool well = nginx_has(configurator->options, out->data) ||
                 nginx_test(configurator->options, out->data, &words);
-    if (!well) {
-        find_all_bad(configurator, ingresses);
+    if (!well && find_all_bad(configurator, ingresses)) {
         words.size = 0;
         render(configurator, ingresses, out);
         well = nginx_test(configurator->options, out->data, &words);
@@ -215,6 +203,5 @@ bool configuration_is_due(const struct configurator *configurator) {
 
 void configurator_clear(struct configurator *configurator) {
     string_map_clear(&configurator->bad, bad_free);
-    text_clear(&configurator->path);
     free(configurator->refused);
 }

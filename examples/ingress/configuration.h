@@ -17,7 +17,6 @@ struct configurator {
     const struct ingress_options *options;
     struct collection *services, *secrets;
     struct string_map bad; /* Ingress: what nginx refused of it, and its words */
-    struct text path;      /* of the last certificate file asked for */
     char *refused;         /* the whole that nginx refused last: said once */
 };
 

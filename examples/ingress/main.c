@@ -59,7 +59,27 @@ static void on_change(void *context, const char *name, struct json_object *old,
                                       json_at(new, "metadata", "annotations", NULL));
 }
 
-static struct json_object *published_addresses(const struct program *program);
+static struct json_object *published_addresses(const struct program *program) {
+    const struct ingress_options *options = &program->options;
+    struct json_object *out = json_object_new_array();
+    struct json_object *points =
+        options->publish_service != NULL
+            ? json_at(client_find(program->services, options->publish_service), "status",
+                      "loadBalancer", "ingress", NULL)
+            : NULL;
+    for (size_t i = 0; i < json_length(points); i++) {
+        struct json_object *point = json_object_new_object();
+        json_carry(json_object_array_get_idx(points, i), point, "ip");
+        json_carry(json_object_array_get_idx(points, i), point, "hostname");
+        json_object_array_add(out, point);
+    }
+    if (options->publish_address != NULL) {
+        struct json_object *point = json_object_new_object();
+        json_set_text(point, "ip", options->publish_address);
+        json_object_array_add(out, point);
+    }
+    return out;
+}
 
 /* What somebody else writes into the status of one that we serve is put right. */
 static void on_ingress(void *context, const char *name, struct json_object *old,
@@ -134,28 +154,6 @@ static void ingresses_free(struct ingress *ingresses) {
 }
 
 /* --- telling ---------------------------------------------------------------------------------- */
-
-static struct json_object *published_addresses(const struct program *program) {
-    const struct ingress_options *options = &program->options;
-    struct json_object *out = json_object_new_array();
-    struct json_object *points =
-        options->publish_service != NULL
-            ? json_at(client_find(program->services, options->publish_service), "status",
-                      "loadBalancer", "ingress", NULL)
-            : NULL;
-    for (size_t i = 0; i < json_length(points); i++) {
-        struct json_object *point = json_object_new_object();
-        json_carry(json_object_array_get_idx(points, i), point, "ip");
-        json_carry(json_object_array_get_idx(points, i), point, "hostname");
-        json_object_array_add(out, point);
-    }
-    if (options->publish_address != NULL) {
-        struct json_object *point = json_object_new_object();
-        json_set_text(point, "ip", options->publish_address);
-        json_object_array_add(out, point);
-    }
-    return out;
-}
 
 struct forgetting {
     struct program *program;

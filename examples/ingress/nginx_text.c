@@ -103,17 +103,16 @@ static void add_name(struct text *out, const char *host) {
 }
 
 static void add_site(struct text *out, const struct ingress_options *options,
-                     const struct site *site, certificate_file file, void *context) {
+                     const struct site *site) {
     const char *role = site->host[0] == '\0' ? " default_server" : "";
     text_format(out, "    server {\n        listen %d%s;\n        listen [::]:%d%s;\n",
                 options->http_port, role, options->http_port, role);
     if (site->certificate[0] != '\0') {
-        const char *path = file(context, site->certificate);
         text_format(out,
                     "        listen %d ssl%s;\n        listen [::]:%d ssl%s;\n"
                     "        ssl_certificate \"%s/%s\";\n        ssl_certificate_key \"%s/%s\";\n",
-                    options->https_port, role, options->https_port, role, options->directory, path,
-                    options->directory, path);
+                    options->https_port, role, options->https_port, role, options->directory,
+                    site->certificate, options->directory, site->certificate);
     }
     add_name(out, site->host);
     for (const struct location *at = site->locations; at != NULL; at = at->next) {
@@ -143,14 +142,14 @@ static bool has_default_certificate(const struct site *sites) {
     return false;
 }
 
-void nginx_print(struct text *out, const struct ingress_options *options, const struct site *sites,
-                 certificate_file file, void *context) {
+void nginx_print(struct text *out, const struct ingress_options *options,
+                 const struct site *sites) {
     add_head(out, options);
     if (!has_default_certificate(sites)) {
         add_rejection(out, options);
     }
     for (const struct site *at = sites; at != NULL; at = at->next) {
-        add_site(out, options, at, file, context);
+        add_site(out, options, at);
     }
     text_add(out, "}\n");
 }

@@ -152,13 +152,14 @@ static void add_certificate(struct ingress *ingress, struct site *site,
     for (size_t i = 0; i < json_length(list) && site->certificate[0] == '\0'; i++) {
         struct json_object *tls = json_object_array_get_idx(list, i);
         struct text name = {0};
+        struct text path = {0};
         struct text why = {0};
         text_format(&name, "%.*s/%s", (int)strcspn(ingress->name, "/"), ingress->name,
                     json_member_text(tls, "secretName"));
         if (names_host(tls, site->host)) {
-            if (lookup->certificate(lookup->context, name.data, &why)) {
+            if (lookup->certificate(lookup->context, name.data, &path, &why)) {
                 free(site->certificate);
-                site->certificate = memory_copy(name.data);
+                site->certificate = memory_copy(path.data);
             } else {
                 ingress_note(ingress, "BadCertificate",
                              "host \"%s\" is served without TLS: the Secret %s %s", site->host,
@@ -166,6 +167,7 @@ static void add_certificate(struct ingress *ingress, struct site *site,
             }
         }
         text_clear(&name);
+        text_clear(&path);
         text_clear(&why);
     }
 }

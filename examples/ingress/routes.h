@@ -28,15 +28,16 @@ struct location {
 struct site {
     struct site *next;
     char *host;        /* "" all that no other takes; "*.example.com" */
-    char *certificate; /* a Secret, "NAMESPACE/NAME"; "": no TLS */
+    char *certificate; /* the file of a Secret's certificate and key, relative to the directory;
+                          "": no TLS */
     struct location *locations;
 };
 
 /* How the objects that an Ingress names are found. */
 struct route_lookup {
     struct json_object *(*service)(void *context, const char *name);
-    /* Is it a Secret with a certificate and its key? If not, why. */
-    bool (*certificate)(void *context, const char *name, struct text *why);
+    /* Is it a Secret with a certificate and its key? Then their file is in `path`, else why not. */
+    bool (*certificate)(void *context, const char *name, struct text *path, struct text *why);
     void *context;
 };
 

@@ -129,22 +129,31 @@ static void drop_vip(struct iptables *tables, const struct target *target, const
     text_add(&tables->filter, " -j DROP\n");
 }
 
-/* What a policy Local keeps from endpoints that are elsewhere: nothing translates it. */
+/* Packets that nothing translates, to any address that leads here from outside. */
+static void answer_outside(struct iptables *tables, const struct target *target,
+                           void (*answer)(struct iptables *tables, const struct target *target,
+                                          const char *address),
+                           const char *port_verdict) {
+    for (size_t i = 0; i < target->external.count; i++) {
+        answer(tables, target, target->external.items[i]);
+    }
+    for (size_t i = 0; i < target->balanced.count; i++) {
+        answer(tables, target, target->balanced.items[i]);
+    }
+    if (target->node_port != 0) {
+        text_format(&tables->filter,
+                    "-A IPA-UNANSWERED -m addrtype --dst-type LOCAL -p %s -m %s --dport %d -j %s\n",
+                    target->protocol, target->protocol, target->node_port, port_verdict);
+    }
+}
+
+/* What a policy Local keeps from endpoints that are elsewhere. */
 static void drop_far(struct iptables *tables, const struct target *target) {
     if (target->internal_local) {
         drop_vip(tables, target, target->cluster_ip);
     }
-    for (size_t i = 0; i < target->external.count && target->external_local; i++) {
-        drop_vip(tables, target, target->external.items[i]);
-    }
-    for (size_t i = 0; i < target->balanced.count && target->external_local; i++) {
-        drop_vip(tables, target, target->balanced.items[i]);
-    }
-    if (target->node_port != 0 && target->external_local) {
-        text_format(
-            &tables->filter,
-            "-A IPA-UNANSWERED -m addrtype --dst-type LOCAL -p %s -m %s --dport %d -j DROP\n",
-            target->protocol, target->protocol, target->node_port);
+    if (target->external_local) {
+        answer_outside(tables, target, drop_vip, "DROP");
     }
 }
 
@@ -182,18 +191,7 @@ static void add_node_port(struct iptables *tables, const struct target *target, 
 
 static void refuse_all(struct iptables *tables, const struct target *target) {
     add_refusal(tables, target, target->cluster_ip);
-    for (size_t i = 0; i < target->external.count; i++) {
-        add_refusal(tables, target, target->external.items[i]);
-    }
-    for (size_t i = 0; i < target->balanced.count; i++) {
-        add_refusal(tables, target, target->balanced.items[i]);
-    }
-    if (target->node_port != 0) {
-        text_format(&tables->filter,
-                    "-A IPA-UNANSWERED -m addrtype --dst-type LOCAL -p %s -m %s --dport %d -j "
-                    "REJECT\n",
-                    target->protocol, target->protocol, target->node_port);
-    }
+    answer_outside(tables, target, add_refusal, "REJECT");
 }
 
 void iptables_add_target(struct iptables *tables, const struct target *target) {

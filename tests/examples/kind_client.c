@@ -125,3 +125,10 @@ char *repeated(const char *before, const char *element, size_t count, const char
     snprintf(at, size - (size_t)(at - out), "%s", after);
     return out;
 }
+
+void expect_each_status(const struct row *rows, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct answer answer = change(rows[i].kind, "/status", rows[i].fields);
+        expect_refusal(&answer, &rows[i]);
+    }
+}

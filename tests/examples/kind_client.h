@@ -46,6 +46,8 @@ struct row {
 
 void expect_refusal(struct answer *answer, const struct row *row); /* frees the answer */
 void expect_each(const struct row *rows, size_t count);
+/* Each row is a patch of the object's status. */
+void expect_each_status(const struct row *rows, size_t count);
 #define EXPECT_EACH(rows) expect_each(rows, sizeof(rows) / sizeof(rows)[0])
 
 /* `count` elements between the two texts, with commas; the caller frees it. */

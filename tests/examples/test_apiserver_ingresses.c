@@ -140,10 +140,7 @@ START_TEST(where_an_ingress_is_served_is_a_name_or_an_address) {
          "name, not an IP address"},
     };
     must_make(&ingresses, DEFAULT(""));
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct answer answer = change(&ingresses, "/status", rows[i].fields);
-        expect_refusal(&answer, &rows[i]);
-    }
+    expect_each_status(rows, sizeof rows / sizeof rows[0]);
     must_remove(&ingresses);
 }
 END_TEST

@@ -74,10 +74,7 @@ START_TEST(a_pods_addresses_can_be_endpoints) {
          "(127.0.0.0/8, ::1/128)"},
     };
     must_make(&pods, CONTAINERS("{'name':'c'}"));
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct answer answer = change(&pods, "/status", rows[i].fields);
-        expect_refusal(&answer, &rows[i]);
-    }
+    expect_each_status(rows, sizeof rows / sizeof rows[0]);
     must_remove(&pods);
 }
 END_TEST
