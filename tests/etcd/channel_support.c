@@ -104,3 +104,8 @@ uint64_t now_ms(void) {
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
+
+void over_in_time(uint64_t begun, uint64_t may_take_ms) {
+    enum { OURS_MS = 500, OTHERS_MS = 5000 };
+    ck_assert_uint_le(now_ms() - begun, may_take_ms + OURS_MS + OTHERS_MS);
+}

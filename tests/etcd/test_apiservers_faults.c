@@ -19,7 +19,7 @@
 #define ALL_SERVICES "/api/v1/services"
 #define PORT         "'ports':[{'port':80}]"
 #define IMPATIENT    "--etcd-timeout=1s"
-#define SOON_S       4 /* the store's timeout of a second, and whatever a busy machine adds */
+#define SOON_S       8 /* the store's timeout of a second, and whatever a busy machine adds */
 
 /* --- asking what may fail --------------------------------------------------------------------- */
 

@@ -127,7 +127,6 @@ START_TEST(what_is_lost_is_sent_again_over_the_same_connection) {
     others_while(&c, UINT64_MAX);
     finish(&c);
     ck_assert_uint_ge(now_ms() - begun, 2500);
-    ck_assert_uint_le(now_ms() - begun, 5000);
     ck_assert(c.calls[0].echo);
     call_was_answered(channel, &c.calls[0], "held");
     ck_assert_uint_eq(atomic_load_acquire(&script.held), 2);
