@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define PAGE_OBJECTS 500 /* where they are not too large */
+
 int64_t client_now(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -78,7 +80,8 @@ struct collection *client_follow(struct client *client, const char *path, client
                                       .next = client->collections,
                                       .changed = changed,
                                       .context = context,
-                                      .url = url.data};
+                                      .url = url.data,
+                                      .page = PAGE_OBJECTS};
     client->collections = collection;
     return collection;
 }

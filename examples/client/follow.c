@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE_OBJECTS     500
 #define WATCH_S          30   /* a watch lasts so long, and is begun again */
 #define SILENCE_MS       5000 /* beyond that, and for a page of a list */
 #define CONNECT_MS       2000
 #define PAUSE_FIRST_MS   50
 #define PAUSE_LONGEST_MS 5000
-#define LINE_MAX_BYTES   ((size_t)64 << 20)
+#define AT_ONCE_MS       1000               /* a watch that ends sooner is of no use */
+#define BODY_MAX         ((size_t)64 << 20) /* of a page, and of a line of a watch */
 
 /* --- changes ---------------------------------------------------------------------------------- */
 
@@ -117,18 +117,20 @@ static void set_text(char **to, const char *text) {
     *to = copy;
 }
 
-/* Try again after a pause that doubles, with some chance in it so that followers do not come at
+/* For longer the more often it happened, with some chance in it so that followers do not come at
  * once. */
-static void pause_after(struct collection *collection, const char *why) {
+static void pause_for(struct collection *collection, unsigned times_before) {
     struct client *client = collection->client;
-    unsigned doublings = collection->failures < 7 ? collection->failures : 7;
-    int64_t pause = (int64_t)PAUSE_FIRST_MS << doublings;
+    int64_t pause = (int64_t)PAUSE_FIRST_MS << (times_before < 7 ? times_before : 7);
     client->random = client->random * 1103515245u + 12345u;
     pause = pause < PAUSE_LONGEST_MS ? pause : PAUSE_LONGEST_MS;
     pause = pause / 2 + (int64_t)(client->random >> 8) % (pause / 2 + 1);
-    collection->failures++;
-    collection->phase = PHASE_PAUSED;
     collection->resume = client_now() + pause;
+}
+
+static void pause_after(struct collection *collection, const char *why) {
+    struct client *client = collection->client;
+    pause_for(collection, collection->failures++);
     if (!collection->told_trouble && collection->failures > 1) {
         collection->told_trouble = true;
         client_say(client, "%s: %s; trying again", collection->url, why);
@@ -147,6 +149,17 @@ static void note_success(struct collection *collection) {
 static void list_anew(struct collection *collection) {
     set_text(&collection->version, NULL);
     set_text(&collection->continue_from, NULL);
+}
+
+/* A watch says that all is to be listed. Whom the next one tells so again, as soon as it begins (a
+ * server that forgets faster than it lists, or a broken one), lists with a pause. */
+static void list_after_watch(struct collection *collection) {
+    if (client_now() - collection->begun >= AT_ONCE_MS) {
+        collection->useless = 0;
+    } else if (collection->useless++ > 0) {
+        pause_for(collection, collection->useless - 2);
+    }
+    list_anew(collection);
 }
 
 /* --- a list ----------------------------------------------------------------------------------- */
@@ -199,7 +212,7 @@ static void end_of_list(struct collection *collection, long code) {
 
 static void take_error(struct collection *collection, struct json_object *status) {
     if (json_member_number(status, "code", 0) == 410) {
-        list_anew(collection);
+        list_after_watch(collection);
     } else {
         text_format(&collection->trouble, "the watch ends: %s",
                     json_member_text(status, "message"));
@@ -215,6 +228,7 @@ static void take_event(struct collection *collection, struct json_object *event)
         return;
     }
     note_success(collection);
+    collection->useless = 0;
     set_text(&collection->version, version_of(value));
     if (strcmp(type, "DELETED") == 0) {
         char *name = name_of(value);
@@ -242,20 +256,22 @@ static void take_line(struct collection *collection, const char *line, size_t si
 /* Whole lines are events; the rest waits for more. */
 static bool take_lines(struct collection *collection) {
     struct text *body = &collection->body;
-    size_t at = 0;
+    size_t start = 0;
+    size_t scanned = collection->scanned;
     char *end;
-    while (!collection->ended && at < body->size &&
-           (end = memchr(body->data + at, '\n', body->size - at)) != NULL) {
-        size_t size = (size_t)(end - (body->data + at));
-        if (size > 0) {
-            take_line(collection, body->data + at, size);
+    while (!collection->ended &&
+           (end = memchr(body->data + scanned, '\n', body->size - scanned)) != NULL) {
+        scanned = (size_t)(end - body->data) + 1;
+        if (scanned - start > 1) {
+            take_line(collection, body->data + start, scanned - 1 - start);
         }
-        at += size + 1;
+        start = scanned;
     }
-    if (at > 0) {
-        memmove(body->data, body->data + at, body->size - at);
-        body->size -= at;
+    if (start > 0) {
+        memmove(body->data, body->data + start, body->size - start);
+        body->size -= start;
     }
+    collection->scanned = body->size;
     return !collection->ended;
 }
 
@@ -265,12 +281,12 @@ static void end_of_watch(struct collection *collection, long code) {
     } else if (collection->ended) {
         return; /* judged already */
     } else if (code == 410) {
-        list_anew(collection);
+        list_after_watch(collection);
     } else if (code != 200) {
         char why[64];
         snprintf(why, sizeof why, "the watch is answered with %ld", code);
         pause_after(collection, why);
-    } else if (client_now() - collection->begun < 1000) {
+    } else if (client_now() - collection->begun < AT_ONCE_MS) {
         pause_after(collection, "the watch ends at once");
     }
 }
@@ -283,7 +299,7 @@ static size_t receive(char *bytes, size_t size, size_t count, void *context) {
     curl_easy_getinfo(collection->transfer, CURLINFO_RESPONSE_CODE, &code);
     collection->heard = client_now();
     text_append(&collection->body, bytes, size * count);
-    if (collection->body.size > LINE_MAX_BYTES) {
+    if (collection->body.size > BODY_MAX) {
         return 0;
     }
     bool goes_on = collection->phase != PHASE_WATCHING || code != 200 || take_lines(collection);
@@ -309,6 +325,7 @@ static void set_up(struct collection *collection, const char *url) {
     collection->ended = false;
     collection->trouble.size = 0;
     collection->body.size = 0;
+    collection->scanned = 0;
     curl_multi_add_handle(collection->client->transfers, transfer);
 }
 
@@ -319,7 +336,8 @@ static char first_separator(const struct collection *collection) {
 
 static void start_list(struct collection *collection) {
     struct text url = {0};
-    text_format(&url, "%s%climit=%d", collection->url, first_separator(collection), PAGE_OBJECTS);
+    text_format(&url, "%s%climit=%u", collection->url, first_separator(collection),
+                collection->page);
     if (collection->continue_from != NULL) {
         char *escaped = curl_easy_escape(NULL, collection->continue_from, 0);
         text_format(&url, "&continue=%s", escaped);
@@ -372,7 +390,10 @@ void follow_done(struct collection *collection, CURLcode result) {
     curl_easy_getinfo(collection->transfer, CURLINFO_RESPONSE_CODE, &code);
     follow_stop(collection);
     collection->phase = PHASE_PAUSED;
-    if (result != CURLE_OK && !collection->ended) {
+    if (result != CURLE_OK && !watched && collection->body.size > BODY_MAX &&
+        collection->page > 1) {
+        collection->page = (collection->page + 7) / 8; /* of large objects, fewer at once */
+    } else if (result != CURLE_OK && !collection->ended) {
         if (!watched) {
             list_anew(collection);
         }

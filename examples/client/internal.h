@@ -23,16 +23,19 @@ struct collection {
     char *url;                 /* without parameters */
     char *version;             /* resourceVersion up to which all is known; NULL: list */
     char *continue_from;       /* the next page; NULL: the first */
+    unsigned page;             /* objects to ask for at once */
     unsigned mark;             /* of the list that is being read, or was last */
     bool synced;               /* was listed at least once */
     enum phase phase;
     CURL *transfer;               /* of the list or watch under way; NULL while paused */
-    struct text body;             /* of a list, or of a watch's unfinished line */
+    struct text body;             /* of a list, or of a watch's unfinished line, */
+    size_t scanned;               /* in which so much has no end of a line */
     bool told_trouble;            /* and not yet that it is over */
     bool ended;                   /* the watch's stream said so itself */
     struct text trouble;          /* and why, if that is a reason to pause */
     int64_t begun, heard, resume; /* monotonic milliseconds */
     unsigned failures;            /* in a row */
+    unsigned useless;             /* watches in a row that began and were a reason to list */
 };
 
 struct client {

@@ -324,6 +324,46 @@ START_TEST(an_error_that_is_not_of_age_is_waited_for) {
 }
 END_TEST
 
+/* The pauses after the second, third, fourth and fifth are at least 25, 50, 100 and 200 ms. */
+START_TEST(who_is_always_too_old_does_not_list_without_a_pause) {
+    enum { TIMES = 5 };
+    static struct step steps[2 * TIMES + 2];
+    for (int i = 0; i <= TIMES; i++) {
+        steps[2 * i] = (struct step){"/things?limit=", 200, LIST(THING("a", "1"), "1"), false};
+        steps[2 * i + 1] = i % 2 == 0 ? (struct step){WATCH_FROM("1 "), 410, "{}", false}
+                                      : (struct step){WATCH_FROM("1 "), 200, GONE, false};
+    }
+    steps[2 * TIMES + 1] = (struct step){WATCH_FROM("1 "), 200, "", true};
+    int64_t begun = now_ms();
+    BEGIN(steps);
+    end_with("+a@1");
+    ck_assert_int_ge(now_ms() - begun, 375);
+}
+END_TEST
+
+/* More than the client takes at once: it asks for fewer objects, and for the same place. */
+START_TEST(a_page_that_is_too_large_is_asked_for_in_smaller_ones) {
+    enum { TOO_MUCH = 65 << 20 };
+    static struct step steps[] = {
+        {"/things?limit=500 ", 200, PAGE(THING("a", "1"), "5", "m"), false},
+        {"/things?limit=500&continue=m ", 200, NULL, false},
+        {"/things?limit=63&continue=m ", 200, NULL, false},
+        {"/things?limit=8&continue=m ", 200, LIST(THING("b", "2"), "5"), false},
+        {WATCH_FROM("5 "), 200, GONE, false},
+        {"/things?limit=8 ", 200, LIST(THING("b", "2"), "6"), false},
+        {WATCH_FROM("6 "), 200, "", true},
+    };
+    char *large = malloc(TOO_MUCH + 1);
+    ck_assert_ptr_nonnull(large);
+    memset(large, ' ', TOO_MUCH);
+    large[TOO_MUCH] = '\0';
+    steps[1].bytes = steps[2].bytes = large;
+    BEGIN(steps);
+    end_with("+a@1 +b@2 -a@1");
+    free(large);
+}
+END_TEST
+
 START_TEST(an_event_that_cannot_be_read_is_a_reason_to_list) {
     static const struct step steps[] = {
         {"/things?limit=", 200, LIST("", "1"), false},
@@ -351,6 +391,8 @@ int main(void) {
     tcase_add_test(tests, what_is_no_list_takes_nothing_away);
     tcase_add_test(tests, pages_that_expire_begin_again_and_take_nothing_away);
     tcase_add_test(tests, an_error_that_is_not_of_age_is_waited_for);
+    tcase_add_test(tests, who_is_always_too_old_does_not_list_without_a_pause);
+    tcase_add_test(tests, a_page_that_is_too_large_is_asked_for_in_smaller_ones);
     tcase_add_test(tests, an_event_that_cannot_be_read_is_a_reason_to_list);
     suite_add_tcase(suite, tests);
     return test_main(suite);
