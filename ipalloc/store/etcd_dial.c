@@ -57,6 +57,7 @@ static void disconnect(etcd_channel *channel) {
     link_close(channel);
     channel->phase = PHASE_DOWN;
     channel->leave = false;
+    channel->last_words = false;
     channel->draining = false;
 }
 

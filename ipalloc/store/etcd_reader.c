@@ -153,8 +153,10 @@ void reader_flush(etcd_channel *channel) {
             break;
         result = link_send(channel, why);
     } while (result == LINK_OK);
-    if (result == LINK_FAILED)
+    if (result == LINK_FAILED && !channel->leave) {
         dial_leave_soon(channel, IPALLOC_E_UNAVAILABLE, false, why);
+        channel->last_words = true;
+    }
     if (channel->link.wants_write != waited)
         link_watch(channel);
     if (channel->leave || (channel->link.wants_write && !waited))
@@ -230,18 +232,6 @@ static void look_after_session(etcd_channel *channel, uint64_t now) {
         call_take_back_lost(channel, now);
 }
 
-static void look_after_timers(etcd_channel *channel) {
-    uint64_t now = hooks_monotonic_ms(channel->hooks);
-    if (channel->leave)
-        dial_leave_now(channel);
-    else if (channel->phase == PHASE_UP)
-        look_after_session(channel, now);
-    else if (channel->phase != PHASE_DOWN && now >= channel->phase_until_ms)
-        dial_leave(channel, IPALLOC_E_UNAVAILABLE, false, "%s within %d ms",
-                   channel->phase == PHASE_CONNECTING ? "no connection" : "no greeting",
-                   CONNECT_MAX_MS);
-}
-
 /* The connection is of no use any more. What answers a greeting like this may be anything. */
 static void fail(etcd_channel *channel, bool hopeless, const char *why) {
     char text[WHY_MAX];
@@ -278,6 +268,31 @@ static void receive_some(etcd_channel *channel) {
         if (got < INBOX_SIZE / 2 && channel->link.tls == NULL)
             return; /* there is nothing more, most likely */
     }
+}
+
+/* Nothing can be sent any more. Who closed the connection may have said why, and answered others.
+ */
+static void hear_last_words(etcd_channel *channel) {
+    char why[WHY_MAX];
+    memcpy(why, channel->leave_why, sizeof why);
+    channel->last_words = false;
+    channel->leave = false;
+    receive_some(channel);
+    dial_leave_soon(channel, IPALLOC_E_UNAVAILABLE, false, why);
+}
+
+static void look_after_timers(etcd_channel *channel) {
+    uint64_t now = hooks_monotonic_ms(channel->hooks);
+    if (channel->last_words)
+        hear_last_words(channel);
+    if (channel->leave)
+        dial_leave_now(channel);
+    else if (channel->phase == PHASE_UP)
+        look_after_session(channel, now);
+    else if (channel->phase != PHASE_DOWN && now >= channel->phase_until_ms)
+        dial_leave(channel, IPALLOC_E_UNAVAILABLE, false, "%s within %d ms",
+                   channel->phase == PHASE_CONNECTING ? "no connection" : "no greeting",
+                   CONNECT_MAX_MS);
 }
 
 /* Sleep till there is something to do. The lock is given away meanwhile. */

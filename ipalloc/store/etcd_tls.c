@@ -270,11 +270,15 @@ enum link_result tls_shake_hands(etcd_channel *channel, char *why, bool *hopeles
             (void)send_what_there_is(channel, unused);
             return LINK_FAILED;
         }
-        if (send_what_there_is(channel, why) == LINK_FAILED)
+        enum link_result sent = send_what_there_is(channel, why);
+        if (sent == LINK_FAILED && channel->link.out.failed)
             return LINK_FAILED;
-        if (done == 1)
+        if (done == 1) /* where it takes nothing more, the first message finds out */
             return finish_handshake(channel, why, hopeless);
-        enum link_result result = feed(channel, why);
+        char other[WHY_MAX];
+        enum link_result result = feed(channel, sent == LINK_FAILED ? other : why);
+        if (sent == LINK_FAILED && (result != LINK_OK || session->closed))
+            return LINK_FAILED; /* it did not say why before */
         if (result == LINK_BLOCKED)
             return LINK_BLOCKED;
         if (result == LINK_FAILED || session->closed)

@@ -312,6 +312,7 @@ struct etcd_channel {
     char leave_why[WHY_MAX];
     bool leave_hopeless;
     int leave_status;
+    bool last_words; /* it is left since it takes nothing: what it said before is to be heard */
 
     exchange_list queue;  /* calls that wait to be sent */
     exchange_list flight; /* calls that were sent, the oldest first */

@@ -4,7 +4,9 @@
 #include "certificates.h"
 #include "channel_support.h"
 
+#include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -86,31 +88,54 @@ static fake_etcd *start_server(int i) {
     return fake_start(&options);
 }
 
-START_TEST(who_is_trusted_and_what_is_said) {
-    fake_etcd *server = start_server(_i);
+static void try_case(int i, const system_calls *system) {
+    fake_etcd *server = start_server(i);
     const char *host = fake_host(server);
     channel_options options = channel_options_for(&host, 1);
-    options.tls = !CASES[_i].plain;
-    options.ca_file = file(CASES[_i].ca);
-    options.cert_file = file(CASES[_i].cert);
-    options.key_file = file(CASES[_i].key);
+    options.tls = !CASES[i].plain;
+    options.ca_file = file(CASES[i].ca);
+    options.cert_file = file(CASES[i].cert);
+    options.key_file = file(CASES[i].key);
     options.timeout_ms = 10000;
+    options.system = system;
     etcd_channel *channel = NULL;
     ipalloc_error error = {0};
     uint64_t begun = now_ms();
-    ck_assert_status_error(channel_open(&options, &channel, &error), CASES[_i].status, &error);
-    if (CASES[_i].status == IPALLOC_OK) {
+    ck_assert_status_error(channel_open(&options, &channel, &error), CASES[i].status, &error);
+    if (CASES[i].status == IPALLOC_OK) {
         channel_call call = call_do(channel, "through TLS", false);
         call_was_answered(channel, &call, "through TLS");
     } else {
         ck_assert_ptr_null(channel);
-        ck_assert_contains(error.message, CASES[_i].told);
+        ck_assert_contains(error.message, CASES[i].told);
         /* What waiting does not mend is told at once. */
-        if (!CASES[_i].plain)
+        if (!CASES[i].plain)
             ck_assert_uint_lt(now_ms() - begun, options.timeout_ms);
     }
     channel_close(channel);
     fake_stop(server);
+}
+
+START_TEST(who_is_trusted_and_what_is_said) {
+    try_case(_i, &SYSTEM_CALLS);
+}
+END_TEST
+
+/* Nothing can be sent to who has hung up: what it said before that is still to be heard. */
+static ssize_t send_unless_hung_up(int socket, const void *bytes, size_t size) {
+    struct pollfd end = {.fd = socket, .events = POLLRDHUP};
+    usleep(50000); /* so that it has come to that */
+    if (poll(&end, 1, 0) > 0) {
+        errno = ECONNRESET;
+        return -1;
+    }
+    return SYSTEM_CALLS.send(socket, bytes, size);
+}
+
+START_TEST(the_same_is_said_where_a_refusal_comes_before_all_is_sent) {
+    system_calls slow = SYSTEM_CALLS;
+    slow.send = send_unless_hung_up;
+    try_case(_i, &slow);
 }
 END_TEST
 
@@ -139,7 +164,7 @@ START_TEST(large_messages_pass_through_tls) {
     memset(text, 'z', size);
     text[size] = '\0';
     channel_call call = call_new(text, false);
-    call.timeout_ms = 20000;
+    call.timeout_ms = 60000;
     channel_do(channel, &call, 1);
     call_was_answered(channel, &call, text);
     free(text);
@@ -223,10 +248,12 @@ END_TEST
 int main(void) {
     Suite *suite = suite_create("channel TLS");
     TCase *tests = tcase_create("TLS");
-    tcase_set_timeout(tests, 60);
+    tcase_set_timeout(tests, 120);
     tcase_add_unchecked_fixture(tests, make_all, remove_all);
     tcase_add_checked_fixture(tests, set_up, NULL);
     tcase_add_loop_test(tests, who_is_trusted_and_what_is_said, 0, LENGTH(CASES));
+    tcase_add_loop_test(tests, the_same_is_said_where_a_refusal_comes_before_all_is_sent, 0,
+                        LENGTH(CASES));
     tcase_add_loop_test(tests, who_hangs_up_on_tls_may_speak_plain_text, 0, 2);
     tcase_add_test(tests, large_messages_pass_through_tls);
     tcase_add_test(tests, a_connection_cut_at_any_byte_is_made_anew);
