@@ -103,67 +103,83 @@ static void remember(struct configurator *configurator, struct ingress *ingress,
     leave_out(ingress, words);
 }
 
-/* Of these, none of which is left out. Returns whether any is now. */
-static bool find_bad(struct configurator *configurator, struct ingress **items, size_t count) {
+/* Does nginx take the first `count` of these? Its words if not. */
+static bool takes(struct configurator *configurator, struct ingress **items, size_t count,
+                  struct text *words) {
+    struct ingress *copies = memory_allocate((count + 1) * sizeof *copies);
     struct text text = {0};
-    struct text words = {0};
-    struct ingress *copies = memory_allocate(count * sizeof *copies);
     for (size_t i = 0; i < count; i++) {
         copies[i] = (struct ingress){.next = i + 1 < count ? &copies[i + 1] : NULL,
                                      .name = items[i]->name,
                                      .object = items[i]->object};
     }
-    render(configurator, copies, &text);
-    bool refused = !nginx_test(configurator->options, text.data, &words);
-    bool any = false;
-    if (refused && count == 1) {
-        remember(configurator, items[0], text.data, words.data != NULL ? words.data : "");
-        any = true;
-    } else if (refused) {
-        any = find_bad(configurator, items, count / 2);
-        any = find_bad(configurator, items + count / 2, count - count / 2) || any;
-    }
+    render(configurator, count > 0 ? copies : NULL, &text);
+    words->size = 0;
+    bool well = nginx_test(configurator->options, text.data, words);
     for (size_t i = 0; i < count; i++) {
         text_clear(&copies[i].problems);
     }
     free(copies);
     text_clear(&text);
-    text_clear(&words);
-    return any;
+    return well;
 }
 
-/* A full disk, or an nginx that is not there, is no Ingress' fault. */
-static bool takes_nothing_at_all(struct configurator *configurator) {
-    struct text text = {0};
-    struct text words = {0};
-    render(configurator, NULL, &text);
-    bool refused = !nginx_test(configurator->options, text.data, &words);
-    text_clear(&text);
-    text_clear(&words);
-    return refused;
-}
-
-static bool find_all_bad(struct configurator *configurator, struct ingress *ingresses) {
-    struct ingress **items = NULL;
-    size_t count = 0;
-    if (takes_nothing_at_all(configurator)) {
+/* Of these, which nginx refuses together: how many of the eldest it takes, if it refuses them with
+ * the next one. False where that one is not to blame: a full disk, an nginx that is not there, or
+ * a fault that came or went while they were tried. */
+static bool find_bad(struct configurator *configurator, struct ingress **items, size_t count,
+                     size_t *good, struct text *words) {
+    size_t taken = 0;
+    size_t refused = count;
+    if (count == 0 || !takes(configurator, items, 0, words)) {
         return false;
     }
+    while (refused - taken > 1) {
+        size_t middle = taken + (refused - taken) / 2;
+        if (takes(configurator, items, middle, words)) {
+            taken = middle;
+        } else {
+            refused = middle;
+        }
+    }
+    *good = taken;
+    return takes(configurator, items, taken, words) &&
+           !takes(configurator, items, taken + 1, words);
+}
+
+/* The first that breaks what is there without it. Returns whether there is one. */
+static bool leave_out_one(struct configurator *configurator, struct ingress *ingresses) {
+    struct ingress **items = NULL;
+    size_t count = 0;
+    size_t good = 0;
+    struct text words = {0};
+    struct text alone = {0};
     for (struct ingress *at = ingresses; at != NULL; at = at->next) {
         if (!at->left_out) {
             items = memory_resize(items, (count + 1) * sizeof *items);
             items[count++] = at;
         }
     }
-    bool any = count > 0 && find_bad(configurator, items, count);
+    bool found = find_bad(configurator, items, count, &good, &words);
+    if (found) {
+        render_alone(configurator, items[good], &alone);
+        remember(configurator, items[good], alone.data, words.data != NULL ? words.data : "");
+    }
     free(items);
-    return any;
+    text_clear(&alone);
+    text_clear(&words);
+    return found;
 }
 
 static void say_refused(struct configurator *configurator, const char *text, const char *words) {
     if (configurator->refused == NULL || strcmp(configurator->refused, text) != 0) {
-        fprintf(stderr, "ipalloc-ingress: nginx refuses the configuration, the old one stays: %s\n",
-                words != NULL ? words : "");
+        size_t length = words != NULL ? strlen(words) : 0;
+        while (length > 0 && words[length - 1] == '\n') {
+            length--;
+        }
+        fprintf(stderr,
+                "ipalloc-ingress: nginx refuses the configuration, the old one stays: %.*s\n",
+                (int)length, words != NULL ? words : "");
         free(configurator->refused);
         configurator->refused = memory_copy(text);
     }
@@ -178,7 +194,7 @@ bool configuration_find(struct configurator *configurator, struct ingress *ingre
     render(configurator, ingresses, out);
     bool well = nginx_has(configurator->options, out->data) ||
                 nginx_test(configurator->options, out->data, &words);
-    if (!well && find_all_bad(configurator, ingresses)) {
+    while (!well && leave_out_one(configurator, ingresses)) {
         words.size = 0;
         render(configurator, ingresses, out);
         well = nginx_test(configurator->options, out->data, &words);

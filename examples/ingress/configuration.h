@@ -1,9 +1,9 @@
 /*
  * configuration.h: from Ingresses to a configuration that nginx takes.
  *
- * Where nginx refuses the whole, those that it refuses alone are looked for by halves and left out;
- * they are remembered, so that one bad Ingress among many costs its tests once and not with every
- * change.
+ * Where nginx refuses the whole, those that it refuses beside their elders are looked for by halves
+ * and left out; they are remembered, so that one bad Ingress among many costs its tests once and
+ * not with every change.
  */
 #ifndef INGRESS_CONFIGURATION_H
 #define INGRESS_CONFIGURATION_H

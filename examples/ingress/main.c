@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CONTROLLER    "ipalloc/ingress" /* spec.controller of our IngressClass */
@@ -38,7 +39,9 @@ struct program {
     struct string_map owned; /* Ingresses whose status we have written */
     int signals;
     bool due, served;
-    bool lost; /* nginx has ended and does not start again, which was said */
+    bool astray;      /* somebody else has written a status of ours; */
+    time_t served_at; /* who does so again and again is answered once a second */
+    bool lost;        /* nginx has ended and does not start again, which was said */
 };
 
 static void say(void *context, const char *line) {
@@ -86,10 +89,11 @@ static void on_ingress(void *context, const char *name, struct json_object *old,
                        struct json_object *new) {
     struct program *program = context;
     on_change(context, name, old, new);
-    if (!program->due && new != NULL && string_map_find(&program->owned, name) != NULL) {
+    if (new != NULL && string_map_find(&program->owned, name) != NULL) {
         struct json_object *addresses = published_addresses(program);
         struct json_object *present = json_at(new, "status", "loadBalancer", "ingress", NULL);
-        program->due = !json_object_equal(addresses, present) && json_length(present) > 0;
+        program->astray =
+            program->astray || (!json_object_equal(addresses, present) && json_length(present) > 0);
         json_object_put(addresses);
     }
 }
@@ -215,6 +219,8 @@ static bool serve(struct program *program) {
     struct gathering gathering = {.program = program};
     struct text configuration = {0};
     struct text problem = {0};
+    program->astray = false;
+    program->served_at = time(NULL);
     client_each(program->ingresses, gather_one, &gathering);
     bool well = configuration_find(&program->configurator, gathering.first, &configuration);
     bool runs = nginx_is_running(&program->options);
@@ -263,7 +269,8 @@ static void run(struct program *program) {
             return;
         }
         keep_alive(program);
-        program->due = program->due || configuration_is_due(&program->configurator);
+        program->due = program->due || configuration_is_due(&program->configurator) ||
+                       (program->astray && time(NULL) != program->served_at);
         if (program->due && client_has_synced(program->client)) {
             for (int i = 0;
                  i < SETTLE_ROUNDS && client_wait(program->client, NULL, 0, SETTLE_MS) > 0; i++) {

@@ -1,6 +1,8 @@
 /* nginx.c: see nginx.h. */
 #include "nginx.h"
 
+#include "file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -41,37 +43,22 @@ bool nginx_prepare(const struct ingress_options *options, struct text *problem) 
     return well;
 }
 
-/* Written beside its place and renamed into it: whole or not at all. */
 static bool write_file(const struct ingress_options *options, const char *name, const char *words,
                        struct text *problem) {
     struct text path = {0};
-    struct text fresh = {0};
     path_of(options, name, &path);
-    text_format(&fresh, "%s.new", path.data);
-    size_t size = strlen(words);
-    int file = open(fresh.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    bool well = file >= 0 && write(file, words, size) == (ssize_t)size;
-    well = file >= 0 && close(file) == 0 && well && rename(fresh.data, path.data) == 0;
+    bool well = file_write(path.data, words, strlen(words));
     if (!well) {
         text_format(problem, "%s: %s", path.data, strerror(errno));
     }
     text_clear(&path);
-    text_clear(&fresh);
     return well;
 }
 
 bool nginx_has(const struct ingress_options *options, const char *configuration) {
     struct text path = {0};
-    size_t size = strlen(configuration);
-    char *present = memory_allocate(size + 2);
     path_of(options, "nginx.conf", &path);
-    FILE *file = fopen(path.data, "re");
-    bool same = file != NULL && fread(present, 1, size + 1, file) == size &&
-                memcmp(present, configuration, size) == 0;
-    if (file != NULL) {
-        fclose(file);
-    }
-    free(present);
+    bool same = file_holds(path.data, configuration, strlen(configuration));
     text_clear(&path);
     return same;
 }

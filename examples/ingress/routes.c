@@ -77,20 +77,35 @@ static bool is_clean_path(const char *path) {
     return path[0] == '/' || path[0] == '\0';
 }
 
-static bool has_location(const struct site *site, bool exact, const char *path) {
-    for (const struct location *at = site->locations; at != NULL; at = at->next) {
-        if (at->exact == exact && strcmp(at->path, path) == 0) {
-            return true;
-        }
+static const struct location *find_location(const struct site *site, bool exact, const char *path) {
+    const struct location *at = site->locations;
+    while (at != NULL && (at->exact != exact || strcmp(at->path, path) != 0)) {
+        at = at->next;
     }
-    return false;
+    return at;
 }
 
-static void add_location(struct site *site, bool exact, const char *path, char *backend) {
+static void add_location(struct ingress *ingress, struct site *site, bool exact, const char *path,
+                         char *backend) {
     struct location *location = memory_allocate(sizeof *location);
-    *location = (struct location){
-        .next = site->locations, .exact = exact, .path = memory_copy(path), .backend = backend};
+    *location = (struct location){.next = site->locations,
+                                  .exact = exact,
+                                  .path = memory_copy(path),
+                                  .backend = backend,
+                                  .owner = ingress};
     site->locations = location;
+}
+
+static void note_conflict(struct ingress *ingress, const struct site *site, const char *what,
+                          const struct location *present) {
+    const char *host = site->host[0] != '\0' ? site->host : "*";
+    if (present->owner == ingress) {
+        ingress_note(ingress, "Conflict", "%s of host \"%s\" is given twice, and the first counts",
+                     what, host);
+    } else {
+        ingress_note(ingress, "Conflict", "%s of host \"%s\" belongs to the Ingress %s already",
+                     what, host, present->owner->name);
+    }
 }
 
 static void add_path(struct ingress *ingress, struct site *site, struct json_object *rule,
@@ -109,13 +124,14 @@ static void add_path(struct ingress *ingress, struct site *site, struct json_obj
     while (!exact && length > 0 && path[length - 1] == '/') {
         path[--length] = '\0';
     }
-    if (has_location(site, exact, path)) {
-        ingress_note(ingress, "Conflict",
-                     "the %s path \"%.100s\" of host \"%s\" is another Ingress' already, which is "
-                     "older",
-                     exact ? "exact" : "prefix", given, site->host[0] != '\0' ? site->host : "*");
+    const struct location *present = find_location(site, exact, path);
+    if (present != NULL) {
+        struct text what = {0};
+        text_format(&what, "the %s path \"%.100s\"", exact ? "exact" : "prefix", given);
+        note_conflict(ingress, site, what.data, present);
+        text_clear(&what);
     } else {
-        add_location(site, exact, path,
+        add_location(ingress, site, exact, path,
                      find_backend(ingress, json_member(rule, "backend"), lookup));
     }
     free(path);
@@ -139,7 +155,9 @@ static struct site *ensure_site(struct site **sites, const char *host) {
 static bool names_host(struct json_object *tls, const char *host) {
     struct json_object *hosts = json_member(tls, "hosts");
     for (size_t i = 0; i < json_length(hosts); i++) {
-        if (strcmp(json_object_get_string(json_object_array_get_idx(hosts, i)), host) == 0) {
+        struct json_object *name = json_object_array_get_idx(hosts, i);
+        if (json_object_is_type(name, json_type_string) &&
+            strcmp(json_object_get_string(name), host) == 0) {
             return true;
         }
     }
@@ -172,17 +190,64 @@ static void add_certificate(struct ingress *ingress, struct site *site,
     }
 }
 
+/* What would end the quoted word in the configuration is no name in a request either. */
+static bool is_clean_host(const char *host) {
+    size_t star = text_starts_with(host, "*.") ? 2 : 0;
+    return host[star + strspn(host + star, "abcdefghijklmnopqrstuvwxyz0123456789.-")] == '\0';
+}
+
 static void add_rule(struct site **sites, struct ingress *ingress, struct json_object *rule,
                      const struct route_lookup *lookup) {
-    struct site *site = ensure_site(sites, json_member_text(rule, "host"));
+    const char *host = json_member_text(rule, "host");
     struct json_object *paths = json_at(rule, "http", "paths", NULL);
-    struct json_object *rest = json_at(ingress->object, "spec", "defaultBackend", NULL);
+    if (!is_clean_host(host)) {
+        ingress_note(ingress, "BadHost",
+                     "the host \"%.100s\" is left out: it is no name in small letters", host);
+        return;
+    }
+    struct site *site = ensure_site(sites, host);
     add_certificate(ingress, site, lookup);
     for (size_t i = 0; i < json_length(paths); i++) {
         add_path(ingress, site, json_object_array_get_idx(paths, i), lookup);
     }
-    if (rest != NULL && !has_location(site, false, "")) {
-        add_location(site, false, "", find_backend(ingress, rest, lookup));
+}
+
+static void add_rules(struct site **sites, struct ingress *ingress,
+                      const struct route_lookup *lookup) {
+    struct json_object *rules = json_at(ingress->object, "spec", "rules", NULL);
+    for (size_t i = 0; i < json_length(rules); i++) {
+        add_rule(sites, ingress, json_object_array_get_idx(rules, i), lookup);
+    }
+}
+
+/* On a host that has rules; what an Ingress takes as a whole is not to be told. */
+static void add_rest(struct ingress *ingress, struct site *site, struct json_object *backend,
+                     const struct route_lookup *lookup) {
+    if (find_location(site, false, "") == NULL) {
+        add_location(ingress, site, false, "", find_backend(ingress, backend, lookup));
+    }
+}
+
+/* For the hosts that it has rules for; without any, for those that nobody has rules for. */
+static void add_default(struct site **sites, struct ingress *ingress,
+                        const struct route_lookup *lookup) {
+    struct json_object *rules = json_at(ingress->object, "spec", "rules", NULL);
+    struct json_object *backend = json_at(ingress->object, "spec", "defaultBackend", NULL);
+    struct site *all = ensure_site(sites, "");
+    const struct location *present = find_location(all, false, "");
+    for (size_t i = 0; backend != NULL && i < json_length(rules); i++) {
+        const char *host = json_member_text(json_object_array_get_idx(rules, i), "host");
+        if (is_clean_host(host)) {
+            add_rest(ingress, ensure_site(sites, host), backend, lookup);
+        }
+    }
+    if (backend != NULL && json_length(rules) == 0) {
+        if (present != NULL) {
+            note_conflict(ingress, all, "the default backend", present);
+        } else {
+            add_certificate(ingress, all, lookup);
+            add_rest(ingress, all, backend, lookup);
+        }
     }
 }
 
@@ -190,15 +255,13 @@ struct site *routes_make(struct ingress *ingresses, const struct route_lookup *l
     struct site *sites = NULL;
     ensure_site(&sites, "");
     for (struct ingress *at = ingresses; at != NULL; at = at->next) {
-        struct json_object *rules = json_at(at->object, "spec", "rules", NULL);
-        struct json_object *rest = json_at(at->object, "spec", "defaultBackend", NULL);
-        for (size_t i = 0; !at->left_out && i < json_length(rules); i++) {
-            add_rule(&sites, at, json_object_array_get_idx(rules, i), lookup);
+        if (!at->left_out) {
+            add_rules(&sites, at, lookup);
         }
-        if (!at->left_out && json_length(rules) == 0 && rest != NULL &&
-            !has_location(sites, false, "")) {
-            add_certificate(at, sites, lookup);
-            add_location(sites, false, "", find_backend(at, rest, lookup));
+    }
+    for (struct ingress *at = ingresses; at != NULL; at = at->next) {
+        if (!at->left_out) {
+            add_default(&sites, at, lookup);
         }
     }
     return sites;

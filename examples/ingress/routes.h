@@ -23,6 +23,7 @@ struct location {
     bool exact;
     char *path;    /* of a prefix: without a slash at its end, so "" is everything */
     char *backend; /* "ADDRESS:PORT"; "": there is none, 503 */
+    const struct ingress *owner;
 };
 
 struct site {
@@ -41,7 +42,9 @@ struct route_lookup {
     void *context;
 };
 
-/* A list to be freed; notes problems at the Ingresses. */
+/* A list to be freed before the Ingresses; notes problems at them. What an Ingress has as its
+ * default backend comes after all that has a path, for those of its hosts where no Ingress takes
+ * everything. */
 struct site *routes_make(struct ingress *ingresses, const struct route_lookup *lookup);
 void routes_free(struct site *sites);
 

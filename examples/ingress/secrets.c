@@ -2,9 +2,9 @@
 #include "secrets.h"
 
 #include "base64.h"
+#include "file.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdint.h>
@@ -73,17 +73,10 @@ void secret_file(const char *name, const struct text *pem, struct text *path) {
 
 bool secret_write(const char *directory, const char *path, const struct text *pem) {
     struct text whole = {0};
-    struct text fresh = {0};
     text_format(&whole, "%s/%s", directory, path);
-    text_format(&fresh, "%s.new", whole.data);
-    bool well = access(whole.data, R_OK) == 0;
-    if (!well) {
-        int file = open(fresh.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        well = file >= 0 && write(file, pem->data, pem->size) == (ssize_t)pem->size;
-        well = file >= 0 && close(file) == 0 && well && rename(fresh.data, whole.data) == 0;
-    }
+    bool well = file_holds(whole.data, pem->data, pem->size) ||
+                file_write(whole.data, pem->data, pem->size);
     text_clear(&whole);
-    text_clear(&fresh);
     return well;
 }
 
