@@ -8,7 +8,7 @@
  */
 #include "kubernetes/service_work.h"
 
-#include "kubernetes/holder.h"
+#include "registry/holder.h"
 
 #include <stdio.h>
 #include <string.h>

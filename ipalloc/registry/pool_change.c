@@ -19,6 +19,8 @@
  */
 #include "registry/pool_change.h"
 
+#include "registry/holder.h"
+
 #include <string.h>
 
 enum { CHANGE_ATTEMPTS_MAX = 16 };
@@ -275,31 +277,12 @@ int pool_change_run(const change *c, ipalloc_pool **out, ipalloc_error *error) {
 
 /* --- who is in the way ------------------------------------------------------------------------ */
 
-/* Who holds it: a transaction in this process, or the store's lease. */
-static const char *holder_of(ipalloc_registry *registry, const ipalloc_pool *pool, const place *p,
-                             char holder[IPALLOC_OWNER_MAX + 1]) {
-    enum claim_kind kind;
-    fetched record;
-    ipalloc_lease lease;
-    record_key key = key_of_lease(pool->name, p);
-    if (registry_fetch(registry, bytes_of_key(&key), &record, NULL) == IPALLOC_OK) {
-        bool fine = lease_parse(bytes_of_buffer(&record.value), p, &lease);
-        text_free(&record.value);
-        if (fine) {
-            memcpy(holder, lease.owner, sizeof lease.owner);
-            return holder;
-        }
-    } else if (claims_find(&registry->claims, pool, p, &kind, holder)) {
-        return holder;
-    }
-    return "an owner whose record cannot be read";
-}
-
 bool pool_change_say_held(const change *c, ipalloc_pool *pool, const ipalloc_addr *held,
                           const char *before, ipalloc_error *error) {
     char address[IPALLOC_ADDR_TEXT], holder[IPALLOC_OWNER_MAX + 1], quoted[250];
     place p = place_of_addr(held);
-    const char *who = holder_of(c->registry, pool, &p, holder);
+    const char *who =
+        holder_find(pool, &p, holder) ? holder : "an owner whose record cannot be read";
     error_set(error, IPALLOC_E_TAKEN, "%s%s of pool %s is held by %s", before,
               place_format(&p, address), c->name,
               text_quote(who, strlen(who), quoted, sizeof quoted));

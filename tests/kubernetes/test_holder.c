@@ -3,7 +3,7 @@
  */
 #include "service_support.h"
 
-#include "kubernetes/holder.h"
+#include "registry/holder.h"
 
 static const cluster_shape CLUSTER = {.cluster_ips = {IPV4_CIDR}};
 
