@@ -3,6 +3,8 @@
 #include "kubeproxy_world.h"
 #include "support.h"
 
+#include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,6 +187,52 @@ START_TEST(who_is_slow_to_ask_for_health_is_not_waited_for) {
 }
 END_TEST
 
+/* Over a connection to that address; "" where this machine has no such family. */
+static const char *ask_health(struct health *health, const char *address, int port) {
+    static char told[400];
+    char text[16];
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
+    struct addrinfo *place = NULL;
+    snprintf(text, sizeof text, "%d", port);
+    ck_assert_int_eq(getaddrinfo(address, text, &hints, &place), 0);
+    int asker = socket(place->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    told[0] = '\0';
+    if (asker >= 0 && connect(asker, place->ai_addr, place->ai_addrlen) == 0) {
+        ck_assert_int_eq(send(asker, "GET / HTTP/1.1\r\n\r\n", 18, 0), 18);
+        health_answer(health); /* takes the connection, */
+        health_answer(health); /* and what it asks */
+        ssize_t got = recv(asker, told, sizeof told - 1, 0);
+        told[got > 0 ? got : 0] = '\0';
+    }
+    ck_assert(told[0] != '\0' || errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT);
+    freeaddrinfo(place);
+    close(asker);
+    return told;
+}
+
+START_TEST(a_services_health_is_answered_in_both_families) {
+    struct text problem = {0};
+    struct text body = {0};
+    struct target target = {.local_ready = 2};
+    int port = free_port();
+    text_format(
+        &body, "{\"spec\":{\"externalTrafficPolicy\":\"Local\",\"healthCheckNodePort\":%d}}", port);
+    struct json_object *service = json_parse(body.data, body.size, &problem);
+    struct health *health = health_open(NULL, &problem);
+    health_note(health, "default/web", service, &target);
+    ck_assert_ptr_nonnull(strstr(ask_health(health, "127.0.0.1", port), "200 OK"));
+    const char *told = ask_health(health, "::1", port);
+    ck_assert(told[0] == '\0' || strstr(told, "\"localEndpoints\":2") != NULL);
+    health_note(health, "default/web", service, NULL);
+    ck_assert_ptr_nonnull(strstr(ask_health(health, "127.0.0.1", port), " 503 "));
+    told = ask_health(health, "::1", port);
+    ck_assert(told[0] == '\0' || strstr(told, " 503 ") != NULL);
+    health_close(health);
+    json_object_put(service);
+    text_clear(&body);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("kubeproxy's targets");
     TCase *cases = tcase_create("targets");
@@ -192,6 +240,7 @@ int main(void) {
                         LENGTH(rows));
     tcase_add_test(cases, a_hash_is_the_same_in_all_rules);
     tcase_add_test(cases, flows_of_udp_are_looked_at_whenever_a_way_leads_elsewhere);
+    tcase_add_test(cases, a_services_health_is_answered_in_both_families);
     tcase_add_test(cases, who_is_slow_to_ask_for_health_is_not_waited_for);
     suite_add_tcase(suite, cases);
     return test_main(suite);
