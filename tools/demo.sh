@@ -14,7 +14,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 . examples/demo/cluster.sh
 . examples/demo/story.sh
 
-BUILD=$PWD/build
+BUILD=${DEMO_BUILT:-$PWD/build} # DEMO_BUILT: where a test has built it already
 MANIFESTS=examples/demo/manifests
 CTL=$BUILD/examples/ipallocctl/ipallocctl
 right=0
