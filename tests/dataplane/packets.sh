@@ -84,8 +84,13 @@ set_up() {
         'externalIPs':['203.0.113.7'],'ports':[{'port':80,'targetPort':8080}]"
     service shop "'selector':{'app':'shop'},'ports':[{'port':80,'targetPort':8080}]"
     service empty "'selector':{'app':'nobody'},'type':'NodePort','ports':[{'port':80}]"
-    service sticky "'selector':{'app':'web'},'sessionAffinity':'ClientIP','ports':[{'port':80,
-        'targetPort':8080}]"
+    service sticky "'selector':{'app':'web'},'type':'NodePort','sessionAffinity':'ClientIP','ports':[{
+        'port':80,'targetPort':8080}]"
+    service away "'selector':{'app':'shop'},'type':'LoadBalancer','externalTrafficPolicy':'Local','ports':[{
+        'port':80,'targetPort':8080}]"
+    service both "'selector':{'app':'web'},'type':'NodePort','ports':[{'name':'t','port':53,'targetPort':8080,
+        'protocol':'TCP','nodePort':30053},{'name':'u','port':53,'targetPort':8080,'protocol':'UDP',
+        'nodePort':30053}]"
     service local "'selector':{'app':'web'},'type':'NodePort','externalTrafficPolicy':'Local','ports':[{
         'port':80,'targetPort':8080}]"
     service inner "'selector':{'app':'web'},'internalTrafficPolicy':'Local','ports':[{'port':80,
@@ -140,6 +145,101 @@ test_refusals() {
     is "from a node" refused "$(get node1 "http://$empty/" | refused)"
     is "at the node port" refused "$(get client "http://172.30.0.11:$empty_port/" | refused)"
     is "a port that a ClusterIP does not have" refused "$(get pod-shop-1 "http://$web:81/" | refused)"
+}
+
+# What is asked for from where it need not go outside.
+test_ways_round() {
+    local away away_port
+    is "a node port from its node" "web-1 web-2 " "$(answerers 20 node1 "http://172.30.0.11:$node_port/")"
+    is "a node port from Pods, of their node and of another" "web-1 web-2 web-1 web-2 " \
+        "$(answerers 20 pod-web-1 "http://172.30.0.11:$node_port/")$(answerers 20 pod-web-1 "http://172.30.0.12:$node_port/")"
+    is "a load balancer's address from a Pod and from a node" "web-1 web-2 web-1 web-2 " \
+        "$(answerers 20 pod-web-1 "http://$balanced/")$(answerers 20 node2 "http://$balanced/")"
+    is "an external IP from a Pod" "web-1 web-2 " "$(answerers 20 pod-web-1 "http://203.0.113.7/")"
+    like "a source range is for Pods, too" "timed out" "$(get pod-shop-1 "http://$gated/" --max-time 1)"
+    like "and not for the node port" " at " \
+        "$(get client "http://172.30.0.11:$(field gated "['spec']['ports'][0]['nodePort']")/")"
+    is "affinity at a node port" 1 \
+        "$(answerers 20 client "http://172.30.0.11:$(field sticky "['spec']['ports'][0]['nodePort']")/" | wc -w)"
+    away=$(field away "['status']['loadBalancer']['ingress'][0]['ip']")
+    away_port=$(field away "['spec']['ports'][0]['nodePort']")
+    like "policy Local, endpoints elsewhere: nothing from outside" "timed out" \
+        "$(get client "http://172.30.0.11:$away_port/" --max-time 1)"
+    is "but from the node and its Pods, at the node port" "shop-1 shop-1 " \
+        "$(answerers 5 node1 "http://172.30.0.11:$away_port/")$(answerers 5 pod-web-1 "http://172.30.0.11:$away_port/")"
+    is "and at the load balancer's address" "shop-1 shop-1 " \
+        "$(answerers 5 node1 "http://$away/")$(answerers 5 pod-web-1 "http://$away/")"
+    is "one number for TCP and for UDP" "web-1 web-2 " "$(answerers 20 client "http://172.30.0.11:30053/")"
+    like "each by its protocol" "web-" "$(udp client 172.30.0.11 30053)"
+}
+
+change() { # SERVICE PATCH
+    ask_server PATCH "/api/v1/namespaces/default/services/$1" application/merge-patch+json \
+        "${2//\'/\"}" >/dev/null
+}
+
+is_answered() { # URL: from a Pod
+    get pod-web-1 "$1" --max-time 1 | grep -q " at "
+}
+
+is_not_answered() { # URL
+    ! is_answered "$1"
+}
+
+# A Service that becomes another one.
+test_changes() {
+    local address address6 outside
+    service turns "'selector':{'app':'shop'},'type':'LoadBalancer','ipFamilyPolicy':'RequireDualStack',
+        'ports':[{'port':80,'targetPort':8080}]"
+    address=$(field turns "['spec']['clusterIP']")
+    address6=$(field turns "['spec']['clusterIPs'][1]")
+    outside=$(field turns "['status']['loadBalancer']['ingress'][0]['ip']")
+    wait_until 5 is_answered "http://$outside/"
+    is "a new Service" "shop-1 shop-1 shop-1 " "$(answerers 2 client "http://$outside/")$(answerers 2 \
+        pod-web-1 "http://$address/")$(answerers 2 pod-web-1 "http://[$address6]/")"
+    change turns "{'spec':{'type':'ClusterIP'}}"
+    wait_until 5 is_not_answered "http://$outside/"
+    is "inside only" "shop-1 shop-1 " \
+        "$(answerers 2 pod-web-1 "http://$address/")$(answerers 2 pod-web-1 "http://[$address6]/")"
+    unlike "no more outside" " at " "$(get client "http://$outside/" --max-time 1)"
+    change turns "{'spec':{'ipFamilyPolicy':'SingleStack'}}"
+    wait_until 5 is_not_answered "http://[$address6]/"
+    is "in one family" "shop-1 " "$(answerers 2 pod-web-1 "http://$address/")"
+    unlike "no more in the other" " at " "$(get pod-web-1 "http://[$address6]/" --max-time 1)"
+    change turns "{'spec':{'ports':[{'port':81,'targetPort':8080}]}}"
+    wait_until 5 is_answered "http://$address:81/"
+    is "at another port" "shop-1 " "$(answerers 2 pod-web-1 "http://$address:81/")"
+    is "no more at the first" refused "$(get pod-web-1 "http://$address/" | refused)"
+    change turns "{'spec':{'selector':{'app':'web'}}}"
+    wait_until 5 not_answered_by_shop "http://$address:81/"
+    is "of other Pods" "web-1 web-2 " "$(answerers 20 pod-web-1 "http://$address:81/")"
+    change turns "{'spec':{'type':'ExternalName','externalName':'example.com','clusterIP':null,
+        'clusterIPs':null,'ports':null,'selector':null}}"
+    wait_until 5 is_not_answered "http://$address:81/"
+    unlike "only a name" " at " "$(get pod-web-1 "http://$address:81/" --max-time 1)"
+}
+
+not_answered_by_shop() { # URL
+    [[ "$(answerers 3 pod-web-1 "$1")" == web-* ]]
+}
+
+ready() { # POD TRUTH
+    ask_server PATCH "/api/v1/namespaces/default/pods/$1/status" application/strategic-merge-patch+json \
+        "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"$2\"}]}}" >/dev/null
+}
+
+test_readiness() {
+    local url
+    url="http://$(field shop "['spec']['clusterIP']")/"
+    ready shop-1 False
+    wait_until 5 is_not_answered "$url"
+    is "what is not ready is refused" refused "$(get pod-web-1 "$url" | refused)"
+    change shop "{'spec':{'publishNotReadyAddresses':true}}"
+    wait_until 5 is_answered "$url"
+    is "or served, where the Service wants that" "shop-1 " "$(answerers 2 pod-web-1 "$url")"
+    change shop "{'spec':{'publishNotReadyAddresses':false}}"
+    ready shop-1 True
+    wait_until 5 is_answered "$url"
 }
 
 test_datagrams() {
@@ -223,6 +323,9 @@ set_up
 test_ways_in
 test_sources
 test_refusals
+test_ways_round
+test_changes
+test_readiness
 test_datagrams
 test_own_table
 test_iptables
