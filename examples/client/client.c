@@ -40,6 +40,7 @@ struct client *client_open(const struct client_options *options, struct text *pr
     client->name = memory_copy(options->name);
     client->log = options->log;
     client->log_context = options->context;
+    client->drops_managed_fields = options->drops_managed_fields;
     client->random = (unsigned)getpid() * 2654435761u;
     client->transfers = curl_multi_init();
     client->headers = curl_slist_append(NULL, "Accept: application/json");

@@ -25,6 +25,8 @@ struct client_options {
     void (*log)(void *context, const char *line); /* a line for people; NULL: silence. Troubles are
                                                      told once, and once that they are over */
     void *context;
+    bool drops_managed_fields; /* from the copy, where they need much memory: for who writes no
+                                  whole objects back */
 };
 
 /* One object was added (`old` NULL), changed, or is gone (`new` NULL). Borrowed; to keep one, take

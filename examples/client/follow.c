@@ -56,6 +56,9 @@ static void put(struct collection *collection, struct json_object *value) {
         string_map_set(&collection->objects, name, object);
     }
     struct json_object *old = object->value;
+    if (collection->client->drops_managed_fields) {
+        json_remove(json_member(value, "metadata"), "managedFields");
+    }
     object->mark = collection->mark;
     if (old != NULL && strcmp(version_of(old), version_of(value)) == 0) {
         json_object_put(value);

@@ -42,6 +42,7 @@ struct client {
     char *server, *name;
     void (*log)(void *context, const char *line);
     void *log_context;
+    bool drops_managed_fields;
     CURLM *transfers;
     CURL *single; /* for client_send: keeps its connection */
     struct curl_slist *headers;

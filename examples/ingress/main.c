@@ -284,8 +284,10 @@ static void run(struct program *program) {
 /* --- start and end ---------------------------------------------------------------------------- */
 
 static int start(struct program *program, struct text *problem) {
-    struct client_options options = {
-        .server = program->options.server, .name = "ipalloc-ingress", .log = say};
+    struct client_options options = {.server = program->options.server,
+                                     .name = "ipalloc-ingress",
+                                     .log = say,
+                                     .drops_managed_fields = true};
     sigset_t signals;
     if (!nginx_prepare(&program->options, problem)) {
         return EXIT_FAILURE;

@@ -255,8 +255,10 @@ static int signal_descriptor(void) {
 }
 
 static int follow(struct program *program, struct text *problem) {
-    struct client_options options = {
-        .server = program->options.server, .name = "ipalloc-kubeproxy", .log = say};
+    struct client_options options = {.server = program->options.server,
+                                     .name = "ipalloc-kubeproxy",
+                                     .log = say,
+                                     .drops_managed_fields = true};
     program->proxy.options = &program->options;
     program->proxy.health = health_open(program->options.healthz, problem);
     if (program->proxy.health == NULL) {
