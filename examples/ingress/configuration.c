@@ -114,7 +114,7 @@ static bool takes(struct configurator *configurator, struct ingress **items, siz
                                      .object = items[i]->object};
     }
     render(configurator, count > 0 ? copies : NULL, &text);
-    words->size = 0;
+    text_clear(words);
     bool well = nginx_test(configurator->options, text.data, words);
     for (size_t i = 0; i < count; i++) {
         text_clear(&copies[i].problems);
@@ -195,7 +195,7 @@ bool configuration_find(struct configurator *configurator, struct ingress *ingre
     bool well = nginx_has(configurator->options, out->data) ||
                 nginx_test(configurator->options, out->data, &words);
     while (!well && leave_out_one(configurator, ingresses)) {
-        words.size = 0;
+        text_clear(&words);
         render(configurator, ingresses, out);
         well = nginx_test(configurator->options, out->data, &words);
     }
