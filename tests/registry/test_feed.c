@@ -80,12 +80,12 @@ START_TEST(revisions_of_others_between_our_own_do_not_hide_them) {
     servers_open(&s, 2, "10.96.0.0/24", WITH(0), NULL);
     fixture *f = &s.f[B];
     uint64_t start = cache_seen_revision(f->registry);
-    allocate(f, s.pools[B], "Service/1", SLOT);
-    allocate(f, s.pools[B], "Service/2", SLOT);
+    reserve(f, s.pools[B], "Service/1", SLOT, "10.96.0.1");
+    reserve(f, s.pools[B], "Service/2", SLOT, "10.96.0.2");
     ck_assert_uint_eq(cache_seen_revision(f->registry), start + 2); /* without a gap */
     shared_foreign_write(&s.cluster);
-    allocate(&s.f[A], s.pools[A], "Service/3", SLOT);
-    allocate(f, s.pools[B], "Service/4", SLOT);
+    reserve(&s.f[A], s.pools[A], "Service/3", SLOT, "10.96.0.3");
+    reserve(f, s.pools[B], "Service/4", SLOT, "10.96.0.4");
     ck_assert_uint_eq(cache_seen_revision(f->registry), start + 2);
     servers_tell(&s, B, start + 4);
     ck_assert_uint_eq(cache_seen_revision(f->registry), start + 5); /* over its own fifth */
