@@ -11,7 +11,27 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { KILLS = 4, WORK_MS = 400 };
+enum { KILLS = 4, WORK_MS = 400, LOSSES = 10 };
+
+/* Had one lease less been in the store, it would have been told, but for one that somebody may have
+ * released without being told so: those are few. */
+static void expect_losses_to_be_noticed(judged_history *h) {
+    const step *whole = h->final;
+    size_t count = h->final_count, noticed = 0, tried = count < LOSSES ? count : LOSSES;
+    step *left = malloc(count * sizeof *left);
+    ck_assert_ptr_nonnull(left);
+    for (size_t lost = 0; lost < tried; lost++) {
+        judgement j;
+        memcpy(left, whole, lost * sizeof *left);
+        memcpy(left + lost, whole + lost + 1, (count - lost - 1) * sizeof *left);
+        h->final = left;
+        h->final_count = count - 1;
+        judge(h, &j);
+        noticed += j.wrong[0] != '\0';
+    }
+    ck_assert_msg(2 * noticed > tried, "%zu of %zu losses were noticed", noticed, tried);
+    free(left);
+}
 
 START_TEST(a_server_that_is_killed_is_judged_sound) {
     static crew c;
@@ -49,10 +69,7 @@ START_TEST(a_server_that_is_killed_is_judged_sound) {
     ck_assert_uint_gt(state.count, 0);
     fprintf(stderr, "%zu operations, %zu leases, %zu unknown, %zu full (%zu sharp)\n", j.operations,
             j.leases, j.unknown, j.full_answers, j.full_sharp);
-    /* And had one lease less been in the store, it would have been noticed. */
-    h.final_count--;
-    judge(&h, &j);
-    ck_assert_str_ne(j.wrong, "");
+    expect_losses_to_be_noticed(&h);
     free(all);
     final_free(&state);
     test_directory_remove(directory);
